@@ -1,0 +1,45 @@
+// Package backend says what a backend is: something that makes load balancers exist, such as the project's own daemons
+// or OpenStack Octavia. Each backend has a package of its own below this one.
+//
+// Backends know nothing of sources.
+package backend
+
+import (
+	"context"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
+)
+
+// Backend makes a set of load balancers exist and says how they fare.
+type Backend interface {
+	// Name is the backend's name in the configuration, such as "software".
+	Name() string
+	// Capabilities say what it can do.
+	Capabilities() lb.Capabilities
+	// State returns what it has been told to serve and how that fares. It survives a restart of the controller.
+	State(ctx context.Context) (State, error)
+	// Apply makes exactly these load balancers exist, sorted by key; what is no longer among them is withdrawn. It is
+	// idempotent, and may be called again after an error.
+	Apply(ctx context.Context, want []lb.LoadBalancer) error
+}
+
+// State is what a backend serves.
+type State struct {
+	// LoadBalancers are the last good versions, sorted by key.
+	LoadBalancers []lb.LoadBalancer
+	// Withdrawn are addresses not yet known to be gone from everywhere.
+	Withdrawn []plan.Hold
+	// Health is keyed by load balancer; one that is missing has not been applied yet.
+	Health map[lb.Key]Health
+}
+
+// Health is how a load balancer fares.
+type Health struct {
+	// Ready says that its addresses answer.
+	Ready bool
+	// Reason says in plain words what is missing while it is not ready, such as "1 of 3 nodes run it".
+	Reason string
+	// Findings are the backend's own, such as a node that refused the configuration.
+	Findings []lb.Finding
+}

@@ -1,0 +1,13 @@
+package lb
+
+// Capabilities are what a backend can do. The plan turns a wish beyond them into a finding before anything is applied.
+type Capabilities struct {
+	// Protocols that a listener may have.
+	Protocols []Protocol
+	// Hosts and Paths say whether HTTP requests can be routed by them.
+	Hosts, Paths bool
+	// TLS says whether TLS can be terminated.
+	TLS bool
+	// Families that a virtual IP may have.
+	Families []Family
+}

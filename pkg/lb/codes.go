@@ -1,0 +1,119 @@
+package lb
+
+// Code numbers a kind of finding. Numbers are stable: a retired one is never used again.
+type Code string
+
+// The codes, by the part of the work that finds them: LB01 the object's own data, LB02 the Service it targets, LB03
+// its address, LB04 the backend.
+const (
+	CodeUnknownKey       Code = "LB0101"
+	CodeMissingKey       Code = "LB0102"
+	CodeBadPort          Code = "LB0103"
+	CodeBadValue         Code = "LB0104"
+	CodeAmbiguousPort    Code = "LB0105"
+	CodePortNotFound     Code = "LB0106"
+	CodeUnsafeValue      Code = "LB0107"
+	CodeConflictingKeys  Code = "LB0108"
+	CodeServiceNotFound  Code = "LB0201"
+	CodeServiceNoPorts   Code = "LB0202"
+	CodeServiceNoIP      Code = "LB0203"
+	CodeServiceForeign   Code = "LB0204"
+	CodeAddressOutside   Code = "LB0301"
+	CodeAddressTaken     Code = "LB0302"
+	CodeAddressPortTaken Code = "LB0303"
+	CodePoolExhausted    Code = "LB0304"
+	CodePoolUnknown      Code = "LB0305"
+	CodeAddressStray     Code = "LB0306"
+	CodeBackendCannot    Code = "LB0401"
+	CodeNoNodes          Code = "LB0402"
+	CodeNodeRefused      Code = "LB0403"
+)
+
+// Description documents a code for docs/findings.md and `kubectl lb explain`.
+type Description struct {
+	Code     Code
+	Severity Severity
+	// Title says what is wrong, in a few words.
+	Title string
+	// Cause and Fix are a sentence each.
+	Cause, Fix string
+}
+
+// Describe returns the documentation of a code.
+func Describe(c Code) (Description, bool) {
+	for _, d := range Descriptions() {
+		if d.Code == c {
+			return d, true
+		}
+	}
+	return Description{}, false
+}
+
+// Descriptions returns the documentation of every code, in their order.
+func Descriptions() []Description {
+	return []Description{
+		{CodeUnknownKey, SeverityError, "unknown key",
+			"The object has a key that no version of the contract knows; it is usually a misspelling.",
+			"Correct or remove the key; the message names the nearest valid one."},
+		{CodeMissingKey, SeverityError, "missing key",
+			"A key that every load balancer needs is absent or empty.",
+			"Add the key."},
+		{CodeBadPort, SeverityError, "bad port",
+			"A port is not a number, or not between 1 and 65535.",
+			"Give a port number between 1 and 65535."},
+		{CodeBadValue, SeverityError, "bad value",
+			"A value is not of the form that its key takes.",
+			"Correct the value; the message says what the key takes."},
+		{CodeAmbiguousPort, SeverityError, "ambiguous target port",
+			"The Service has several ports and the object does not say which one is meant.",
+			"Add target-port with one of the Service's ports."},
+		{CodePortNotFound, SeverityError, "port not found",
+			"The Service has no such port.",
+			"Set target-port to one of the Service's ports."},
+		{CodeUnsafeValue, SeverityError, "unsafe value",
+			"A value holds a control character, is not valid UTF-8, or is far too long.",
+			"Remove the character or shorten the value."},
+		{CodeConflictingKeys, SeverityError, "conflicting keys",
+			"Two keys of the object contradict each other.",
+			"Remove one of the two."},
+		{CodeServiceNotFound, SeverityError, "Service not found",
+			"The Service that the object names does not exist.",
+			"Create the Service or correct target-service-name and namespace."},
+		{CodeServiceNoPorts, SeverityError, "Service without ports",
+			"The Service has no ports, so there is nothing to send traffic to.",
+			"Add a port to the Service."},
+		{CodeServiceNoIP, SeverityError, "Service without cluster IP",
+			"The Service is headless or of type ExternalName, so kube-proxy gives it no address.",
+			"Use a Service with a cluster IP."},
+		{CodeServiceForeign, SeverityError, "Service of another namespace",
+			"The object targets a Service of another namespace, whose owner has not allowed it.",
+			"Annotate the Service with kubectl-lb.io/allow-from-namespaces, or put the object beside it."},
+		{CodeAddressOutside, SeverityError, "address outside the pools",
+			"The requested address belongs to no address pool (or not to the named one).",
+			"Request an address of a pool, or have the pool extended in the controller's configuration."},
+		{CodeAddressTaken, SeverityError, "address taken",
+			"The requested address belongs to another load balancer, or is still being withdrawn from the nodes.",
+			"Request another address, or delete the other load balancer."},
+		{CodeAddressPortTaken, SeverityError, "address and port taken",
+			"Another load balancer already serves the same port of the same address.",
+			"Choose another port or another address."},
+		{CodePoolExhausted, SeverityError, "pool exhausted",
+			"No address is left in the pools that the object may use.",
+			"Delete load balancers that are no longer needed, or have a pool extended."},
+		{CodePoolUnknown, SeverityError, "unknown pool",
+			"The object names an address pool that the controller's configuration does not have.",
+			"Name one of the configured pools."},
+		{CodeAddressStray, SeverityWarning, "address no longer in a pool",
+			"The load balancer keeps its address, but no pool holds it any more.",
+			"Extend a pool by the address, or recreate the load balancer to get another one."},
+		{CodeBackendCannot, SeverityError, "not supported by the backend",
+			"The backend in use cannot do what the object asks for.",
+			"Drop the wish or use a backend that can fulfil it."},
+		{CodeNoNodes, SeverityError, "no load-balancer node",
+			"No node runs an lb-daemon that reports, so nothing can hold the address.",
+			"Label nodes with type=loadbalancer and see that the lb-daemon runs on them."},
+		{CodeNodeRefused, SeverityError, "refused by a node",
+			"A node's nginx or keepalived refused the configuration made from this object; the last good one serves.",
+			"See the message for the node's words; report it as a bug if the object looks right."},
+	}
+}

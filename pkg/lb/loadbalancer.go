@@ -1,0 +1,154 @@
+package lb
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Key identifies a load balancer: the namespace and name of the object that asks for it.
+type Key struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+}
+
+// String returns "namespace/name".
+func (k Key) String() string { return k.Namespace + "/" + k.Name }
+
+// Compare orders keys by namespace, then name.
+func (k Key) Compare(o Key) int {
+	return cmp.Or(strings.Compare(k.Namespace, o.Namespace), strings.Compare(k.Name, o.Name))
+}
+
+// ParseKey reads "namespace/name".
+func ParseKey(s string) (Key, error) {
+	ns, name, ok := strings.Cut(s, "/")
+	if !ok || ns == "" || name == "" || strings.Contains(name, "/") {
+		return Key{}, fmt.Errorf("%q is not of the form namespace/name", s)
+	}
+	return Key{Namespace: ns, Name: name}, nil
+}
+
+// Origin is the object that a load balancer comes from.
+type Origin struct {
+	// Kind is the object's Kubernetes kind, such as "ConfigMap".
+	Kind string `json:"kind"`
+	Key
+	// UID tells a replaced object from its predecessor of the same name.
+	UID string `json:"uid"`
+	// Created is the object's creation time; where two want the same thing, the older one has it.
+	Created time.Time `json:"created"`
+}
+
+// LoadBalancer is one load balancer as a backend serves it.
+type LoadBalancer struct {
+	Origin Origin `json:"origin"`
+	// VIPs are its virtual IPs, at most one of each family, IPv4 first.
+	VIPs      []netip.Addr `json:"vips"`
+	Listeners []Listener   `json:"listeners"`
+}
+
+// Listener is one port of the virtual IPs and what happens to its traffic.
+type Listener struct {
+	Port     uint16   `json:"port"`
+	Protocol Protocol `json:"protocol"`
+	// TLS, where set, is terminated by the load balancer.
+	TLS *TLS `json:"tls,omitempty"`
+	// Routes decide where a request goes. A TCP listener has exactly one, without host and path. An HTTP listener
+	// takes the most specific match: exact host before none, longer path before shorter.
+	Routes []Route `json:"routes"`
+}
+
+// TLS is the termination of TLS at a listener. It names the Secret; key material never enters the model.
+type TLS struct {
+	// Secret is the name of a kubernetes.io/tls Secret in the load balancer's namespace.
+	Secret string `json:"secret"`
+}
+
+// Route sends the requests of one host and path prefix to a target.
+type Route struct {
+	// Host is a DNS name in lower case; empty matches every host.
+	Host string `json:"host,omitempty"`
+	// Path is a path prefix that starts with "/"; empty means "/".
+	Path   string `json:"path,omitempty"`
+	Target Target `json:"target"`
+}
+
+// Target is where traffic goes: a port of a Service, and the addresses that stand for it.
+type Target struct {
+	Service Service `json:"service"`
+	// Endpoints are the addresses to connect to: the Service's cluster IP and port, which kube-proxy or its like
+	// spreads over the pods.
+	Endpoints []netip.AddrPort `json:"endpoints"`
+}
+
+// Service is a port of a Kubernetes Service.
+type Service struct {
+	Key
+	Port uint16 `json:"port"`
+}
+
+// String returns "namespace/name:port".
+func (s Service) String() string { return fmt.Sprintf("%s:%d", s.Key, s.Port) }
+
+// Protocol is what a listener speaks to its clients.
+type Protocol string
+
+// The protocols of a listener.
+const (
+	HTTP Protocol = "HTTP"
+	TCP  Protocol = "TCP"
+)
+
+// Family is an IP address family.
+type Family string
+
+// The IP address families, named as Kubernetes names them.
+const (
+	IPv4 Family = "IPv4"
+	IPv6 Family = "IPv6"
+)
+
+// FamilyOf returns the family of a valid address.
+func FamilyOf(a netip.Addr) Family {
+	if a.Unmap().Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// Normalize sorts everything whose order carries no meaning, so that equal load balancers are equal bytes.
+func (l *LoadBalancer) Normalize() {
+	slices.SortFunc(l.VIPs, netip.Addr.Compare)
+	slices.SortFunc(l.Listeners, func(a, b Listener) int { return cmp.Compare(a.Port, b.Port) })
+	for i := range l.Listeners {
+		routes := l.Listeners[i].Routes
+		slices.SortFunc(routes, func(a, b Route) int {
+			return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Path, b.Path))
+		})
+		for j := range routes {
+			slices.SortFunc(routes[j].Target.Endpoints, netip.AddrPort.Compare)
+		}
+	}
+}
+
+// Clone returns a deep copy.
+func (l LoadBalancer) Clone() LoadBalancer {
+	l.VIPs = slices.Clone(l.VIPs)
+	l.Listeners = slices.Clone(l.Listeners)
+	for i := range l.Listeners {
+		if t := l.Listeners[i].TLS; t != nil {
+			c := *t
+			l.Listeners[i].TLS = &c
+		}
+		routes := slices.Clone(l.Listeners[i].Routes)
+		for j := range routes {
+			routes[j].Target.Endpoints = slices.Clone(routes[j].Target.Endpoints)
+		}
+		l.Listeners[i].Routes = routes
+	}
+	return l
+}

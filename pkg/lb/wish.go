@@ -1,0 +1,26 @@
+package lb
+
+import "net/netip"
+
+// Wish is what one object asks for: a load balancer without virtual IPs, how it would like them, and what is wrong
+// with the asking. A wish with an error among its findings is not served; its last good version goes on serving.
+type Wish struct {
+	LoadBalancer LoadBalancer
+	Address      AddressWish
+	Findings     []Finding
+}
+
+// AddressWish is how a load balancer would like its virtual IPs.
+type AddressWish struct {
+	// Families are the wanted address families; empty leaves the choice to the pools.
+	Families []Family
+	// Requested are addresses asked for by the user, at most one of each family.
+	Requested []netip.Addr
+	// Pool names the pool to take addresses from; empty allows every pool.
+	Pool string
+	// Recorded are the addresses that the object's status says it has. They are adopted before any is allocated.
+	Recorded []netip.Addr
+}
+
+// Failed reports whether an error among the findings keeps the wish from being served.
+func (w Wish) Failed() bool { return HasErrors(w.Findings) }

@@ -1,0 +1,106 @@
+package nodeconfig
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// Fleet is what all load-balancer nodes share: who they are, and how VRRP runs between them.
+type Fleet struct {
+	Version int `json:"version"`
+	// Revision grows by at least one with every change of the document.
+	Revision int64 `json:"revision"`
+	// Cluster is the UID of the kube-system namespace.
+	Cluster string `json:"cluster"`
+	// Nodes are sorted by name.
+	Nodes []Node `json:"nodes"`
+	// Groups are sorted by ID.
+	Groups []Group `json:"groups"`
+	Timing Timing  `json:"timing"`
+}
+
+// Node is a load-balancer node.
+type Node struct {
+	Name string `json:"name"`
+	// Addresses are the node's own addresses for VRRP, at most one of each family, IPv4 first.
+	Addresses []netip.Addr `json:"addresses"`
+}
+
+// Address returns the node's address of a family, if it has one.
+func (n Node) Address(f lb.Family) (netip.Addr, bool) {
+	for _, a := range n.Addresses {
+		if lb.FamilyOf(a) == f {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// Group is a set of virtual IPs that move together: one VRRP instance for each address family in use.
+type Group struct {
+	// ID numbers the group from 0. It never changes, and load balancers refer to it.
+	ID int `json:"id"`
+	// VRID is the virtual router identifier, 1 to 255 (RFC 5798, 5.2.3); IPv4 and IPv6 may share one.
+	VRID uint8 `json:"vrid"`
+	// Home is the node that carries the group as long as it can.
+	Home string `json:"home"`
+	// Priorities are sorted by node name; a node that is not listed takes no part.
+	Priorities []Priority `json:"priorities"`
+	// Anchors are the addresses in the adverts themselves, one of each family, which never change: keepalived refuses
+	// adverts whose address list differs from its own, so the addresses that come and go are kept out of them.
+	Anchors []netip.Addr `json:"anchors"`
+}
+
+// Priority is a node's VRRP priority in a group, 1 to 254; the highest that is alive carries the group.
+type Priority struct {
+	Node     string `json:"node"`
+	Priority uint8  `json:"priority"`
+}
+
+// Timing is how fast VRRP notices and acts.
+type Timing struct {
+	// AdvertInterval is the time between adverts, 10 ms to 40.95 s in steps of 10 ms (keepalived.conf(5), advert_int).
+	// A dead node is noticed after three of them and a skew.
+	AdvertInterval Duration `json:"advertInterval"`
+	// PreemptDelay is how long a node of higher priority waits before it takes a group back, whole seconds.
+	PreemptDelay Duration `json:"preemptDelay"`
+}
+
+// DefaultTiming suits machines that are not paused: a lost node is taken over from in about 150 ms.
+func DefaultTiming() Timing {
+	return Timing{AdvertInterval: Duration(50 * time.Millisecond), PreemptDelay: Duration(5 * time.Second)}
+}
+
+// Shard holds some of the load balancers; each is in exactly one shard.
+type Shard struct {
+	Version int `json:"version"`
+	// Revision grows by at least one with every change of the document, and is never reused by a shard of that name.
+	Revision int64 `json:"revision"`
+	// LoadBalancers are sorted by key.
+	LoadBalancers []Entry `json:"loadBalancers"`
+	// Withdrawn are sorted by key.
+	Withdrawn []Withdrawal `json:"withdrawn,omitempty"`
+}
+
+// Entry is a load balancer and the group that carries its virtual IPs.
+type Entry struct {
+	lb.LoadBalancer
+	Group int `json:"group"`
+}
+
+// Withdrawal is the memory of a removed load balancer's addresses; see the package comment.
+type Withdrawal struct {
+	lb.Key
+	VIPs []netip.Addr `json:"vips"`
+	// Revision is the revision of the shard that first lacked them.
+	Revision int64 `json:"revision"`
+}
+
+// Config is everything that a daemon has been told.
+type Config struct {
+	Fleet Fleet `json:"fleet"`
+	// Shards are keyed by the name of their ConfigMap.
+	Shards map[string]Shard `json:"shards"`
+}
