@@ -6,6 +6,7 @@ package backend
 
 import (
 	"context"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
@@ -32,6 +33,9 @@ type State struct {
 	Withdrawn []plan.Hold
 	// Health is keyed by load balancer; one that is missing has not been applied yet.
 	Health map[lb.Key]Health
+	// Expires is when the state may change without anybody telling, such as a node's report that grows too old; zero
+	// where it never does.
+	Expires time.Time
 }
 
 // Health is how a load balancer fares.

@@ -88,6 +88,9 @@ type Shard struct {
 type Entry struct {
 	lb.LoadBalancer
 	Group int `json:"group"`
+	// Revision is the shard's revision when this entry last changed. A node runs the entry as it stands once it runs the
+	// shard at this revision or later, whatever happened to the entry's neighbours since.
+	Revision int64 `json:"revision"`
 }
 
 // Withdrawal is the memory of a removed load balancer's addresses; see the package comment.
