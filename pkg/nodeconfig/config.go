@@ -1,7 +1,9 @@
 package nodeconfig
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -106,4 +108,15 @@ type Config struct {
 	Fleet Fleet `json:"fleet"`
 	// Shards are keyed by the name of their ConfigMap.
 	Shards map[string]Shard `json:"shards"`
+}
+
+// LoadBalancers returns the entries of all shards, sorted by key, each key once. A key that two shards hold, as they
+// can for the moment between two writes, comes from the shard whose name sorts first.
+func (c Config) LoadBalancers() []Entry {
+	var all []Entry
+	for _, name := range slices.Sorted(maps.Keys(c.Shards)) {
+		all = append(all, c.Shards[name].LoadBalancers...)
+	}
+	slices.SortStableFunc(all, func(a, b Entry) int { return a.Origin.Key.Compare(b.Origin.Key) })
+	return slices.CompactFunc(all, func(a, b Entry) bool { return a.Origin.Key == b.Origin.Key })
 }

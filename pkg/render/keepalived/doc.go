@@ -1,0 +1,21 @@
+// Package keepalived renders VRRP instances into the configuration of one keepalived, version 2.2.7 or later.
+//
+// # How the addresses are laid out
+//
+// keepalived refuses an advert whose address list differs from its own, so two nodes that reload one after the other
+// would both become master while their lists differ. Therefore an instance advertises one constant anchor address, and
+// the virtual IPs that come and go are in virtual_ipaddress_excluded, which no advert mentions. Peers, too, are the same
+// whatever the virtual IPs are.
+//
+// # What the caller does
+//
+//   - It writes "0" to the gate file before keepalived starts; a "1" makes every instance give its addresses up at once
+//     (FAULT), a "0" lets them compete again.
+//   - It starts keepalived with --vrrp --dont-fork --no-syslog --log-console and without --log-detail, which logs every
+//     gratuitous ARP and makes many addresses flap (measured).
+//   - It removes addresses that a killed keepalived left behind: a restarted one does not.
+//   - After it has added an address by a reload of a version before 2.3.2, it repeats the gratuitous ARP itself
+//     ([Version.RepeatsARPOnReload]).
+//
+// The package never reads or writes a file and never runs keepalived.
+package keepalived

@@ -1,0 +1,75 @@
+package nginx
+
+import (
+	"errors"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+)
+
+// SocketName is the name, in the run directory, of the unix socket of the generation probe.
+const SocketName = "nginx-generation.sock"
+
+// PIDName is the name, in the run directory, of the file with the process ID of nginx's master.
+const PIDName = "nginx.pid"
+
+// DefaultShutdownTimeout is how long workers of an old generation may finish their connections.
+const DefaultShutdownTimeout = 240 * time.Second
+
+// DefaultWorkerConnections is the number of connections that a worker may have, both sides counted.
+const DefaultWorkerConnections = 16384
+
+// Input is everything that nginx's configuration depends on.
+type Input struct {
+	// LoadBalancers are normalized; they may be in any order.
+	LoadBalancers []lb.LoadBalancer
+	// RunDir is the absolute path of a directory for the PID file, the probe's socket and temporary files. It is at
+	// most 80 bytes long, because a unix socket's path is at most 107.
+	RunDir string
+	// Modules are the absolute paths of dynamic modules to load. TCP needs the stream module, which Debian has as
+	// /usr/lib/nginx/modules/ngx_stream_module.so and others have built in.
+	Modules []string
+	// User is the user that workers run as; empty means "www-data".
+	User string
+	// Workers is the number of worker processes; zero means one for each CPU.
+	Workers int
+	// WorkerConnections is the number of connections of a worker; zero means [DefaultWorkerConnections]. Listening
+	// sockets come on top: nginx refuses to start with fewer connections than those.
+	WorkerConnections int
+	// WorkerOpenFiles is the limit of open files that workers set themselves; zero leaves the inherited one. Raising
+	// the hard limit needs CAP_SYS_RESOURCE.
+	WorkerOpenFiles int
+	// ShutdownTimeout is how long workers of an old generation may finish their connections, whole seconds; zero means
+	// [DefaultShutdownTimeout].
+	ShutdownTimeout time.Duration
+}
+
+// Result is the rendered configuration.
+type Result struct {
+	Files render.Files
+	// Generation is what the generation probe answers.
+	Generation string
+	// Refused are the load balancers that were left out, sorted by key.
+	Refused []Refusal
+
+	owners map[string]lb.Key
+}
+
+// Refusal is a load balancer that could not be rendered, and why.
+type Refusal struct {
+	Key lb.Key
+	lb.Finding
+}
+
+// Owner returns the load balancer that a file belongs to, given the file's path in [Result.Files].
+func (r Result) Owner(path string) (lb.Key, bool) {
+	k, ok := r.owners[path]
+	return k, ok
+}
+
+// Render returns the configuration. It fails only where no configuration at all can be made, as by a bad RunDir; what
+// is wrong with one load balancer refuses that one.
+func Render(in Input) (Result, error) {
+	return Result{}, errors.New("TODO")
+}
