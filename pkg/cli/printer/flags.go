@@ -1,0 +1,91 @@
+package printer
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/printers"
+)
+
+// Flags are the output flags of a command: -o with the formats of kubectl, --template, and for tables --no-headers.
+type Flags struct {
+	print     *genericclioptions.PrintFlags
+	table     bool
+	noHeaders bool
+}
+
+// NewFlags returns the flags of a command that prints objects and words of its own.
+func NewFlags() *Flags { return &Flags{print: genericclioptions.NewPrintFlags("")} }
+
+// NewTableFlags returns the flags of a command that prints a table by default: they add -o wide and --no-headers.
+func NewTableFlags() *Flags { return &Flags{print: genericclioptions.NewPrintFlags(""), table: true} }
+
+// Formats returns the values that -o takes.
+func (f *Flags) Formats() []string {
+	formats := f.print.AllowedFormats()
+	if f.table {
+		formats = append(formats, "wide")
+	}
+	slices.Sort(formats)
+	return slices.Compact(formats)
+}
+
+// AddTo adds the flags to a command.
+func (f *Flags) AddTo(cmd *cobra.Command) {
+	f.print.JSONYamlPrintFlags.AddFlags(cmd)
+	f.print.TemplatePrinterFlags.AddFlags(cmd)
+	cmd.Flags().StringVarP(f.print.OutputFormat, "output", "o", "",
+		fmt.Sprintf("Output format. One of: (%s).", strings.Join(f.Formats(), ", ")))
+	f.print.OutputFlagSpecified = func() bool { return cmd.Flag("output").Changed }
+	if f.table {
+		cmd.Flags().BoolVar(&f.noHeaders, "no-headers", false, "Leave the column headers out.")
+	}
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(f.Formats(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// Validate reports a format that does not exist.
+func (f *Flags) Validate() error {
+	if f.Human() {
+		return nil
+	}
+	_, err := f.printer()
+	return err
+}
+
+// Human reports whether the output is meant for people: a table or words.
+func (f *Flags) Human() bool {
+	return f.format() == "" && *f.print.TemplatePrinterFlags.TemplateArgument == "" || f.Wide()
+}
+
+// Wide reports -o wide.
+func (f *Flags) Wide() bool { return f.table && f.format() == "wide" }
+
+// Name reports -o name.
+func (f *Flags) Name() bool { return f.format() == "name" }
+
+// NoHeaders reports --no-headers.
+func (f *Flags) NoHeaders() bool { return f.noHeaders }
+
+// Print writes an object in the format that -o names. The object carries its apiVersion and kind.
+func (f *Flags) Print(w io.Writer, obj runtime.Object) error {
+	p, err := f.printer()
+	if err != nil {
+		return err
+	}
+	return p.PrintObj(obj, w)
+}
+
+func (f *Flags) format() string { return *f.print.OutputFormat }
+
+func (f *Flags) printer() (printers.ResourcePrinter, error) {
+	p, err := f.print.ToPrinter()
+	if genericclioptions.IsNoCompatiblePrinterError(err) {
+		return nil, fmt.Errorf("-o %q is not a format; it is one of: %s", f.format(), strings.Join(f.Formats(), ", "))
+	}
+	return p, err
+}
