@@ -8,17 +8,26 @@ type Wish struct {
 	LoadBalancer LoadBalancer
 	Address      AddressWish
 	Findings     []Finding
+	// Fields let the plan point its own findings at the object.
+	Fields Fields
+}
+
+// Fields are the places of the object that a wish was read from, in the form of [Finding.Field]. An empty one makes
+// the finding point at the whole object.
+type Fields struct {
+	Requested, Pool, Families, Protocol, Port, Host, Path, TLS string
 }
 
 // AddressWish is how a load balancer would like its virtual IPs.
 type AddressWish struct {
 	// Families are the wanted address families; empty leaves the choice to the pools.
 	Families []Family
-	// Requested are addresses asked for by the user, at most one of each family.
+	// Requested are addresses asked for by the user, at most one of each family, and only of wanted families.
 	Requested []netip.Addr
 	// Pool names the pool to take addresses from; empty allows every pool.
 	Pool string
-	// Recorded are the addresses that the object's status says it has. They are adopted before any is allocated.
+	// Recorded are the addresses that the object's status says it has. They are adopted before any is allocated. The
+	// user may have written them, so they are claims and not facts.
 	Recorded []netip.Addr
 }
 

@@ -1,0 +1,250 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
+)
+
+// A scope is where an address is looked for.
+type scope struct {
+	family lb.Family
+	pool   string
+}
+
+// unsupported says what the backend cannot do of a wish.
+func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Finding {
+	var fs []lb.Finding
+	add := func(field, format string, args ...any) {
+		f := lb.Finding{Code: lb.CodeBackendCannot, Field: field, Message: fmt.Sprintf(format, args...)}
+		if !slices.Contains(fs, f) {
+			fs = append(fs, f)
+		}
+	}
+	for _, l := range w.LoadBalancer.Listeners {
+		if !slices.Contains(can.Protocols, l.Protocol) {
+			add(w.Fields.Protocol, "the backend cannot serve protocol %s; it can serve %s", l.Protocol, list(can.Protocols))
+		}
+		if l.TLS != nil && !can.TLS {
+			add(w.Fields.TLS, "the backend cannot terminate TLS; leave it to the Service and use protocol TCP")
+		}
+		for _, r := range l.Routes {
+			if r.Host != "" && !can.Hosts {
+				add(w.Fields.Host, "the backend cannot route by host")
+			}
+			if r.Path != "" && !can.Paths {
+				add(w.Fields.Path, "the backend cannot route by path")
+			}
+		}
+	}
+	for _, f := range families {
+		if !slices.Contains(can.Families, f) {
+			add(w.Fields.Families, "the backend cannot hold %s addresses; it can hold %s", f, list(can.Families))
+		}
+	}
+	return fs
+}
+
+// unknownPool says that a wish names a pool that does not exist.
+func (p *planner) unknownPool(w *lb.Wish) lb.Finding {
+	return lb.Finding{Code: lb.CodePoolUnknown, Field: w.Fields.Pool,
+		Message: fmt.Sprintf("there is no address pool %q; %s", w.Address.Pool, p.poolList())}
+}
+
+// noPool says that there is nothing to choose an address from.
+func (p *planner) noPool(w *lb.Wish) lb.Finding {
+	return lb.Finding{Code: lb.CodePoolExhausted, Field: w.Fields.Pool,
+		Message: "there is no pool to take an address from; have one added to the controller's configuration" +
+			p.manualHint()}
+}
+
+// manualHint names the pools that a wish could ask for.
+func (p *planner) manualHint() string {
+	var names []string
+	for _, q := range p.pools {
+		if q.Manual {
+			names = append(names, fmt.Sprintf("%q", q.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; these give addresses only on request: " + strings.Join(names, ", ")
+}
+
+// outside says that a requested address is in no pool that the wish may use.
+func (p *planner) outside(w *lb.Wish, a netip.Addr) lb.Finding {
+	f := lb.Finding{Code: lb.CodeAddressOutside, Field: w.Fields.Requested}
+	if q, ok := ipam.Named(p.pools, w.Address.Pool); ok {
+		f.Message = fmt.Sprintf("%s is not in address pool %s; request an address of it", a, q)
+	} else {
+		f.Message = fmt.Sprintf("%s is in no address pool; %s", a, p.poolList())
+	}
+	return f
+}
+
+// occupied says who has a requested address.
+func (p *planner) occupied(w *lb.Wish, a netip.Addr) lb.Finding {
+	f := lb.Finding{Code: lb.CodeAddressTaken, Field: w.Fields.Requested}
+	owner, ok := p.ledger.owners[a]
+	if !ok {
+		f.Message = fmt.Sprintf("%s is still being withdrawn from %s; it is free when no node holds it any more, "+
+			"which needs no action", a, holders(p.ledger.holds[a]))
+		return f
+	}
+	other := p.serving(owner)
+	if other == nil {
+		f.Message = fmt.Sprintf("%s is being withdrawn from the deleted %s; it is free when no node holds it any more, "+
+			"which needs no action", a, owner)
+		return f
+	}
+	if !slices.Contains(other.VIPs, a) && p.wishes[owner] != nil && !p.wishes[owner].failed() {
+		f.Message = fmt.Sprintf("%s is being withdrawn from %s, which gets another address; it is free when no node "+
+			"holds it any more, which needs no action", a, owner)
+		return f
+	}
+	for _, l := range w.LoadBalancer.Listeners {
+		if slices.ContainsFunc(other.Listeners, func(m lb.Listener) bool { return m.Port == l.Port }) {
+			f.Code = lb.CodeAddressPortTaken
+			f.Message = fmt.Sprintf("port %d of %s is served by %s; request another address", l.Port, a, owner)
+			return f
+		}
+	}
+	f.Message = fmt.Sprintf("%s belongs to %s; request another address", a, owner)
+	return f
+}
+
+// serving returns a load balancer as it will be served, nil when it is to be withdrawn.
+func (p *planner) serving(key lb.Key) *lb.LoadBalancer {
+	c := p.wishes[key]
+	switch {
+	case c == nil:
+		return nil
+	case c.failed() || c.vips == nil && c.current != nil:
+		return c.current
+	}
+	l := c.wish.LoadBalancer
+	l.VIPs = c.vips
+	return &l
+}
+
+// noneLeft says that no address is left, and how many will be before long.
+func (p *planner) noneLeft(w *lb.Wish, family lb.Family) lb.Finding {
+	s := scope{family: family, pool: w.Address.Pool}
+	f, known := p.exhausted[s]
+	if !known {
+		f = lb.Finding{Code: lb.CodePoolExhausted, Message: p.exhaustion(s)}
+		p.exhausted[s] = f
+	}
+	f.Field = w.Fields.Pool
+	return f
+}
+
+// exhaustion counts what is in a scope. By then every address of it is owned or on hold.
+func (p *planner) exhaustion(s scope) string {
+	var names []string
+	var size, waiting uint64
+	for _, q := range p.pools {
+		if !q.Has(s.family) || s.pool != "" && q.Name != s.pool || s.pool == "" && q.Manual {
+			continue
+		}
+		names = append(names, fmt.Sprintf("%q", q.Name))
+		size += q.Size(s.family)
+		waiting += p.waiting(q, s.family)
+	}
+	if len(names) == 0 && s.pool != "" {
+		return fmt.Sprintf("address pool %q has no %s addresses", s.pool, s.family)
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("no address pool has %s addresses%s", s.family, p.manualHint())
+	}
+	text := fmt.Sprintf("all %d %s addresses of address pool %s are taken", size, s.family, strings.Join(names, ", "))
+	if waiting > 0 {
+		text += fmt.Sprintf(", of which %d wait for their withdrawal from the nodes", waiting)
+	}
+	return text + "; delete load balancers that are not needed or have the pool extended"
+}
+
+// waiting counts the addresses of a pool that nobody has any more but a node may still hold.
+func (p *planner) waiting(q ipam.Pool, f lb.Family) (n uint64) {
+	for a := range p.ledger.holds {
+		if _, owned := p.ledger.owners[a]; !owned && lb.FamilyOf(a) == f && q.Contains(a) {
+			n++
+		}
+	}
+	for a, owner := range p.ledger.owners {
+		l := p.serving(owner)
+		if (l == nil || !slices.Contains(l.VIPs, a)) && lb.FamilyOf(a) == f && q.Contains(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// strays warns of addresses that a load balancer keeps although the pools say otherwise.
+func (p *planner) strays(w *lb.Wish, vips []netip.Addr) []lb.Finding {
+	var fs []lb.Finding
+	for _, a := range vips {
+		f := lb.Finding{Code: lb.CodeAddressStray}
+		named, isNamed := ipam.Named(p.pools, w.Address.Pool)
+		_, held := ipam.Holding(p.pools, a)
+		switch {
+		case !held:
+			f.Message = fmt.Sprintf("%s is in no address pool any more; it is kept until the object is deleted or "+
+				"requests another address", a)
+		case isNamed && !named.Contains(a):
+			f.Field = w.Fields.Pool
+			f.Message = fmt.Sprintf("%s is not in address pool %q; it is kept until the object is deleted or requests "+
+				"another address", a, named.Name)
+		default:
+			continue
+		}
+		fs = append(fs, f)
+	}
+	return fs
+}
+
+// poolList names the pools that there are.
+func (p *planner) poolList() string {
+	if len(p.pools) == 0 {
+		return "the controller's configuration has no pools"
+	}
+	const shown = 8
+	var texts []string
+	for _, q := range p.pools[:min(shown, len(p.pools))] {
+		texts = append(texts, q.String())
+	}
+	if more := len(p.pools) - shown; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return "the pools are " + strings.Join(texts, ", ")
+}
+
+// holders names who held an address, and the nodes that may do so still.
+func holders(hs []Hold) string {
+	var texts []string
+	for _, h := range hs {
+		t := h.Key.String()
+		if len(h.Nodes) > 0 {
+			t += " on node " + strings.Join(h.Nodes, ", ")
+		}
+		texts = append(texts, t)
+	}
+	return strings.Join(texts, " and ")
+}
+
+// list joins words with commas.
+func list[T ~string](words []T) string {
+	texts := make([]string, 0, len(words))
+	for _, w := range words {
+		texts = append(texts, string(w))
+	}
+	if len(texts) == 0 {
+		return "none"
+	}
+	return strings.Join(texts, ", ")
+}
