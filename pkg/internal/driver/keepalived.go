@@ -1,0 +1,212 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/generation"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/ifaddr"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/supervise"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
+)
+
+// Keepalived drives one keepalived.
+type Keepalived struct {
+	// Binary is keepalived's absolute path.
+	Binary string
+	// RunDir holds its PID files, its log and its dumps.
+	RunDir string
+	Store  generation.Store
+	// DumpSignal asks it for a dump; see [DumpSignal]. Without one, only the kernel's addresses are looked at.
+	DumpSignal syscall.Signal
+
+	proc atomic.Pointer[supervise.Process]
+}
+
+// Announcement is what keepalived is to announce, and what it is to leave alone.
+type Announcement struct {
+	Interface string
+	Instances []Instance
+	// Owned are all addresses that may be ours; those in no instance must be gone from the interface.
+	Owned []netip.Addr
+}
+
+// Instance is the addresses of one VRRP instance.
+type Instance struct {
+	Anchor netip.Addr
+	// VIPs are sorted.
+	VIPs []netip.Addr
+}
+
+// The names of keepalived's files in the run directory.
+const (
+	keepalivedLog    = "keepalived.log"
+	keepalivedRecord = "keepalived.process"
+	keepalivedPID    = "keepalived.pid"
+	keepalivedVRRP   = "keepalived-vrrp.pid"
+	keepalivedTmp    = "keepalived-tmp"
+)
+
+// LogPath is the file that keepalived's output goes to.
+func (k *Keepalived) LogPath() string { return filepath.Join(k.RunDir, keepalivedLog) }
+
+func (k *Keepalived) record() string { return filepath.Join(k.RunDir, keepalivedRecord) }
+
+// spec leaves --log-detail out: it logs every gratuitous ARP, and many addresses flap (measured).
+func (k *Keepalived) spec() supervise.Spec {
+	return supervise.Spec{
+		Path: k.Binary,
+		Args: []string{
+			"--dont-fork", "--no-syslog", "--log-console", "--vrrp",
+			"--use-file", filepath.Join(k.Store.CurrentPath(), keepalived.ConfigName),
+			"--pid", filepath.Join(k.RunDir, keepalivedPID),
+			"--vrrp_pid", filepath.Join(k.RunDir, keepalivedVRRP),
+		},
+		Env:    []string{"TMPDIR=" + filepath.Join(k.RunDir, keepalivedTmp)},
+		Log:    k.LogPath(),
+		Record: k.record(),
+	}
+}
+
+// Process is the running keepalived, nil when none has been started. It may be called at any time.
+func (k *Keepalived) Process() *supervise.Process { return k.proc.Load() }
+
+// Alive reports whether keepalived runs. It may be called at any time.
+func (k *Keepalived) Alive() bool {
+	p := k.proc.Load()
+	return p != nil && p.Alive()
+}
+
+// Adopt takes over the keepalived that a former daemon has left running, if there is one.
+func (k *Keepalived) Adopt() bool {
+	p, err := supervise.Adopt(k.spec())
+	if err != nil {
+		return false
+	}
+	k.proc.Store(p)
+	return true
+}
+
+// Check has keepalived read a generation of the store.
+func (k *Keepalived) Check(ctx context.Context, id string) error {
+	dir := k.Store.Path(id)
+	return check(ctx, "keepalived", dir, k.Binary, "-t", "-f", filepath.Join(dir, keepalived.ConfigName))
+}
+
+// Run makes keepalived run a generation of the store: it returns nil once the announcement is seen to be in force. The
+// generation is current afterwards whatever happened; on an error the caller runs another.
+func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) error {
+	if err := k.Store.Switch(id); err != nil {
+		return err
+	}
+	if k.Alive() {
+		if err := k.awaitHandler(ctx, syscall.SIGHUP); err != nil {
+			return fmt.Errorf("reload keepalived: %w", err)
+		}
+		if err := k.proc.Load().Signal(syscall.SIGHUP); err != nil {
+			return fmt.Errorf("reload keepalived: %w", err)
+		}
+	} else if err := k.start(ctx, want); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
+	defer cancel()
+	err := poll(ctx, verifyEvery, k.proc.Load().Done(), func(ctx context.Context) error {
+		if err := k.inForce(want); err != nil {
+			return err
+		}
+		return k.taken(ctx, want)
+	})
+	if err != nil {
+		return fmt.Errorf("keepalived does not run generation %s: %w", id, err)
+	}
+	return k.Store.SetRunning(id)
+}
+
+// start clears what a killed keepalived leaves: its VRRP process, its PID files, and the addresses, which a new one
+// would neither announce nor remove.
+func (k *Keepalived) start(ctx context.Context, want Announcement) error {
+	supervise.EndOrphans(ctx, k.record(), time.Second)
+	if _, err := ifaddr.Remove(want.Interface, want.Owned); err != nil {
+		return fmt.Errorf("start keepalived: %w", err)
+	}
+	for _, name := range []string{keepalivedPID, keepalivedVRRP} {
+		if err := os.Remove(filepath.Join(k.RunDir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("start keepalived: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(k.RunDir, keepalivedTmp), 0o700); err != nil {
+		return fmt.Errorf("start keepalived: %w", err)
+	}
+	p, err := supervise.Start(k.spec())
+	if err != nil {
+		return err
+	}
+	k.proc.Store(p)
+	return nil
+}
+
+// awaitHandler waits until a signal would not end keepalived, as it does in the first moments of its life.
+func (k *Keepalived) awaitHandler(ctx context.Context, sig syscall.Signal) error {
+	p := k.proc.Load()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return poll(ctx, verifyEvery, p.Done(), func(context.Context) error {
+		if !p.Handles(sig) {
+			return fmt.Errorf("it does not handle signal %d yet", sig)
+		}
+		return nil
+	})
+}
+
+// inForce compares the kernel's addresses with the announcement. A node that has an instance's anchor has to have all
+// of its virtual IPs; what is in no instance must be gone.
+func (k *Keepalived) inForce(want Announcement) error {
+	have, err := ifaddr.List(want.Interface)
+	if err != nil {
+		return err
+	}
+	has := func(a netip.Addr) bool {
+		_, ok := slices.BinarySearchFunc(have, a, netip.Addr.Compare)
+		return ok
+	}
+	announced := make(map[netip.Addr]bool)
+	for _, in := range want.Instances {
+		announced[in.Anchor] = true
+		for _, vip := range in.VIPs {
+			announced[vip] = true
+			if has(in.Anchor) && !has(vip) {
+				return fmt.Errorf("%s is not on %s", vip, want.Interface)
+			}
+		}
+	}
+	for _, a := range want.Owned {
+		if !announced[a] && has(a) {
+			return fmt.Errorf("%s is still on %s", a, want.Interface)
+		}
+	}
+	return nil
+}
+
+// Stop ends keepalived, which resigns and removes its addresses, and clears away what it may have left of ours.
+func (k *Keepalived) Stop(ctx context.Context, name string, owned []netip.Addr) error {
+	if p := k.proc.Load(); p != nil && p.Signal(syscall.SIGTERM) == nil && !ended(ctx, p, 3*time.Second) {
+		if err := p.Signal(syscall.SIGKILL); err == nil {
+			ended(ctx, p, time.Second)
+		}
+	}
+	supervise.EndOrphans(ctx, k.record(), time.Second)
+	if name == "" {
+		return nil
+	}
+	_, err := ifaddr.Remove(name, owned)
+	return err
+}

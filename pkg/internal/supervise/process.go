@@ -1,0 +1,197 @@
+package supervise
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/atomicfile"
+)
+
+// Spec says what to run.
+type Spec struct {
+	// Path is the program's absolute path.
+	Path string
+	Args []string
+	// Env are variables added to the supervisor's own, as "NAME=value".
+	Env []string
+	// Log is the file that output is appended to.
+	Log string
+	// Record is the file that remembers the process.
+	Record string
+}
+
+// Process is a running program.
+type Process struct {
+	id    identity
+	since time.Time
+	done  chan struct{}
+	child bool
+
+	mu     sync.Mutex
+	fd     int // -1 once the process has ended
+	status string
+}
+
+// Start runs the program in a session of its own.
+func Start(spec Spec) (*Process, error) {
+	log, err := os.OpenFile(spec.Log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	defer log.Close()
+	cmd := exec.Command(spec.Path, spec.Args...)
+	cmd.Env = append(os.Environ(), spec.Env...)
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	id, err := identify(cmd.Process.Pid)
+	if err == nil {
+		err = remember(spec.Record, id)
+	}
+	p := &Process{id: id, since: time.Now(), child: true, done: make(chan struct{}), fd: -1}
+	if err == nil {
+		p.fd, err = unix.PidfdOpen(cmd.Process.Pid, 0)
+	}
+	if err != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
+	}
+	_ = cmd.Process.Release() // from here on it is named by p.fd
+	go p.watch()
+	return p, nil
+}
+
+// ErrNotRunning says that there is nothing to adopt.
+var ErrNotRunning = errors.New("not running")
+
+// Adopt finds the program that a former supervisor started from an equal Spec. It fails with [ErrNotRunning] when that
+// has ended.
+func Adopt(spec Spec) (*Process, error) {
+	want, err := recall(spec.Record)
+	if err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", spec.Path, ErrNotRunning)
+	}
+	fd, err := unix.PidfdOpen(want.PID, 0)
+	if err != nil {
+		return nil, fmt.Errorf("adopt %s: %w", spec.Path, ErrNotRunning)
+	}
+	// The descriptor names whoever has the number now; only after it is open does a look at the start time count.
+	have, err := identify(want.PID)
+	if err != nil || have != want {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("adopt %s: %w", spec.Path, ErrNotRunning)
+	}
+	since := time.Now()
+	if info, err := os.Stat(spec.Record); err == nil {
+		since = info.ModTime()
+	}
+	p := &Process{id: want, since: since, done: make(chan struct{}), fd: fd}
+	go p.watch()
+	return p, nil
+}
+
+// PID is the process ID.
+func (p *Process) PID() int { return p.id.PID }
+
+// Since is when the process was started.
+func (p *Process) Since() time.Time { return p.since }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Ended says how the process ended, such as "exit status 1" or "signal: killed"; of an adopted one nobody here is told.
+func (p *Process) Ended() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
+// Alive reports whether the process has not ended yet.
+func (p *Process) Alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Signal sends a signal. It fails with [ErrNotRunning] when the process has ended.
+func (p *Process) Signal(sig syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fd < 0 {
+		return ErrNotRunning
+	}
+	if err := unix.PidfdSendSignal(p.fd, sig, nil, 0); err != nil {
+		return fmt.Errorf("signal %s to process %d: %w", sig, p.id.PID, err)
+	}
+	return nil
+}
+
+// watch waits for the end of the process.
+func (p *Process) watch() {
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, -1)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status = "ended while nobody waited for it"
+	if p.child {
+		var ws unix.WaitStatus
+		if _, err := wait(p.id.PID, &ws); err == nil {
+			p.status = describe(ws)
+		}
+	}
+	_ = unix.Close(p.fd)
+	p.fd = -1
+	close(p.done)
+}
+
+func wait(pid int, ws *unix.WaitStatus) (int, error) {
+	for {
+		n, err := unix.Wait4(pid, ws, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+func describe(ws unix.WaitStatus) string {
+	if ws.Signaled() {
+		return "signal: " + ws.Signal().String()
+	}
+	return fmt.Sprintf("exit status %d", ws.ExitStatus())
+}
+
+func remember(path string, id identity) error {
+	data, err := json.Marshal(id)
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(path, append(data, '\n'), 0o644)
+}
+
+func recall(path string) (identity, error) {
+	var id identity
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return id, err
+	}
+	return id, json.Unmarshal(data, &id)
+}
