@@ -224,17 +224,28 @@ func (p *planner) poolList() string {
 	return "the pools are " + strings.Join(texts, ", ")
 }
 
-// holders names who held an address, and the nodes that may do so still.
+// holders names who had an address, and the nodes that may have it still.
 func holders(hs []Hold) string {
-	var texts []string
-	for _, h := range hs {
-		t := h.Key.String()
-		if len(h.Nodes) > 0 {
-			t += " on node " + strings.Join(h.Nodes, ", ")
+	var text string
+	for i, h := range hs {
+		switch {
+		case i > 0 && hs[i-1] == h:
+			continue
+		case i == 0:
+			text = h.Key.String()
+		case hs[i-1].Key != h.Key:
+			text += " and " + h.Key.String()
 		}
-		texts = append(texts, t)
+		if h.Node == "" {
+			continue
+		}
+		if i > 0 && hs[i-1].Key == h.Key && hs[i-1].Node != "" {
+			text += ", " + h.Node
+		} else {
+			text += " on node " + h.Node
+		}
 	}
-	return strings.Join(texts, " and ")
+	return text
 }
 
 // list joins words with commas.
