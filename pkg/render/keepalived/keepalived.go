@@ -1,7 +1,6 @@
 package keepalived
 
 import (
-	"errors"
 	"net/netip"
 	"time"
 
@@ -52,8 +51,15 @@ type Instance struct {
 	VIPs []netip.Addr
 }
 
-// Render returns the configuration. It fails on input that keepalived would refuse or misunderstand; the model's
-// validity is its maker's business, so nothing is left out in silence.
-func Render(in Input) (render.Files, error) {
-	return nil, errors.New("TODO")
+// Result is the rendered configuration.
+type Result struct {
+	Files render.Files
+	// Refused are the virtual IPs that were left out, sorted.
+	Refused []Refusal
+}
+
+// Refusal is a virtual IP that no instance can carry, and why.
+type Refusal struct {
+	VIP netip.Addr
+	lb.Finding
 }

@@ -43,7 +43,9 @@ func (v Version) Compare(o Version) int {
 }
 
 // AtLeast reports whether v is that version or a later one.
-func (v Version) AtLeast(major, minor, patch int) bool { return v.Compare(Version{major, minor, patch}) >= 0 }
+func (v Version) AtLeast(major, minor, patch int) bool {
+	return v.Compare(Version{major, minor, patch}) >= 0
+}
 
 // RepeatsARPOnReload reports whether this version sends the second burst of gratuitous ARPs for an address that a
 // reload adds. Before 2.3.2 it does not (keepalived 9646fcca), and the caller repeats them.
