@@ -224,28 +224,17 @@ func (p *planner) poolList() string {
 	return "the pools are " + strings.Join(texts, ", ")
 }
 
-// holders names who had an address, and the nodes that may have it still.
+// holders names who held an address, and the nodes that may do so still.
 func holders(hs []Hold) string {
-	var text string
-	for i, h := range hs {
-		switch {
-		case i > 0 && hs[i-1] == h:
-			continue
-		case i == 0:
-			text = h.Key.String()
-		case hs[i-1].Key != h.Key:
-			text += " and " + h.Key.String()
+	var texts []string
+	for _, h := range hs {
+		t := h.Key.String()
+		if len(h.Nodes) > 0 {
+			t += " on node " + strings.Join(h.Nodes, ", ")
 		}
-		if h.Node == "" {
-			continue
-		}
-		if i > 0 && hs[i-1].Key == h.Key && hs[i-1].Node != "" {
-			text += ", " + h.Node
-		} else {
-			text += " on node " + h.Node
-		}
+		texts = append(texts, t)
 	}
-	return text
+	return strings.Join(texts, " and ")
 }
 
 // list joins words with commas.

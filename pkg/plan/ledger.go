@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
@@ -12,7 +10,7 @@ import (
 // A ledger knows who has which address, or wants it. Claims are never undone.
 type ledger struct {
 	owners map[netip.Addr]lb.Key
-	// holds are sorted by key, then node.
+	// holds are sorted by key.
 	holds map[netip.Addr][]Hold
 	// held are the addresses on hold, by who had them, sorted.
 	held map[lb.Key][]netip.Addr
@@ -31,7 +29,7 @@ func newLedger(withdrawn []Hold) *ledger {
 		l.held[h.Key] = append(l.held[h.Key], h.Address)
 	}
 	for _, hs := range l.holds {
-		slices.SortFunc(hs, func(a, b Hold) int { return cmp.Or(a.Key.Compare(b.Key), strings.Compare(a.Node, b.Node)) })
+		slices.SortFunc(hs, func(a, b Hold) int { return a.Key.Compare(b.Key) })
 	}
 	for _, as := range l.held {
 		slices.SortFunc(as, netip.Addr.Compare)

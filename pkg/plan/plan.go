@@ -22,12 +22,12 @@ type Input struct {
 	Capabilities lb.Capabilities
 }
 
-// Hold keeps an address from everybody but the load balancer that last had it. There may be one for each node.
+// Hold keeps an address from everybody but the load balancer that last had it.
 type Hold struct {
 	Key     lb.Key
 	Address netip.Addr
-	// Node is a node that may still hold the address; empty where that is not known.
-	Node string
+	// Nodes are those that may still hold the address, sorted, as far as they are known.
+	Nodes []string
 }
 
 // Output is what should be served, and what to tell the users.
