@@ -1,0 +1,107 @@
+package configmap
+
+// The label that makes a ConfigMap ask for a load balancer, as in 2016.
+const (
+	LabelKey   = "app"
+	LabelValue = "loadbalancer"
+)
+
+// AnnotationAllowFrom on a Service lets ConfigMaps of other namespaces target it: namespaces separated by commas, or
+// "*" for all.
+const AnnotationAllowFrom = "kubectl-lb.io/allow-from-namespaces"
+
+// The keys of a ConfigMap's data.
+const (
+	KeyNamespace   = "namespace"
+	KeyService     = "target-service-name"
+	KeyTargetPort  = "target-port"
+	KeyBindPort    = "bind-port"
+	KeyProtocol    = "protocol"
+	KeyHost        = "host"
+	KeyPath        = "path"
+	KeySSL         = "SSL"
+	KeySSLPort     = "ssl-port"
+	KeyRequestedIP = "requested-ip"
+	KeyPool        = "address-pool"
+	KeyFamilies    = "ip-families"
+	KeyBindIP      = "bind-ip"
+	KeyStatus      = "status"
+)
+
+// Key documents a key of the data and knows how to read it.
+type Key struct {
+	Name string
+	// Takes says what the value looks like, Default what counts without one ("required" when there must be one).
+	Takes, Default string
+	// Meaning is what the key does, in a sentence or two.
+	Meaning string
+	// Since is the first version that knew the key.
+	Since string
+	// Written says that the controller writes the key, not the user.
+	Written bool
+	// read reads a value that is not empty and known to be safe; a written key's may be anything.
+	read func(*reading, string)
+}
+
+// Keys returns the keys of the contract, in the order in which they are documented and read.
+func Keys() []Key {
+	return append(targetKeys(), addressKeys()...)
+}
+
+// targetKeys returns the keys that say what is served.
+func targetKeys() []Key {
+	const first, next = "2016", "0.1"
+	return []Key{
+		{Name: KeyNamespace, Takes: "a namespace", Default: "the ConfigMap's own", Since: first,
+			Meaning: "Namespace of the Service. Another namespace than the ConfigMap's needs the leave of the Service: its " +
+				"annotation `" + AnnotationAllowFrom + "` lists namespaces separated by commas, or `*`.",
+			read: (*reading).readNamespace},
+		{Name: KeyService, Takes: "a Service's name", Default: "required", Since: first,
+			Meaning: "The Service that gets the traffic. It needs a cluster IP.",
+			read:    (*reading).readService},
+		{Name: KeyTargetPort, Takes: "a port of the Service, by number or name", Default: "the Service's only port",
+			Since: first, Meaning: "The port of the Service (not of its pods) that gets the traffic.",
+			read: (*reading).readTargetPort},
+		{Name: KeyBindPort, Takes: "1 to 65535", Default: "the target port's number", Since: first,
+			Meaning: "The port at which the load balancer listens.", read: (*reading).readBindPort},
+		{Name: KeyProtocol, Takes: "`HTTP` or `TCP`", Default: "`TCP`; `HTTP` with host, path or SSL", Since: next,
+			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is.",
+			read:    (*reading).readProtocol},
+		{Name: KeyHost, Takes: "a DNS name", Default: "every host", Since: first,
+			Meaning: "Only HTTP requests for this host reach the Service. Upper and lower case are the same.",
+			read:    (*reading).readHost},
+		{Name: KeyPath, Takes: "a path such as `/menu`", Default: "every path", Since: first,
+			Meaning: "Only HTTP requests whose path begins so reach the Service.", read: (*reading).readPath},
+		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
+			Meaning: "Also listen for HTTPS at ssl-port. The backend must be able to terminate TLS; `software` is not yet.",
+			read:    (*reading).readSSL},
+		{Name: KeySSLPort, Takes: "1 to 65535", Default: "`443`", Since: first,
+			Meaning: "The port for HTTPS where SSL is true.", read: (*reading).readSSLPort},
+	}
+}
+
+// addressKeys returns the keys that say where it is served.
+func addressKeys() []Key {
+	const first, next = "2016", "0.1"
+	return []Key{
+		{Name: KeyRequestedIP, Takes: "an address, or two of different families separated by a comma", Default: "any",
+			Since: next, Meaning: "The address wanted. It must lie in a pool and be free. Changing it moves the load " +
+				"balancer; without it an address, once given, is kept.",
+			read: (*reading).readRequestedIP},
+		{Name: KeyPool, Takes: "an address pool's name", Default: "every pool that is not manual", Since: next,
+			Meaning: "The pool of the controller's configuration to take the address from. A load balancer that has an " +
+				"address keeps it when this changes.",
+			read: (*reading).readPool},
+		{Name: KeyFamilies, Takes: "`IPv4`, `IPv6` or `IPv4,IPv6`", Default: "`IPv4` where a pool has it, else `IPv6`",
+			Since: next, Meaning: "The families of the load balancer's addresses, one address of each.",
+			read: (*reading).readFamilies},
+		{Name: KeyBindIP, Takes: "one address, or two separated by a comma", Since: first, Written: true,
+			Meaning: "The address that the load balancer has. When the controller has lost its memory, this is how an " +
+				"object gets its address back. To ask for an address, use requested-ip.",
+			read: (*reading).readBindIP},
+		{Name: KeyStatus, Takes: "a text", Since: first, Written: true,
+			Meaning: "`SUCCESS`; `PENDING : ` and what is missing; or `ERROR : ` and a finding of [findings.md](findings.md), " +
+				"while the last good version goes on serving.",
+			read: func(*reading, string) {}},
+	}
+}

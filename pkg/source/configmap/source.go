@@ -1,0 +1,54 @@
+package configmap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source"
+)
+
+// Reader reads the objects that wishes depend on. The objects are not changed.
+type Reader interface {
+	// ConfigMaps returns those with the label app=loadbalancer, of all namespaces, in any order.
+	ConfigMaps(ctx context.Context) ([]*corev1.ConfigMap, error)
+	// Services returns all Services, in any order.
+	Services(ctx context.Context) ([]*corev1.Service, error)
+}
+
+// Source yields what the labelled ConfigMaps ask for.
+type Source struct{ reader Reader }
+
+var _ source.Source = (*Source)(nil)
+
+// New returns a source over a reader.
+func New(r Reader) *Source { return &Source{reader: r} }
+
+// Name implements [source.Source].
+func (s *Source) Name() string { return "configmap" }
+
+// Wishes implements [source.Source]. A ConfigMap that is being deleted wishes nothing any more.
+func (s *Source) Wishes(ctx context.Context) ([]lb.Wish, error) {
+	cms, err := s.reader.ConfigMaps(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the labelled ConfigMaps: %w", err)
+	}
+	list, err := s.reader.Services(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the Services: %w", err)
+	}
+	services := MapServices(list)
+	wishes := make([]lb.Wish, 0, len(cms))
+	for _, cm := range cms {
+		if cm.Labels[LabelKey] == LabelValue && cm.DeletionTimestamp == nil {
+			wishes = append(wishes, Parse(cm, services))
+		}
+	}
+	slices.SortFunc(wishes, func(a, b lb.Wish) int {
+		return a.LoadBalancer.Origin.Key.Compare(b.LoadBalancer.Origin.Key)
+	})
+	return wishes, nil
+}

@@ -1,0 +1,108 @@
+package configmap
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// maxValue is the length, in bytes, beyond which a value is refused unread. No key needs a tenth of it.
+const maxValue = 4 << 10
+
+// maxShown is how many characters of a user's text a message shows.
+const maxShown = 64
+
+// field returns the place of a key in the form of lb.Finding.Field.
+func field(key string) string {
+	if len(validation.IsConfigMapKey(key)) > 0 || len(key) > maxShown {
+		key = quote(key)
+	}
+	return "data[" + key + "]"
+}
+
+// quote returns a user's text for a message: in quotes, shortened, with everything unprintable escaped.
+func quote(s string) string {
+	shown := []rune(s[:min(len(s), maxShown*utf8.UTFMax)])
+	if len(shown) <= maxShown {
+		return strconv.Quote(s)
+	}
+	return strconv.Quote(string(shown[:maxShown])) + "…"
+}
+
+// unsafe says in a message why a value is refused unread; it is empty for one that is fine.
+func unsafe(s string) string {
+	if len(s) > maxValue {
+		return fmt.Sprintf("the value has %d bytes, at most %d are allowed", len(s), maxValue)
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Sprintf("the value %s is not valid UTF-8", quote(s))
+	}
+	i := strings.IndexFunc(s, func(c rune) bool { return !strconv.IsPrint(c) })
+	if i < 0 {
+		return ""
+	}
+	c, _ := utf8.DecodeRuneInString(s[i:])
+	return fmt.Sprintf("the value %s holds the invisible or control character %U at byte %d; remove it", quote(s), c, i)
+}
+
+// nearest returns the candidate that a misspelt word was probably meant to be; empty when none is near.
+func nearest(word string, candidates []string) string {
+	best, distance := "", 0
+	for _, c := range candidates {
+		d := editDistance(plain(word), plain(c))
+		if d > max(2, len(c)/3) || d >= len(plain(word)) {
+			continue
+		}
+		if best == "" || d < distance {
+			best, distance = c, d
+		}
+	}
+	if best != "" {
+		return best
+	}
+	// "port" and "service" are parts of a key.
+	for _, c := range candidates {
+		if p := plain(word); len(p) >= 2 && strings.Contains(plain(c), p) {
+			return c
+		}
+	}
+	return ""
+}
+
+// plain leaves out what people get wrong without noticing: case and separators.
+func plain(s string) string {
+	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s))
+}
+
+// editDistance returns how many characters must be added, removed, replaced or swapped with the next one to make one
+// word of the other (optimal string alignment). Words too long to be a misspelt key are infinitely far.
+func editDistance(a, b string) int {
+	if len(a) > maxShown || len(b) > maxShown {
+		return maxShown
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			d := min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				d = min(d, rows[i-2][j-2]+1)
+			}
+			rows[i][j] = d
+		}
+	}
+	return rows[len(a)][len(b)]
+}

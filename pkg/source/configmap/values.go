@@ -1,0 +1,186 @@
+package configmap
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+func (r *reading) readNamespace(v string) {
+	if len(validation.IsDNS1123Label(v)) > 0 {
+		r.bad(KeyNamespace, "%s is not a namespace's name", quote(v))
+		return
+	}
+	r.namespace = v
+}
+
+func (r *reading) readService(v string) {
+	if len(validation.IsDNS1123Label(v)) > 0 {
+		r.bad(KeyService, "%s is not a Service's name", quote(v))
+		return
+	}
+	r.service = v
+}
+
+// readTargetPort takes everything that looks like a number for one, so that "99999" is not taken for a name.
+func (r *reading) readTargetPort(v string) {
+	if strings.Trim(v, "+-.0123456789") == "" {
+		if port := r.port(KeyTargetPort, v); port > 0 {
+			r.targetPort = strconv.Itoa(int(port))
+		}
+		return
+	}
+	if len(validation.IsDNS1123Label(v)) > 0 {
+		r.add(lb.CodeBadPort, KeyTargetPort, "%s is neither a port number nor a port's name", quote(v))
+		return
+	}
+	r.targetPort = v
+}
+
+func (r *reading) readBindPort(v string) { r.bindPort = r.port(KeyBindPort, v) }
+
+func (r *reading) readSSLPort(v string) { r.sslPort = r.port(KeySSLPort, v) }
+
+// port reads a port number; it returns 0 when that is none.
+func (r *reading) port(key, v string) uint16 {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil || n == 0 {
+		r.add(lb.CodeBadPort, key, "%s is not a port; give a number from 1 to 65535", quote(v))
+		return 0
+	}
+	return uint16(n)
+}
+
+func (r *reading) readProtocol(v string) {
+	for _, p := range []lb.Protocol{lb.HTTP, lb.TCP} {
+		if strings.EqualFold(v, string(p)) {
+			r.protocol = p
+			return
+		}
+	}
+	r.bad(KeyProtocol, "%s is not a protocol; give HTTP or TCP", quote(v))
+}
+
+// readHost takes DNS names (RFC 1123, 2.1) only: a name goes into the data plane's configuration.
+func (r *reading) readHost(v string) {
+	host := strings.ToLower(v)
+	switch {
+	case strings.HasPrefix(host, "*"):
+		r.bad(KeyHost, "%s: wildcards are not supported; give one host, or none for every host", quote(v))
+		return
+	case len(validation.IsDNS1123Subdomain(host)) > 0:
+		r.bad(KeyHost, "%s is not a DNS name; give letters, digits and dashes in parts separated by dots, without a "+
+			"port", quote(v))
+		return
+	}
+	for part := range strings.SplitSeq(host, ".") {
+		if len(part) > validation.DNS1123LabelMaxLength {
+			r.bad(KeyHost, "%s is not a DNS name; a part has more than 63 characters", quote(v))
+			return
+		}
+	}
+	r.host = host
+}
+
+// pathPattern is the part of RFC 3986's path characters that means nothing to nginx or a shell. Escapes ("%20") are not
+// among them, since nginx compares paths after it has decoded them, so that such a path would never match.
+var pathPattern = regexp.MustCompile(`^/[A-Za-z0-9._~+,=:@/-]*$`)
+
+// readPath takes paths in the form in which requests are compared: decoded, without empty or dot segments.
+func (r *reading) readPath(v string) {
+	if !strings.HasPrefix(v, "/") {
+		r.bad(KeyPath, `%s is not a path; it must begin with "/"`, quote(v))
+		return
+	}
+	if !pathPattern.MatchString(v) {
+		r.bad(KeyPath, "%s: a path takes letters, digits and . _ ~ + , = : @ / - only", quote(v))
+		return
+	}
+	segments := strings.Split(v[1:], "/")
+	for i, s := range segments {
+		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
+			r.bad(KeyPath, `%s would match no request; leave out "//", "/./" and "/../"`, quote(v))
+			return
+		}
+	}
+	r.path = v
+}
+
+func (r *reading) readSSL(v string) {
+	switch strings.ToLower(v) {
+	case "true":
+		r.ssl = true
+	case "false":
+	default:
+		r.bad(KeySSL, "%s is neither true nor false", quote(v))
+	}
+}
+
+func (r *reading) readRequestedIP(v string) {
+	var addrs []netip.Addr
+	for text := range strings.SplitSeq(v, ",") {
+		a, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || a.Zone() != "" || a.Is4In6() {
+			r.bad(KeyRequestedIP, "%s is not an IP address", quote(strings.TrimSpace(text)))
+			return
+		}
+		if slices.ContainsFunc(addrs, func(b netip.Addr) bool { return lb.FamilyOf(a) == lb.FamilyOf(b) }) {
+			r.bad(KeyRequestedIP, "two %s addresses; give at most one of each family", lb.FamilyOf(a))
+			return
+		}
+		addrs = append(addrs, a)
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	r.address.Requested = addrs
+}
+
+func (r *reading) readPool(v string) {
+	if len(validation.IsDNS1123Label(v)) > 0 {
+		r.bad(KeyPool, "%s is not an address pool's name", quote(v))
+		return
+	}
+	r.address.Pool = v
+}
+
+func (r *reading) readFamilies(v string) {
+	var families []lb.Family
+	for text := range strings.SplitSeq(v, ",") {
+		known := []lb.Family{lb.IPv4, lb.IPv6}
+		i := slices.IndexFunc(known, func(f lb.Family) bool { return strings.EqualFold(string(f), strings.TrimSpace(text)) })
+		if i < 0 || slices.Contains(families, known[i]) {
+			r.bad(KeyFamilies, `%s: give IPv4, IPv6 or "IPv4,IPv6"`, quote(v))
+			return
+		}
+		families = append(families, known[i])
+	}
+	slices.Sort(families)
+	r.address.Families = families
+}
+
+// readBindIP takes what can be an address and passes over the rest: the controller wrote the value and writes it anew.
+func (r *reading) readBindIP(v string) {
+	for text := range strings.SplitSeq(v, ",") {
+		a, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || a.Zone() != "" || a.Is4In6() ||
+			slices.ContainsFunc(r.address.Recorded, func(b netip.Addr) bool { return lb.FamilyOf(a) == lb.FamilyOf(b) }) {
+			continue
+		}
+		r.address.Recorded = append(r.address.Recorded, a)
+	}
+	slices.SortFunc(r.address.Recorded, netip.Addr.Compare)
+}
+
+// bad adds a finding about a value that is not what its key takes.
+func (r *reading) bad(key, format string, args ...any) { r.add(lb.CodeBadValue, key, format, args...) }
+
+// add adds a finding about a key.
+func (r *reading) add(code lb.Code, key, format string, args ...any) {
+	r.findings = append(r.findings, lb.Finding{Code: code, Field: field(key), Message: fmt.Sprintf(format, args...)})
+}
