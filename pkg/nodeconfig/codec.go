@@ -45,7 +45,8 @@ func Decode[D Document](text string) (D, error) {
 		return d, fmt.Errorf("decode %T: version %d is not supported, this program knows %d", d, head.Version, Version)
 	}
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return d, fmt.Errorf("decode %T: %w", d, err)
+		var none D
+		return none, fmt.Errorf("decode %T: %w", d, err)
 	}
 	return d, nil
 }

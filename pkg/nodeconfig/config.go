@@ -1,9 +1,11 @@
 package nodeconfig
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -111,10 +113,14 @@ type Config struct {
 }
 
 // LoadBalancers returns the entries of all shards, sorted by key, each key once. A key that two shards hold, as they
-// can for the moment between two writes, comes from the shard whose name sorts first.
+// can for the moment between two writes, comes from the shard of the higher revision (then the smaller name): a move is
+// written to its destination first, under a revision above that of the shard it leaves.
 func (c Config) LoadBalancers() []Entry {
+	names := slices.SortedFunc(maps.Keys(c.Shards), func(a, b string) int {
+		return cmp.Or(cmp.Compare(c.Shards[b].Revision, c.Shards[a].Revision), strings.Compare(a, b))
+	})
 	var all []Entry
-	for _, name := range slices.Sorted(maps.Keys(c.Shards)) {
+	for _, name := range names {
 		all = append(all, c.Shards[name].LoadBalancers...)
 	}
 	slices.SortStableFunc(all, func(a, b Entry) int { return a.Origin.Key.Compare(b.Origin.Key) })
