@@ -1,5 +1,5 @@
-// Package pkg_test holds the laws of the house: who may import whom, and how large a thing may grow. docs/architecture.md
-// has the picture.
+// Package pkg_test holds the laws of the house: who may import whom, and how large a thing may grow.
+// docs/architecture.md has the picture.
 package pkg_test
 
 import (
