@@ -73,8 +73,8 @@ func checkInstance(i Instance) error {
 		return fmt.Errorf("peer %s is the node itself", i.Source)
 	}
 	for _, a := range append([]netip.Addr{i.Source, i.Anchor}, i.Peers...) {
-		if err := checkAddress(a, i.Family); err != nil {
-			return err
+		if !holdable(a, i.Family) {
+			return fmt.Errorf("%s is not an %s address that a node can hold", a, i.Family)
 		}
 	}
 	return nil
@@ -94,11 +94,11 @@ func refuse(all []Instance) []Refusal {
 		i := &all[n]
 		i.VIPs = slices.DeleteFunc(i.VIPs, func(a netip.Addr) bool {
 			why := taken[a]
-			if err := checkAddress(a, i.Family); err != nil {
-				why = err.Error()
+			if !holdable(a, i.Family) {
+				why = fmt.Sprintf("is not an %s address that a node can hold", i.Family)
 			}
-			taken[a] = "is carried by instance " + InstanceName(i.Group, i.Family)
 			if why == "" {
+				taken[a] = "is carried by instance " + InstanceName(i.Group, i.Family)
 				return false
 			}
 			refused = append(refused, Refusal{VIP: a, Finding: lb.Finding{
@@ -111,10 +111,8 @@ func refuse(all []Instance) []Refusal {
 	return refused
 }
 
-func checkAddress(a netip.Addr, f lb.Family) error {
+// holdable reports whether a is an address of that family that an interface can have.
+func holdable(a netip.Addr, f lb.Family) bool {
 	never := a.IsUnspecified() || a.IsMulticast() || a.IsLoopback()
-	if !a.IsValid() || a.Zone() != "" || a.Is4In6() || never || lb.FamilyOf(a) != f {
-		return fmt.Errorf("%s is not an %s address that a node can hold", a, f)
-	}
-	return nil
+	return a.IsValid() && a.Zone() == "" && !a.Is4In6() && !never && lb.FamilyOf(a) == f
 }

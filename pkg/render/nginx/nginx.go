@@ -1,7 +1,6 @@
 package nginx
 
 import (
-	"errors"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -30,7 +29,7 @@ type Input struct {
 	// Modules are the absolute paths of dynamic modules to load. TCP needs the stream module, which Debian has as
 	// /usr/lib/nginx/modules/ngx_stream_module.so and others have built in.
 	Modules []string
-	// User is the user that workers run as; empty means "www-data".
+	// User is the user, with a group of the same name, that workers run as; empty means "www-data".
 	User string
 	// Workers is the number of worker processes; zero means one for each CPU.
 	Workers int
@@ -66,10 +65,4 @@ type Refusal struct {
 func (r Result) Owner(path string) (lb.Key, bool) {
 	k, ok := r.owners[path]
 	return k, ok
-}
-
-// Render returns the configuration. It fails only where no configuration at all can be made, as by a bad RunDir; what
-// is wrong with one load balancer refuses that one.
-func Render(in Input) (Result, error) {
-	return Result{}, errors.New("TODO")
 }

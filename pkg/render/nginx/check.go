@@ -1,0 +1,156 @@
+package nginx
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+)
+
+// maxRunDir leaves room for the socket's name in the 107 bytes that a unix socket's path may have.
+const maxRunDir = 80
+
+// maxUserName is the longest name of a user (useradd(8)).
+const maxUserName = 32
+
+// check returns what makes any configuration impossible.
+func check(in Input) error {
+	if err := render.CheckPath("run directory", in.RunDir); err != nil {
+		return err
+	}
+	if len(in.RunDir) > maxRunDir {
+		return fmt.Errorf("run directory %q is longer than %d bytes", in.RunDir, maxRunDir)
+	}
+	if err := render.CheckName("user", in.User, maxUserName); err != nil {
+		return err
+	}
+	for _, m := range in.Modules {
+		if err := render.CheckPath("module", m); err != nil {
+			return err
+		}
+	}
+	if in.Workers < 0 || in.WorkerConnections < 0 || in.WorkerOpenFiles < 0 {
+		return fmt.Errorf("a negative number of workers, connections or open files")
+	}
+	if d := in.ShutdownTimeout; d < 0 || d%time.Second != 0 {
+		return fmt.Errorf("shutdown timeout %s is not whole seconds", d)
+	}
+	return nil
+}
+
+// checker finds what is wrong with load balancers, and remembers who listens where: nginx refuses the whole
+// configuration when two of its servers want the same socket.
+type checker struct{ listening map[netip.AddrPort]lb.Key }
+
+// check returns the first thing that keeps a load balancer from being rendered. One that passes owns its sockets.
+func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
+	if !isKey(l.Origin.Key) {
+		return finding(lb.CodeUnsafeValue, "metadata", "%q is not a Kubernetes name", l.Origin.Key.String()), true
+	}
+	if len(l.VIPs) == 0 {
+		return finding(lb.CodeBadValue, "vips", "there is no virtual IP to listen on"), true
+	}
+	for _, a := range l.VIPs {
+		if !listenable(a) {
+			return finding(lb.CodeBadValue, "vips", "%q is not an address that one can listen on", a), true
+		}
+	}
+	if len(l.Listeners) == 0 {
+		return finding(lb.CodeBadValue, "listeners", "there is no listener"), true
+	}
+	for _, s := range l.Listeners {
+		if f, bad := checkListener(s); bad {
+			return f, true
+		}
+	}
+	return c.claim(l)
+}
+
+// claim gives the load balancer its sockets, all or none.
+func (c *checker) claim(l lb.LoadBalancer) (lb.Finding, bool) {
+	var want []netip.AddrPort
+	for _, s := range l.Listeners {
+		for _, a := range l.VIPs {
+			ap := netip.AddrPortFrom(a, s.Port)
+			if slices.Contains(want, ap) {
+				return finding(lb.CodeConflictingKeys, field(s), "%s is listened on twice", ap), true
+			}
+			if other, ok := c.listening[ap]; ok {
+				return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap, other), true
+			}
+			want = append(want, ap)
+		}
+	}
+	for _, ap := range want {
+		c.listening[ap] = l.Origin.Key
+	}
+	return lb.Finding{}, false
+}
+
+func checkListener(s lb.Listener) (lb.Finding, bool) {
+	switch {
+	case s.Port == 0:
+		return finding(lb.CodeBadPort, field(s), "port 0 is not 1 to 65535"), true
+	case s.TLS != nil:
+		return finding(lb.CodeBackendCannot, field(s), "nginx is not made to terminate TLS yet"), true
+	case s.Protocol == lb.HTTP:
+		return checkRoutes(s)
+	case s.Protocol != lb.TCP:
+		return finding(lb.CodeBackendCannot, field(s), "unknown protocol %q", string(s.Protocol)), true
+	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "":
+		return finding(lb.CodeBadValue, field(s), "a TCP listener has exactly one route, without host and path"), true
+	}
+	return checkEndpoints(s, s.Routes[0])
+}
+
+func checkRoutes(s lb.Listener) (lb.Finding, bool) {
+	type place struct{ host, path string }
+	seen := make(map[place]bool, len(s.Routes))
+	for _, r := range s.Routes {
+		if r.Host != "" && !isHost(r.Host) {
+			return finding(lb.CodeBadValue, field(s)+".host", "%q is not a DNS name in lower case", r.Host), true
+		}
+		path, err := cleanPath(r.Path)
+		if err != nil {
+			return finding(lb.CodeBadValue, field(s)+".path", "%q %v", r.Path, err), true
+		}
+		if p := (place{r.Host, path}); seen[p] {
+			return finding(lb.CodeConflictingKeys, field(s), "host %q has two routes for %q", r.Host, path), true
+		}
+		seen[place{r.Host, path}] = true
+		if f, bad := checkEndpoints(s, r); bad {
+			return f, true
+		}
+	}
+	return lb.Finding{}, false
+}
+
+func checkEndpoints(s lb.Listener, r lb.Route) (lb.Finding, bool) {
+	for _, e := range r.Target.Endpoints {
+		if e.Port() == 0 || !usable(e.Addr()) {
+			return finding(lb.CodeBadValue, field(s)+".target", "%q is not an address to connect to", e), true
+		}
+	}
+	return lb.Finding{}, false
+}
+
+// listenable reports whether a socket of its own can be bound to a. A wildcard would take every other address's port,
+// and a link-local address cannot be bound without its interface.
+func listenable(a netip.Addr) bool {
+	return usable(a) && !(a.Is6() && a.IsLinkLocalUnicast())
+}
+
+// usable reports whether a is one host's address, written in the one way that there is.
+func usable(a netip.Addr) bool {
+	return a.IsValid() && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast()
+}
+
+func field(s lb.Listener) string { return fmt.Sprintf("listeners[%d]", s.Port) }
+
+// finding formats a finding. Text of the user goes through %q, so that no control character survives.
+func finding(c lb.Code, field, format string, args ...any) lb.Finding {
+	return lb.Finding{Code: c, Field: field, Message: fmt.Sprintf(format, args...)}
+}

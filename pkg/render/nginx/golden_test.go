@@ -1,0 +1,109 @@
+package nginx_test
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/rendertest"
+)
+
+var update = rendertest.UpdateFlag()
+
+const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+// input is what the golden files are made with.
+func input(lbs ...lb.LoadBalancer) nginx.Input {
+	return nginx.Input{
+		RunDir: "/run/kubectl-lb", Modules: []string{streamModule}, Workers: 2, LoadBalancers: lbs,
+	}
+}
+
+// balancer makes a load balancer of "default" with the virtual IPs.
+func balancer(name string, vips []string, listeners ...lb.Listener) lb.LoadBalancer {
+	l := lb.LoadBalancer{Origin: lb.Origin{Kind: "ConfigMap", Key: lb.Key{Namespace: "default", Name: name}}}
+	for _, v := range vips {
+		l.VIPs = append(l.VIPs, netip.MustParseAddr(v))
+	}
+	l.Listeners = listeners
+	return l
+}
+
+func tcp(port uint16, endpoints ...string) lb.Listener {
+	return lb.Listener{Port: port, Protocol: lb.TCP, Routes: []lb.Route{route("", "", endpoints...)}}
+}
+
+func http(port uint16, routes ...lb.Route) lb.Listener {
+	return lb.Listener{Port: port, Protocol: lb.HTTP, Routes: routes}
+}
+
+func route(host, path string, endpoints ...string) lb.Route {
+	r := lb.Route{Host: host, Path: path}
+	r.Target.Service = lb.Service{Key: lb.Key{Namespace: "default", Name: "svc"}, Port: 80}
+	for _, e := range endpoints {
+		r.Target.Endpoints = append(r.Target.Endpoints, netip.MustParseAddrPort(e))
+	}
+	return r
+}
+
+// goldens are the cases that have a directory below testdata.
+func goldens() map[string]nginx.Input {
+	var many []lb.LoadBalancer
+	for i := range 12 {
+		many = append(many, balancer(fmt.Sprintf("lb-%02d", i), []string{fmt.Sprintf("10.0.1.%d", i+1)},
+			tcp(5432, fmt.Sprintf("10.96.1.%d:5432", i+1)), http(80, route("", "", fmt.Sprintf("10.96.2.%d:80", i+1)))))
+	}
+	tuned := input(balancer("coffee", []string{"10.0.0.10"}, tcp(80, "10.96.0.10:80")))
+	tuned.Workers, tuned.WorkerConnections, tuned.WorkerOpenFiles, tuned.User = 0, 512, 4096, "daemon"
+	tuned.ShutdownTimeout = 10e9
+	return map[string]nginx.Input{
+		"empty":    {RunDir: "/run/kubectl-lb"},
+		"tcp":      input(balancer("coffee", []string{"10.0.0.10"}, tcp(80, "10.96.0.10:80"))),
+		"tcp-none": input(balancer("coffee", []string{"10.0.0.10"}, tcp(80))),
+		"http":     {RunDir: "/run/kubectl-lb", LoadBalancers: []lb.LoadBalancer{balancer("tea", []string{"10.0.0.11"}, http(80, route("", "", "10.96.0.11:80")))}},
+		"http-none": input(balancer("tea", []string{"10.0.0.11"},
+			http(80, route("tea.example.com", "/"), route("tea.example.com", "/x")))),
+		"http-hosts": input(balancer("cafe", []string{"10.0.0.12"}, http(80,
+			route("", "/shared", "10.96.0.1:80"), route("", "/tea/old", "10.96.0.2:80"),
+			route("coffee.example.com", "/", "10.96.0.3:80"),
+			route("tea.example.com", "/tea", "10.96.0.4:80"), route("tea.example.com", "/tea/green", "10.96.0.5:80")))),
+		"http-paths": input(balancer("odd", []string{"10.0.0.13"}, http(8080,
+			route("", `/quote"back\slash`, "10.96.0.1:80"), route("", "/a%20b;{}$uri", "10.96.0.2:80"),
+			route("", "/straße/", "10.96.0.3:80")))),
+		"ipv6": input(balancer("six", []string{"fd00::10"}, tcp(53, "[fd00:96::1]:53"), http(80, route("", "", "[fd00:96::2]:80")))),
+		"dual": input(balancer("both", []string{"10.0.0.14", "fd00::14"},
+			tcp(22, "10.96.0.1:22", "[fd00:96::1]:22"), http(80, route("", "", "10.96.0.2:80", "[fd00:96::2]:80")))),
+		"many":  input(many...),
+		"tuned": tuned,
+	}
+}
+
+func TestGolden(t *testing.T) {
+	for name, in := range goldens() {
+		t.Run(name, func(t *testing.T) {
+			res, err := nginx.Render(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(res.Refused) > 0 {
+				t.Errorf("refused: %v", res.Refused)
+			}
+			rendertest.Golden(t, filepath.Join("testdata", name), res.Files, *update)
+			accepted(t, res)
+		})
+	}
+}
+
+// accepted feeds the configuration to the real nginx -t, which also binds every address.
+func accepted(t testing.TB, res nginx.Result) {
+	t.Helper()
+	dir := t.TempDir()
+	rendertest.Write(t, dir, res.Files)
+	out, err := rendertest.Sandboxed(t, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr").CombinedOutput()
+	if err != nil {
+		t.Errorf("nginx -t: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,161 @@
+package nginx
+
+import (
+	"strconv"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+)
+
+// backlog is the queue of connections that wait to be accepted; the kernel caps it by net.core.somaxconn.
+const backlog = 4096
+
+// The pages of requests that reach no backend.
+const (
+	notFound    = "404 Not Found: no host and path that are served here match this request\n"
+	unavailable = "503 Service Unavailable: the service behind this address has no endpoints\n"
+)
+
+// mainConfig returns nginx.conf.
+func mainConfig(in Input, b builder) []byte {
+	var t render.Text
+	t.Line("# Written by lb-daemon; changes are lost.")
+	for _, m := range in.Modules {
+		t.Line("load_module", quote(m)+";")
+	}
+	process(&t, in)
+	// Every listening socket takes a connection of every worker, and nginx does not start with too few.
+	connections := in.WorkerConnections + b.sockets
+	t.Block("events", func() { t.Line("worker_connections", strconv.Itoa(connections)+";") })
+	t.Block("http", func() {
+		httpDefaults(&t, in.RunDir)
+		t.Line("include generation.conf;")
+		t.Line("include http/*.conf;")
+	})
+	// Only with a TCP listener, for the module may be missing where nobody needs it.
+	if b.stream {
+		t.Block("stream", func() {
+			streamDefaults(&t)
+			t.Line("include stream/*.conf;")
+		})
+	}
+	return t.Bytes()
+}
+
+func process(t *render.Text, in Input) {
+	t.Line("daemon off;")
+	t.Line("user", in.User+";")
+	workers := "auto"
+	if in.Workers > 0 {
+		workers = strconv.Itoa(in.Workers)
+	}
+	t.Line("worker_processes", workers+";")
+	if in.WorkerOpenFiles > 0 {
+		t.Line("worker_rlimit_nofile", strconv.Itoa(in.WorkerOpenFiles)+";")
+	}
+	// Without a limit the workers of old generations pile up behind their longest connections.
+	t.Line("worker_shutdown_timeout", strconv.Itoa(int(in.ShutdownTimeout.Seconds()))+"s;")
+	t.Line("pid", quote(in.RunDir+"/"+PIDName)+";")
+	t.Line("error_log stderr notice;")
+}
+
+// httpDefaults adds what holds for every HTTP server.
+func httpDefaults(t *render.Text, runDir string) {
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		t.Line(kind+"_temp_path", quote(runDir+"/nginx-"+kind)+";")
+	}
+	t.Line("access_log off;")
+	t.Line("server_tokens off;")
+	t.Line("default_type text/plain;")
+	// One long name must not fail the whole configuration: a DNS name has at most 253 bytes.
+	t.Line("server_names_hash_bucket_size 512;")
+	t.Line("server_names_hash_max_size 4096;")
+	t.Line("large_client_header_buffers 4 16k;")
+	proxyDefaults(t)
+	requestHeaders(t)
+	t.Block("map $status $lb_failure", func() {
+		t.Line("502", quote("502 Bad Gateway: the service behind this address does not answer\n")+";")
+		t.Line("503", quote("503 Service Unavailable: the service behind this address cannot be reached\n")+";")
+		t.Line("504", quote("504 Gateway Timeout: the service behind this address takes too long\n")+";")
+	})
+	t.Line("error_page 502 503 504 @failed;")
+}
+
+// proxyDefaults adds how requests are passed on: as they come, unlimited and unbuffered, for size and pace are the
+// service's business, and a node's disk must not fill with uploads.
+func proxyDefaults(t *render.Text) {
+	t.Line("client_max_body_size 0;")
+	t.Line("proxy_request_buffering off;")
+	t.Line("proxy_buffering off;")
+	t.Line("proxy_buffer_size 16k;")
+	t.Line("proxy_buffers 4 16k;")
+	t.Line("proxy_http_version 1.1;")
+	t.Line("proxy_connect_timeout 5s;")
+	t.Line("proxy_send_timeout 60s;")
+	t.Line("proxy_read_timeout 60s;")
+	t.Line("proxy_socket_keepalive on;")
+	// Another try only where the request has surely not been answered; never for one that may not be repeated.
+	t.Line("proxy_next_upstream error timeout;")
+	t.Line("proxy_next_upstream_timeout 10s;")
+	t.Line("proxy_redirect off;")
+	t.Line("proxy_pass_header Server;")
+	t.Line("proxy_pass_header Date;")
+	// A service must not send nginx to other locations or change its pace by headers.
+	t.Line("proxy_ignore_headers X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Charset X-Accel-Buffering;")
+}
+
+// requestHeaders adds the headers that services get. What a client says of itself is replaced, never added to.
+func requestHeaders(t *render.Text) {
+	t.Line("proxy_headers_hash_max_size 1024;")
+	t.Line("proxy_headers_hash_bucket_size 128;")
+	// The Host header with its port, unless it contradicts the host that the request was routed by.
+	t.Block(`map "$host $http_host" $lb_host`, func() {
+		t.Line(`"~*^(?<lb_name>\S+) (?<lb_authority>\k<lb_name>(:[0-9]+)?)$"`, "$lb_authority;")
+		t.Line(`"~^ "`, "localhost;")
+		t.Line("default $host;")
+	})
+	// Upgrades pass but that to HTTP/2, which would carry requests past the headers set here.
+	t.Block("map $http_upgrade $lb_upgrade", func() {
+		t.Line(`"~*h2c"`, `"";`)
+		t.Line("default $http_upgrade;")
+	})
+	t.Block("map $lb_upgrade $lb_connection", func() {
+		t.Line(`""`, `"";`)
+		t.Line("default upgrade;")
+	})
+	set := [][2]string{
+		{"Host", "$lb_host"}, {"Upgrade", "$lb_upgrade"}, {"Connection", "$lb_connection"},
+		{"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"}, {"X-Forwarded-Proto", "$scheme"},
+		{"X-Forwarded-Host", "$lb_host"}, {"X-Forwarded-Port", "$server_port"},
+	}
+	for _, h := range set {
+		t.Line("proxy_set_header", h[0], h[1]+";")
+	}
+	drop := []string{
+		"Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
+		"X-Original-URL", "X-Rewrite-URL", "HTTP2-Settings", "Proxy",
+	}
+	for _, h := range drop {
+		t.Line("proxy_set_header", h, `"";`)
+	}
+}
+
+// streamDefaults adds what holds for every TCP server.
+func streamDefaults(t *render.Text) {
+	t.Line("proxy_connect_timeout 5s;")
+	t.Line("proxy_timeout 1h;")
+	t.Line("proxy_socket_keepalive on;")
+	// A side that is done sending may still be waiting for an answer.
+	t.Line("proxy_half_close on;")
+}
+
+// probe returns generation.conf.
+func probe(runDir, generation string) render.File {
+	var t render.Text
+	t.Block("server", func() {
+		t.Line("listen", quote("unix:"+runDir+"/"+SocketName)+";")
+		// Every probe is to be a new connection, which only workers of the running generation accept.
+		t.Line("keepalive_timeout 0;")
+		t.Block("location /", func() { t.Line("return 200", quote(generation)+";") })
+	})
+	return render.File{Path: "generation.conf", Data: t.Bytes()}
+}

@@ -1,0 +1,116 @@
+package nginx
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+)
+
+// Render returns the configuration. It fails only where no configuration at all can be made, as by a bad RunDir; what
+// is wrong with one load balancer refuses that one.
+func Render(in Input) (Result, error) {
+	in = withDefaults(in)
+	if err := check(in); err != nil {
+		return Result{}, fmt.Errorf("render nginx: %w", err)
+	}
+	b := builder{owners: make(map[string]lb.Key)}
+	served, refused := sift(in.LoadBalancers)
+	for _, l := range served {
+		b.add(l)
+	}
+	b.files = append(b.files, render.File{Path: "nginx.conf", Data: mainConfig(in, b)})
+	generation, err := b.seal(in.RunDir)
+	if err != nil {
+		return Result{}, fmt.Errorf("render nginx: %w", err)
+	}
+	files, err := render.NewFiles(b.files...)
+	if err != nil {
+		return Result{}, fmt.Errorf("render nginx: %w", err)
+	}
+	return Result{Files: files, Generation: generation, Refused: refused, owners: b.owners}, nil
+}
+
+func withDefaults(in Input) Input {
+	in.User = cmp.Or(in.User, "www-data")
+	in.WorkerConnections = cmp.Or(in.WorkerConnections, DefaultWorkerConnections)
+	in.ShutdownTimeout = cmp.Or(in.ShutdownTimeout, DefaultShutdownTimeout)
+	return in
+}
+
+// sift parts the load balancers that can be rendered from those that cannot, both sorted by key. Of two that want the
+// same socket or have the same key, the first has it; the plan lets neither happen.
+func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal) {
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
+	c := checker{listening: make(map[netip.AddrPort]lb.Key)}
+	var served []lb.LoadBalancer
+	var refused []Refusal
+	for i, l := range sorted {
+		f, bad := finding(lb.CodeConflictingKeys, "", "%q occurs twice", l.Origin.Key), true
+		if i == 0 || sorted[i-1].Origin.Key != l.Origin.Key {
+			f, bad = c.check(l)
+		}
+		if bad {
+			refused = append(refused, Refusal{Key: l.Origin.Key, Finding: f})
+			continue
+		}
+		served = append(served, l)
+	}
+	return served, refused
+}
+
+// builder gathers the files of all load balancers and what nginx.conf must know of them.
+type builder struct {
+	files  []render.File
+	owners map[string]lb.Key
+	// sockets is the number of listening sockets.
+	sockets int
+	// stream says whether there is a TCP listener.
+	stream bool
+}
+
+// add renders a load balancer that has passed the check.
+func (b *builder) add(l lb.LoadBalancer) {
+	var http, stream render.Text
+	for _, s := range l.Listeners {
+		switch {
+		case s.Protocol == lb.HTTP:
+			httpListener(&http, l, s)
+		case len(s.Routes[0].Target.Endpoints) == 0:
+			// Nothing listens, so that clients are refused at once and can go elsewhere.
+			continue
+		default:
+			streamListener(&stream, l, s)
+			b.stream = true
+		}
+		b.sockets += len(l.VIPs)
+	}
+	b.file("http", l.Origin.Key, &http)
+	b.file("stream", l.Origin.Key, &stream)
+}
+
+// file adds a load balancer's file of a kind, unless it is empty.
+func (b *builder) file(kind string, k lb.Key, t *render.Text) {
+	if len(t.Bytes()) == 0 {
+		return
+	}
+	path := kind + "/" + stem(k) + ".conf"
+	b.files = append(b.files, render.File{Path: path, Data: t.Bytes()})
+	b.owners[path] = k
+}
+
+// seal adds the generation probe and returns the generation: the hash of all files, the probe's among them while it
+// answers nothing yet.
+func (b *builder) seal(runDir string) (string, error) {
+	unsealed, err := render.NewFiles(append(slices.Clone(b.files), probe(runDir, ""))...)
+	if err != nil {
+		return "", err
+	}
+	generation := unsealed.Hash()
+	b.files = append(b.files, probe(runDir, generation))
+	return generation, nil
+}

@@ -1,0 +1,3 @@
+// Package rendertest helps the renderers' tests: golden directories, and running the real programs where they can do
+// no harm.
+package rendertest

@@ -1,0 +1,31 @@
+package rendertest
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// sandbox prepares the namespaces that a command runs in: a network with an interface eth0 where every address can be
+// bound, and an empty /run. Both vanish with the command.
+const sandbox = `
+mount -t tmpfs tmpfs /run
+mkdir /run/kubectl-lb
+ip link set lo up
+ip link add eth0 type veth peer name peer0
+ip link set eth0 up
+ip link set peer0 up
+echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind
+echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind
+exec "$@"
+`
+
+// Sandboxed returns a command that runs in namespaces of its own. Without root it skips the test.
+func Sandboxed(t testing.TB, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("namespaces need root")
+	}
+	argv := append([]string{"--net", "--mount", "--propagation", "private", "sh", "-euc", sandbox, "sh", name}, args...)
+	return exec.CommandContext(t.Context(), "unshare", argv...)
+}
