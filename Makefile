@@ -1,0 +1,129 @@
+# kubectl-lb. Everything that CI runs is a target here; `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X github.com/kubectl-lb/kubectl-lb/pkg/internal/version.release=$(VERSION)
+# -C has to come first, so the folder is a parameter: $(call gobuild,FOLDER)
+gobuild = CGO_ENABLED=0 go build -C $(1) -trimpath
+BIN := $(CURDIR)/bin
+LINT := $(BIN)/golangci-lint
+# The tests of the main module run under the race detector; RACE= turns it off.
+RACE ?= -race
+FUZZTIME ?= 10s
+IMAGE_REPOSITORY ?= ghcr.io/kubectl-lb
+IMAGE_TAG ?= $(VERSION)
+# Reads and builds etcd, kube-apiserver and the others where they are missing, and prints their folder.
+ASSETS = $$($(BIN)/lab assets)
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## Build bin/kubectl-lb, bin/lb-controller, bin/lb-daemon and bin/lab.
+	@mkdir -p $(BIN)
+	$(call gobuild,.) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	$(call gobuild,test) -ldflags '$(LDFLAGS)' -o $(BIN)/ ./...
+
+.PHONY: deps
+deps: ## Install nginx, keepalived and what else the tests need (Debian, root).
+	@hack/deps.sh
+
+.PHONY: assets
+assets: build ## Build the control plane for the lab and the tests; cached outside the tree.
+	@$(BIN)/lab assets
+
+.PHONY: demo
+demo: deps build ## Show the main job on a real cluster; KEEP=1 leaves it running.
+	@$(BIN)/demo $(if $(KEEP),--keep)
+
+##@ Check
+
+.PHONY: test
+test: deps build ## Run every test, with all that this needs (root).
+	@assets="$(ASSETS)"; export KUBEBUILDER_ASSETS="$$assets"; failed=; \
+	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
+	run go test $(RACE) -timeout 20m ./...; \
+	run hack/check-manifests.sh; \
+	run go test -C test -p 1 -timeout 40m ./...; \
+	if [ -n "$$failed" ]; then echo "FAILED$$failed" >&2; exit 1; fi; echo "all tests passed"
+
+.PHONY: test-unit
+test-unit: ## Run the tests of the main module that need no control plane.
+	KUBEBUILDER_ASSETS= go test $(RACE) ./...
+
+.PHONY: e2e
+e2e: deps build ## Run the end-to-end tests in a lab of their own (root).
+	assets="$(ASSETS)"; KUBEBUILDER_ASSETS="$$assets" go test -C test -p 1 -timeout 40m -v ./e2e/...
+
+.PHONY: manifests
+manifests: deps build ## Check deploy/ and examples/ against a real API server.
+	assets="$(ASSETS)"; KUBEBUILDER_ASSETS="$$assets" hack/check-manifests.sh
+
+.PHONY: bench
+bench: deps build ## Measure, and write docs/benchmarks.md (root).
+	@$(BIN)/bench
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz test for FUZZTIME each.
+	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: $(LINT) ## Run golangci-lint, go vet and gofmt over both modules.
+	@unformatted=$$(gofmt -l cmd pkg test); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go vet -C test ./...
+	$(LINT) run ./...
+	cd test && $(LINT) run --config ../.golangci.yml ./...
+
+.PHONY: verify
+verify: lint ## Lint, and check that generated files and go.mod are current.
+	go mod tidy -diff
+	go mod -C test tidy -diff
+	go mod verify
+	@before=$$(git status --porcelain); $(MAKE) --no-print-directory generate; \
+	after=$$(git status --porcelain); \
+	if [ "$$before" != "$$after" ]; then echo "generated files were not current:"; echo "$$after"; exit 1; fi
+
+##@ Change
+
+.PHONY: fmt
+fmt: $(LINT) ## Format the code.
+	$(LINT) fmt ./...
+	cd test && $(LINT) fmt --config ../.golangci.yml ./...
+
+.PHONY: generate
+generate: ## Write what is generated from code.
+	go generate ./...
+
+##@ Release
+
+.PHONY: images
+images: ## Build both images with docker, podman or buildah.
+	@tool=$$(for t in docker podman buildah; do command -v $$t && break; done) || \
+	  { echo "error: neither docker nor podman nor buildah is installed" >&2; exit 1; }; \
+	for name in controller daemon; do \
+	  $$tool build -f deploy/docker/Dockerfile.$$name --build-arg VERSION=$(VERSION) \
+	    -t $(IMAGE_REPOSITORY)/lb-$$name:$(IMAGE_TAG) .; \
+	done
+
+.PHONY: krew
+krew: ## Build the plugin's archives and krew/lb.yaml.
+	hack/krew.sh
+
+.PHONY: clean
+clean: ## Remove what was built (not the control plane's cache).
+	rm -rf $(BIN) dist
+
+# The tools are a module of their own, built from source.
+$(LINT): hack/tools/go.mod hack/tools/go.sum
+	@mkdir -p $(BIN)
+	$(call gobuild,hack/tools) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
