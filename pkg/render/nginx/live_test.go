@@ -1,0 +1,247 @@
+package nginx_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	nethttp "net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/rendertest"
+)
+
+// deadline bounds every wait of these tests.
+const deadline = 10 * time.Second
+
+// freePort returns a port of 127.0.0.1 that nobody listens on now.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return netip.MustParseAddrPort(l.Addr().String()).Port()
+}
+
+// backend serves requests and answers its own name and what it was asked, header by header.
+func backend(t *testing.T, name string) string {
+	t.Helper()
+	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		w.Header().Set("Server", "backend/"+name)
+		fmt.Fprintf(w, "%s %s %s\n", name, r.Method, r.RequestURI)
+		fmt.Fprintf(w, "Host: %s\n", r.Host)
+		r.Header.Write(w)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// serve runs a real nginx with the load balancers until the test ends, and returns its result and run directory.
+func serve(t *testing.T, lbs ...lb.LoadBalancer) (nginx.Result, string) {
+	t.Helper()
+	run, err := os.MkdirTemp("/tmp", "nginx-live-") // t.TempDir may be too long for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(run) })
+	in := input(lbs...)
+	in.RunDir, in.Workers, in.WorkerConnections = run, 1, 256
+	if os.Chmod(run, 0o755) != nil || os.Geteuid() != 0 {
+		t.Skip("nginx changes its user, which needs root")
+	}
+	res, err := nginx.Render(in)
+	if err != nil || len(res.Refused) > 0 {
+		t.Fatal(err, res.Refused)
+	}
+	conf := filepath.Join(run, "conf")
+	rendertest.Write(t, conf, res.Files)
+	cmd := exec.Command("nginx", "-c", filepath.Join(conf, "nginx.conf"), "-e", "stderr")
+	var log strings.Builder
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("nginx said:\n%s", log.String())
+		}
+	})
+	poll(t, "generation "+res.Generation, func() bool { return generation(run) == res.Generation })
+	return res, run
+}
+
+// generation asks the probe.
+func generation(run string) string {
+	c, err := net.Dial("unix", filepath.Join(run, nginx.SocketName))
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: probe\r\n\r\n")
+	r, err := nethttp.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return err.Error()
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	return string(body)
+}
+
+// ask sends a raw request and returns the answer and its body.
+func ask(t *testing.T, addr, request string) (*nethttp.Response, string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(deadline))
+	fmt.Fprint(c, strings.ReplaceAll(request, "\n", "\r\n")+"\r\n\r\n")
+	r, err := nethttp.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, string(body)
+}
+
+func TestRouting(t *testing.T) {
+	names := []string{"root", "foo", "bar", "tea", "green", "space"}
+	at := make(map[string]string)
+	for _, n := range names {
+		at[n] = backend(t, n)
+	}
+	port := freePort(t)
+	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port,
+		route("", "/", at["root"]), route("", "/foo", at["foo"]), route("", "/foo/bar/", at["bar"]),
+		route("tea.example.com", "/tea", at["tea"]), route("tea.example.com", "/tea/green", at["green"]),
+		route("only.example.com", "/a%20b", at["space"]))))
+	for _, tt := range []struct{ host, path, want string }{
+		{"x.example.com", "/", "root GET /"},
+		{"x.example.com", "/foo", "foo GET /foo"},
+		{"x.example.com", "/foo/", "foo GET /foo/"},
+		{"x.example.com", "/foo?a=b", "foo GET /foo?a=b"},
+		{"x.example.com", "/foobar", "root GET /foobar"},
+		{"x.example.com", "/foo/bar", "bar GET /foo/bar"},
+		{"x.example.com", "/foo/bar/x//y/%2e", "bar GET /foo/bar/x//y/%2e"},
+		{"x.example.com", "/foo/../x", "root GET /foo/../x"},
+		{"tea.example.com", "/tea/x", "tea GET /tea/x"},
+		{"TEA.example.com:8080", "/tea/green", "green GET /tea/green"},
+		{"tea.example.com", "/foo", "foo GET /foo"},
+		{"tea.example.com", "/teapot", "root GET /teapot"},
+		{"only.example.com", "/a%20b/c", "space GET /a%20b/c"},
+		{"only.example.com", "/a+b", "root GET /a+b"},
+	} {
+		_, body := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
+		if got, _, _ := strings.Cut(body, "\n"); got != tt.want {
+			t.Errorf("host %s path %s: got %q, want %q", tt.host, tt.path, got, tt.want)
+		}
+	}
+}
+
+func TestNoRoute(t *testing.T) {
+	port, dead := freePort(t), freePort(t)
+	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port,
+		route("tea.example.com", "/none"), route("tea.example.com", "/dead", fmt.Sprintf("127.0.0.1:%d", dead)))))
+	for _, tt := range []struct {
+		host, path string
+		status     int
+		body       string
+	}{
+		{"coffee.example.com", "/", 404, "404 Not Found: "},
+		{"tea.example.com", "/other", 404, "404 Not Found: "},
+		{"tea.example.com", "/none", 503, "503 Service Unavailable: "},
+		{"tea.example.com", "/dead/x", 502, "502 Bad Gateway: "},
+	} {
+		r, body := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
+		if r.StatusCode != tt.status || !strings.HasPrefix(body, tt.body) {
+			t.Errorf("%s%s: got %d %q, want %d %q…", tt.host, tt.path, r.StatusCode, body, tt.status, tt.body)
+		}
+		if got := r.Header.Get("Content-Type"); got != "text/plain" {
+			t.Errorf("%s%s: content type %q", tt.host, tt.path, got)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	port := freePort(t)
+	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port, route("", "", backend(t, "b")))))
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	forged := "X-Forwarded-For: 6.6.6.6\nX-Real-IP: 6.6.6.6\nX-Forwarded-Proto: https\nX-Forwarded-Host: evil\n" +
+		"Forwarded: for=6.6.6.6\nX-Forwarded-Prefix: /evil\nProxy: evil\nX-Original-URL: /evil"
+	for _, tt := range []struct{ name, request, want string }{
+		{"forged", "GET / HTTP/1.1\nHost: tea.example.com:8080\n" + forged, fmt.Sprintf("b GET /\nHost: tea.example.com:8080\n"+
+			"X-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: tea.example.com:8080\nX-Forwarded-Port: %d\n"+
+			"X-Forwarded-Proto: http\nX-Real-Ip: 127.0.0.1\n", port)},
+		{"absolute URI wins", "GET http://a.example.com/ HTTP/1.1\nHost: b.example.com", "b GET /\nHost: a.example.com\n"},
+		{"case and port kept", "GET / HTTP/1.1\nHost: TEA.Example.com:1", "b GET /\nHost: TEA.Example.com:1\n"},
+		{"IPv6 literal", "GET / HTTP/1.1\nHost: [fd00::1]:80", "b GET /\nHost: [fd00::1]:80\n"},
+		{"no host", "GET / HTTP/1.0", "b GET /\nHost: localhost\n"},
+		{"h2c is not passed", "GET / HTTP/1.1\nHost: x\nUpgrade: h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+			"b GET /\nHost: x\nX-Forwarded-For: 127.0.0.1\n"},
+	} {
+		r, body := ask(t, addr, tt.request)
+		if body = strings.ReplaceAll(body, "\r", ""); !strings.HasPrefix(body, tt.want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, body, tt.want)
+		}
+		if got := r.Header.Get("Server"); got != "backend/b" {
+			t.Errorf("%s: the service's Server header became %q", tt.name, got)
+		}
+	}
+}
+
+func TestUpgradePasses(t *testing.T) {
+	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		if r.Header.Get("Upgrade") != "websocket" || !strings.EqualFold(r.Header.Get("Connection"), "upgrade") {
+			nethttp.Error(w, "no upgrade", 400)
+			return
+		}
+		c, rw, err := nethttp.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		io.Copy(c, rw)
+	}))
+	defer s.Close()
+	port := freePort(t)
+	serve(t, balancer("chat", []string{"127.0.0.1"}, http(port, route("", "/ws", s.Listener.Addr().String()))))
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(deadline))
+	fmt.Fprint(c, "GET /ws HTTP/1.1\r\nHost: chat\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n")
+	br := bufio.NewReader(c)
+	r, err := nethttp.ReadResponse(br, nil)
+	if err != nil || r.StatusCode != 101 {
+		t.Fatal(r, err)
+	}
+	for _, line := range []string{"hello\n", "again\n"} {
+		fmt.Fprint(c, line)
+		if got, err := br.ReadString('\n'); got != line || err != nil {
+			t.Fatalf("echo: got %q, %v", got, err)
+		}
+	}
+}
