@@ -19,6 +19,14 @@ type Gate struct {
 	locked bool
 }
 
+// Make makes the file, shut, unless there is one: keepalived refuses a configuration that names a missing one.
+func (g *Gate) Make() error {
+	if _, err := os.Stat(g.Path); err == nil {
+		return nil
+	}
+	return g.Set(false)
+}
+
 // Set opens or shuts the gate; what it is already is not written again.
 func (g *Gate) Set(open bool) error {
 	g.mu.Lock()

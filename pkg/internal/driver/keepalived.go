@@ -210,3 +210,21 @@ func (k *Keepalived) Stop(ctx context.Context, name string, owned []netip.Addr) 
 	_, err := ifaddr.Remove(name, owned)
 	return err
 }
+
+// AwaitGone waits until none of the addresses is on the interface any more.
+func AwaitGone(ctx context.Context, name string, addrs []netip.Addr, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return poll(ctx, verifyEvery, nil, func(context.Context) error {
+		have, err := ifaddr.List(name)
+		if err != nil {
+			return err
+		}
+		for _, a := range have {
+			if slices.Contains(addrs, a) {
+				return fmt.Errorf("%s is still on %s", a, name)
+			}
+		}
+		return nil
+	})
+}

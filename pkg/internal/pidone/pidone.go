@@ -52,6 +52,9 @@ func Run(log *slog.Logger) (int, error) {
 	for {
 		select {
 		case <-started:
+			if in.stopping { // told to stop during a pause
+				return 128 + int(unix.SIGTERM), nil
+			}
 			if err := in.start(); err != nil {
 				return 1, err
 			}

@@ -1,0 +1,255 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// Agent runs a load-balancer node.
+type Agent struct {
+	opts       Options
+	nginx      *driver.Nginx
+	keepalived *driver.Keepalived
+	gate       *driver.Gate
+	track      *tracker
+	mail       mailbox
+
+	// What follows belongs to the loop.
+
+	ledger *ledger
+	// last is what was seen to run, nil until something was.
+	last *candidate
+	// nginxID and keepalivedID are the generations that the two programs run now, as far as is known.
+	nginxID, keepalivedID string
+	nginxKeeper           keeper
+	keepalivedKeeper      keeper
+	budget                *rate.Limiter
+	prepared              chan result
+	preparing, dirty      bool
+	// spacing ends the pause after a reload; retry starts another attempt at what failed.
+	spacing, retry <-chan time.Time
+	failures       int
+}
+
+// result is the end of a preparation.
+type result struct {
+	candidate *candidate
+	err       error
+}
+
+// mailbox holds the newest update.
+type mailbox struct {
+	mu     sync.Mutex
+	update feed.Update
+	ready  chan struct{}
+}
+
+func (m *mailbox) put(u feed.Update) {
+	m.mu.Lock()
+	m.update = u
+	m.mu.Unlock()
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (m *mailbox) get() feed.Update {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.update
+}
+
+// The budget of reloads: a reload costs nginx a set of workers, so a storm of changes is taken in fewer steps.
+const (
+	reloadSpacing = 20 * time.Millisecond
+	reloadRate    = 5 // a second
+	reloadBurst   = 10
+)
+
+// gateName is the gate's file, in the run directory.
+const gateName = "gate"
+
+func (o Options) gatePath() string { return filepath.Join(o.RunDir, gateName) }
+
+// New returns an agent. It makes the directories and changes nothing else.
+func New(o Options) (*Agent, error) {
+	for _, dir := range []string{o.StateDir, o.RunDir} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("make a directory: %w", err)
+		}
+	}
+	ledger, err := openLedger(o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	a := &Agent{
+		opts: o, nginx: o.newNginx(), keepalived: o.newKeepalived(), gate: &driver.Gate{Path: o.gatePath()},
+		mail:   mailbox{ready: make(chan struct{}, 1)},
+		ledger: ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
+	}
+	a.track = newTracker(a)
+	o.Metrics.observe(a)
+	return a, nil
+}
+
+// Run runs the node until the context is done, then resigns: the peers take over, and nginx and keepalived end.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := allowForeignAddresses("/proc/sys/net"); err != nil {
+		return err
+	}
+	saved, err := loadConfig(a.opts.StateDir)
+	if err != nil {
+		a.opts.Log.Warn("the last good configuration cannot be read; waiting for the controller", "error", err)
+	}
+	if err := a.gate.Make(); err != nil {
+		return err
+	}
+	a.adopt(ctx)
+	looking, stopLooking := context.WithCancel(ctx)
+	defer stopLooking()
+	var lookers sync.WaitGroup
+	for _, look := range []func(context.Context){
+		a.carryLogs, a.watchAddresses, a.watchServing, a.report,
+		func(ctx context.Context) { a.listen(ctx, saved) },
+	} {
+		lookers.Go(func() { look(looking) })
+	}
+	if saved != nil {
+		a.mail.put(feed.Update{Config: saved})
+	}
+	for ctx.Err() == nil {
+		a.step(ctx)
+	}
+	stopLooking()
+	lookers.Wait()
+	return a.resign()
+}
+
+// listen keeps the feed going: what fails is tried again, for the data plane needs none of it.
+func (a *Agent) listen(ctx context.Context, saved *nodeconfig.Config) {
+	for ctx.Err() == nil {
+		if err := a.opts.Feed(ctx, saved, a.mail.put); err != nil {
+			a.opts.Log.Error("no news from the controller", "error", err)
+		}
+		pause(ctx, time.Second)
+	}
+}
+
+// pause waits, or not to the end when the context is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// step waits for one thing to happen and deals with it.
+func (a *Agent) step(ctx context.Context) {
+	a.prepareNext(ctx)
+	select {
+	case <-ctx.Done():
+	case <-a.mail.ready:
+		a.dirty = true
+		a.track.findings("feed", a.mail.get().Findings)
+	case r := <-a.prepared:
+		a.preparing = false
+		a.finish(ctx, r)
+	case <-a.spacing:
+		a.spacing = nil
+	case <-a.retry:
+		a.retry, a.dirty = nil, true
+	case <-a.nginxKeeper.died:
+		a.nginxKeeper.bury(a, a.nginx.Process())
+	case <-a.nginxKeeper.again:
+		a.restartNginx(ctx)
+	case <-a.keepalivedKeeper.died:
+		a.keepalivedKeeper.bury(a, a.keepalived.Process())
+	case <-a.keepalivedKeeper.again:
+		a.restartKeepalived(ctx)
+	}
+}
+
+// prepareNext starts to prepare what is wanted now, unless one is being prepared. What arrives meanwhile waits and is
+// taken together.
+func (a *Agent) prepareNext(ctx context.Context) {
+	config := a.mail.get().Config
+	if !a.dirty || a.preparing || a.spacing != nil || config == nil {
+		return
+	}
+	a.dirty, a.preparing = false, true
+	p := preparation{options: a.opts, nginx: a.nginx, keepalived: a.keepalived, last: a.last}
+	if a.nginx.Alive() {
+		p.listening = a.ledger.Listening
+	}
+	go func() {
+		c, err := p.run(ctx, *config)
+		a.prepared <- result{c, err}
+	}()
+}
+
+// finish applies what was prepared, and says what became of it.
+func (a *Agent) finish(ctx context.Context, r result) {
+	if ctx.Err() != nil {
+		return
+	}
+	if r.candidate != nil {
+		a.track.wanted(r.candidate.running)
+	}
+	err := r.err
+	if err == nil {
+		err = a.apply(ctx, r.candidate)
+	}
+	if err != nil {
+		a.failed(ctx, r.candidate, err)
+		return
+	}
+	a.failures = 0
+	a.track.findings("configuration", r.candidate.findings)
+	if len(r.candidate.findings) > 0 {
+		a.retry = time.After(retryRefused) // what is in the way may have gone by then
+	}
+}
+
+// The pauses before another attempt.
+const (
+	retryRefused = 30 * time.Second
+	retryFirst   = time.Second
+	retryLongest = time.Minute
+)
+
+// failed reports why the wanted configuration does not run, and tries again later.
+func (a *Agent) failed(ctx context.Context, c *candidate, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	wait := min(retryFirst<<min(a.failures, 10), retryLongest)
+	a.failures++
+	a.retry = time.After(wait)
+	a.opts.Log.Error("the wanted configuration does not run; the last good one stays", "error", err, "retry", wait)
+	var found []nodeconfig.NodeFinding
+	if c != nil {
+		found = append(found, c.findings...)
+	}
+	a.track.findings("configuration", append(found, a.blame(c, err)...))
+	var refused *driver.RefusedError
+	if errors.As(err, &refused) {
+		a.opts.Metrics.refused(refused.Program)
+	}
+}

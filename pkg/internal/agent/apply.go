@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// apply makes a checked candidate run, or goes back to what ran before.
+func (a *Agent) apply(ctx context.Context, c *candidate) error {
+	if err := a.ledger.widen(c); err != nil {
+		return err
+	}
+	a.track.owned(a.ledger.Interface, a.ledger.Addresses, c.view.Instances)
+	if err := a.change(ctx, c); err != nil {
+		if ctx.Err() == nil {
+			a.rollBack(ctx, err)
+		}
+		return err
+	}
+	if a.last == nil || a.last.running.Generation != c.running.Generation {
+		a.opts.Log.Info("a generation runs", "generation", c.running.Generation, "fleet", c.running.Fleet,
+			"loadBalancers", len(c.view.LoadBalancers), "took", time.Since(c.begun).Round(time.Millisecond))
+	}
+	a.last = c
+	a.track.running(c.running)
+	a.track.owned(c.iface, c.owned(), c.view.Instances)
+	return a.remember(c)
+}
+
+// remember writes down what runs. That comes last, and takes no part in serving.
+func (a *Agent) remember(c *candidate) error {
+	return errors.Join(
+		saveConfig(a.opts.StateDir, c.config), a.ledger.settle(c), a.nginx.Store.Prune(), a.keepalived.Store.Prune())
+}
+
+// change takes the steps in the order that never announces what is not served: withdraw, let nginx change, announce.
+func (a *Agent) change(ctx context.Context, c *candidate) error {
+	if !c.announce.wanted() {
+		if err := a.silence(ctx); err != nil {
+			return err
+		}
+	}
+	if c.withdraw != nil && a.keepalived.Alive() {
+		if err := a.runKeepalived(ctx, *c.withdraw, c.iface); err != nil {
+			return err
+		}
+	}
+	if err := a.runNginx(ctx, c.nginx.Generation); err != nil {
+		return err
+	}
+	if !c.announce.wanted() {
+		return nil
+	}
+	if err := a.gate.Set(true); err != nil {
+		return err
+	}
+	return a.runKeepalived(ctx, c.announce, c.iface)
+}
+
+// silence ends keepalived and takes its addresses away.
+func (a *Agent) silence(ctx context.Context) error {
+	a.keepalivedKeeper.dismiss()
+	if err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses); err != nil {
+		return fmt.Errorf("stop announcing: %w", err)
+	}
+	a.keepalivedID = ""
+	a.track.processes()
+	return nil
+}
+
+// runNginx makes nginx run a generation, unless it does.
+func (a *Agent) runNginx(ctx context.Context, id string) error {
+	if a.nginx.Alive() && a.nginxID == id {
+		return nil
+	}
+	err := a.nginx.Run(ctx, id)
+	a.nginxKeeper.watch("nginx", a.nginx.Process())
+	a.track.processes()
+	a.reloaded("nginx", err)
+	a.nginxID = id
+	if err != nil {
+		a.nginxID = ""
+	}
+	return err
+}
+
+// runKeepalived makes keepalived run a generation, unless it does.
+func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface string) error {
+	if a.keepalived.Alive() && a.keepalivedID == want.id {
+		return nil
+	}
+	err := a.keepalived.Run(ctx, want.id, driver.Announcement{
+		Interface: iface, Instances: want.instances, Owned: a.ledger.Addresses,
+	})
+	a.keepalivedKeeper.watch("keepalived", a.keepalived.Process())
+	a.track.processes()
+	a.reloaded("keepalived", err)
+	a.keepalivedID = want.id
+	if err != nil {
+		a.keepalivedID = ""
+	}
+	return err
+}
+
+// reloaded counts a reload and makes the next one wait for its turn.
+func (a *Agent) reloaded(program string, err error) {
+	a.opts.Metrics.reloaded(program, err)
+	wait := max(a.budget.Reserve().Delay(), reloadSpacing)
+	a.spacing = time.After(wait)
+}
+
+// rollBack makes the last good generation run again.
+func (a *Agent) rollBack(ctx context.Context, cause error) {
+	a.opts.Metrics.rolledBack()
+	if a.last == nil {
+		return
+	}
+	a.opts.Log.Warn("going back to the last good generation", "generation", a.last.running.Generation, "cause", cause)
+	if err := a.change(ctx, &candidate{
+		view: a.last.view, iface: a.last.iface, nginx: a.last.nginx, announce: a.last.announce,
+	}); err != nil {
+		a.opts.Log.Error("the last good generation does not run either", "error", err)
+	}
+}
+
+// bindFailure finds the address in nginx's words "bind() to 10.0.0.1:80 failed (98: Address already in use)".
+var bindFailure = regexp.MustCompile(`bind\(\) to (\S+) failed`) //nolint:gochecknoglobals // a constant in all but name
+
+// blame names the load balancers behind an error, or the node when no one is known.
+func (a *Agent) blame(c *candidate, err error) []nodeconfig.NodeFinding {
+	finding := lb.Finding{
+		Code:    lb.CodeNodeRefused,
+		Message: fmt.Sprintf("node %s does not run the wanted configuration: %v", a.opts.Node, err),
+	}
+	var found []nodeconfig.NodeFinding
+	var refused *driver.RefusedError
+	if c != nil && errors.As(err, &refused) {
+		for _, m := range bindFailure.FindAllStringSubmatch(refused.Words, -1) {
+			at, err := netip.ParseAddrPort(m[1])
+			if err != nil {
+				continue
+			}
+			for _, l := range c.view.LoadBalancers {
+				if slices.Contains(l.VIPs, at.Addr()) &&
+					slices.ContainsFunc(l.Listeners, func(li lb.Listener) bool { return li.Port == at.Port() }) {
+					found = append(found, nodeconfig.NodeFinding{Key: l.Origin.Key, Finding: finding})
+				}
+			}
+		}
+	}
+	if len(found) == 0 {
+		found = append(found, nodeconfig.NodeFinding{Finding: finding})
+	}
+	return slices.CompactFunc(found, func(a, b nodeconfig.NodeFinding) bool { return a.Key == b.Key })
+}

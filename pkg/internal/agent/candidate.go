@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
+)
+
+// candidate is a configuration on its way to run. It is not changed once it has been prepared.
+type candidate struct {
+	// running has the revisions that were asked for, and the hash of what was made of them.
+	running nodeconfig.Running
+	// config is what it was made from: the wanted one, with the refused load balancers as they were, or without them.
+	config nodeconfig.Config
+	view   nodeconfig.View
+	iface  string
+	nginx  nginx.Result
+	// announce is the final word to keepalived; withdraw, where set, comes before nginx changes: what stays of the
+	// virtual IPs that run now.
+	announce announcement
+	withdraw *announcement
+	findings []nodeconfig.NodeFinding
+	// begun is when its preparation began.
+	begun time.Time
+}
+
+// announcement is a generation of keepalived. Without instances keepalived is not to run at all.
+type announcement struct {
+	id        string
+	files     render.Files
+	instances []driver.Instance
+	// refused are virtual IPs that keepalived can't carry.
+	refused []keepalived.Refusal
+}
+
+func (a announcement) wanted() bool { return len(a.instances) > 0 }
+
+// compile renders a configuration. A node that the fleet does not have runs an nginx with nothing in it, and no
+// keepalived.
+func (o Options) compile(config nodeconfig.Config, iface string) (*candidate, error) {
+	c := &candidate{config: config, iface: iface}
+	if slices.ContainsFunc(config.Fleet.Nodes, func(n nodeconfig.Node) bool { return n.Name == o.Node }) {
+		view, err := config.For(o.Node)
+		if err != nil {
+			return nil, err
+		}
+		c.view = view
+	}
+	var err error
+	c.nginx, err = nginx.Render(nginx.Input{
+		LoadBalancers: c.view.LoadBalancers,
+		RunDir:        o.RunDir,
+		Modules:       o.Software.Modules,
+		User:          o.Software.User,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("render nginx's configuration: %w", err)
+	}
+	if c.announce, err = o.announcement(c.view, iface, c.view.Instances); err != nil {
+		return nil, err
+	}
+	c.running = nodeconfig.Running{
+		Generation: generationOf(c.nginx.Generation, c.announce.id),
+	}
+	return c, nil
+}
+
+// announcement renders keepalived's configuration for instances of the view.
+func (o Options) announcement(
+	view nodeconfig.View, iface string, instances []nodeconfig.Instance,
+) (announcement, error) {
+	if len(instances) == 0 {
+		return announcement{}, nil
+	}
+	in := keepalived.Input{
+		Version:        o.Software.KeepalivedVersion,
+		Interface:      iface,
+		Gate:           o.gatePath(),
+		AdvertInterval: time.Duration(view.Timing.AdvertInterval),
+		PreemptDelay:   time.Duration(view.Timing.PreemptDelay),
+	}
+	var a announcement
+	for _, i := range instances {
+		in.Instances = append(in.Instances, keepalived.Instance(i))
+		a.instances = append(a.instances, driver.Instance{Anchor: i.Anchor, VIPs: i.VIPs})
+	}
+	result, err := keepalived.Render(in)
+	if err != nil {
+		return announcement{}, fmt.Errorf("render keepalived's configuration: %w", err)
+	}
+	a.files, a.id, a.refused = result.Files, result.Files.Hash(), result.Refused
+	return a, nil
+}
+
+// generationOf names what both programs run.
+func generationOf(nginxID, keepalivedID string) string {
+	sum := sha256.Sum256([]byte(nginxID + " " + keepalivedID))
+	return hex.EncodeToString(sum[:])[:16]
+}
+
+// owned returns the addresses that may get onto the interface, sorted.
+func (c *candidate) owned() []netip.Addr {
+	var as []netip.Addr
+	for _, in := range c.announce.instances {
+		as = append(append(as, in.Anchor), in.VIPs...)
+	}
+	return sorted(as)
+}
+
+// vips returns the virtual IPs, sorted.
+func (c *candidate) vips() []netip.Addr {
+	var as []netip.Addr
+	for _, in := range c.announce.instances {
+		as = append(as, in.VIPs...)
+	}
+	return sorted(as)
+}
+
+// listens returns the addresses and ports that nginx listens on, sorted.
+func (c *candidate) listens() []netip.AddrPort {
+	var ls []netip.AddrPort
+	for _, l := range c.view.LoadBalancers {
+		for _, li := range l.Listeners {
+			for _, vip := range l.VIPs {
+				ls = append(ls, netip.AddrPortFrom(vip, li.Port))
+			}
+		}
+	}
+	slices.SortFunc(ls, netip.AddrPort.Compare)
+	return slices.Compact(ls)
+}
+
+func sorted(as []netip.Addr) []netip.Addr {
+	as = slices.Clone(as)
+	slices.SortFunc(as, netip.Addr.Compare)
+	return slices.Compact(as)
+}
+
+// remaining returns the instances with those of their virtual IPs that run already, and whether any has to go.
+func remaining(wanted []nodeconfig.Instance, running []nodeconfig.Instance) ([]nodeconfig.Instance, bool) {
+	have, stay := make(map[netip.Addr]bool), make(map[netip.Addr]bool)
+	for _, in := range running {
+		for _, vip := range in.VIPs {
+			have[vip] = true
+		}
+	}
+	var out []nodeconfig.Instance
+	for _, in := range wanted {
+		in.VIPs = slices.DeleteFunc(slices.Clone(in.VIPs), func(a netip.Addr) bool { return !have[a] })
+		for _, vip := range in.VIPs {
+			stay[vip] = true
+		}
+		out = append(out, in)
+	}
+	return out, len(stay) < len(have)
+}
+
+// stamp says which documents the candidate answers: all that were asked for. One load balancer that was left out does
+// not make the others look undone.
+func (c *candidate) stamp(asked nodeconfig.Config) {
+	c.running.Fleet = asked.Fleet.Revision
+	c.running.Shards = make(map[string]int64, len(asked.Shards))
+	for name, s := range asked.Shards {
+		c.running.Shards[name] = s.Revision
+	}
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"slices"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
+)
+
+// isolation is what keeps a bad load balancer from harming the others: it is held at the version that runs, and left
+// out when that is bad too, or when it has to let go of an address.
+type isolation struct {
+	asked nodeconfig.Config
+	// last is the configuration that runs, nil when nothing does.
+	last *nodeconfig.Config
+	bad  map[lb.Key]treatment
+	// findings are why, in the order found.
+	findings []nodeconfig.NodeFinding
+}
+
+type treatment int
+
+const (
+	hold treatment = iota + 1
+	leaveOut
+)
+
+// refuse treats a load balancer as bad, or as worse than it was thought. It reports whether that changes anything.
+func (i *isolation) refuse(key lb.Key, f lb.Finding) bool {
+	if i.bad[key] == leaveOut {
+		return false
+	}
+	if i.bad == nil {
+		i.bad = make(map[lb.Key]treatment)
+	}
+	if i.bad[key] == 0 {
+		i.findings = append(i.findings, nodeconfig.NodeFinding{Key: key, Finding: f})
+	}
+	i.bad[key]++
+	return true
+}
+
+// refuseVIP refuses the load balancers that have a virtual IP.
+func (i *isolation) refuseVIP(all []lb.LoadBalancer, r keepalived.Refusal) bool {
+	changed := false
+	for _, l := range all {
+		if slices.Contains(l.VIPs, r.VIP) {
+			changed = i.refuse(l.Origin.Key, r.Finding) || changed
+		}
+	}
+	return changed
+}
+
+// config returns what is asked for, with the bad load balancers treated. The revisions of the documents stay.
+func (i *isolation) config() nodeconfig.Config {
+	if len(i.bad) == 0 {
+		return i.asked
+	}
+	out := nodeconfig.Config{Fleet: i.asked.Fleet, Shards: make(map[string]nodeconfig.Shard, len(i.asked.Shards))}
+	for name, shard := range i.asked.Shards {
+		var entries []nodeconfig.Entry
+		for _, e := range shard.LoadBalancers {
+			if e, ok := i.treat(e); ok {
+				entries = append(entries, e)
+			}
+		}
+		shard.LoadBalancers = entries
+		out.Shards[name] = shard
+	}
+	return out
+}
+
+func (i *isolation) treat(e nodeconfig.Entry) (nodeconfig.Entry, bool) {
+	switch i.bad[e.Origin.Key] {
+	case hold:
+		old, ok := i.running(e.Origin.Key)
+		// An address that the new version lacks is being withdrawn; the old version must not keep it.
+		if !ok || old.Group != e.Group || !slices.Equal(old.VIPs, e.VIPs) {
+			return e, false
+		}
+		old.Revision = e.Revision
+		return old, true
+	case leaveOut:
+		return e, false
+	default:
+		return e, true
+	}
+}
+
+func (i *isolation) running(key lb.Key) (nodeconfig.Entry, bool) {
+	if i.last == nil {
+		return nodeconfig.Entry{}, false
+	}
+	for _, e := range i.last.LoadBalancers() {
+		if e.Origin.Key == key {
+			return e, true
+		}
+	}
+	return nodeconfig.Entry{}, false
+}

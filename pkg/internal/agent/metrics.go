@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// Metrics are the agent's own.
+type Metrics struct {
+	registry  prometheus.Registerer
+	reloads   *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
+	restarts  *prometheus.CounterVec
+	rollbacks prometheus.Counter
+}
+
+// NewMetrics registers the metrics; a nil registry keeps them to themselves.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	if registry == nil {
+		registry = prometheus.NewRegistry()
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubectl_lb_daemon_" + name, Help: help}, labels)
+	}
+	m := &Metrics{
+		registry: registry,
+		reloads:  counter("reloads_total", "Starts and reloads with a new generation.", "program", "result"),
+		refusals: counter("refusals_total", "Generations that a program refused.", "program"),
+		restarts: counter("restarts_total", "Starts after a death.", "program"),
+		rollbacks: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kubectl_lb_daemon_rollbacks_total", Help: "Returns to the last good generation.",
+		}),
+	}
+	registry.MustRegister(m.reloads, m.refusals, m.restarts, m.rollbacks)
+	return m
+}
+
+// observe registers what is read off the agent when somebody asks.
+func (m *Metrics) observe(a *Agent) {
+	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "kubectl_lb_daemon_" + name, Help: help, ConstLabels: labels,
+		}, value))
+	}
+	gauge("converged", "1 while the wanted generation runs.", nil, func() float64 {
+		s := a.Status()
+		return boolean(s.Wanted.Generation == s.Running.Generation && s.Running.Generation != "")
+	})
+	gauge("wanted_fleet_revision", "Revision of the fleet's document that is wanted.", nil,
+		func() float64 { return float64(a.Status().Wanted.Fleet) })
+	gauge("running_fleet_revision", "Revision of the fleet's document that runs.", nil,
+		func() float64 { return float64(a.Status().Running.Fleet) })
+	gauge("findings", "Findings on this node.", nil, func() float64 { return float64(len(a.Status().Findings)) })
+	gauge("gate_open", "1 while the node may hold addresses.", nil, func() float64 { return boolean(a.gate.Open()) })
+	gauge("master_groups", "VRRP instances that this node is master of.", nil,
+		func() float64 { return float64(a.track.masters()) })
+	for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {
+		gauge("held_addresses", "Virtual IPs on this node.", prometheus.Labels{"family": string(f)},
+			func() float64 { return float64(a.track.held(f)) })
+	}
+	gauge("nginx_workers", "nginx's workers.", prometheus.Labels{"state": "serving"},
+		func() float64 { n, _ := a.nginx.Workers(); return float64(n) })
+	gauge("nginx_workers", "nginx's workers.", prometheus.Labels{"state": "shutting-down"},
+		func() float64 { _, n := a.nginx.Workers(); return float64(n) })
+}
+
+func boolean(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *Metrics) reloaded(program string, err error) {
+	result := "success"
+	if err != nil {
+		result = "failure"
+	}
+	m.reloads.WithLabelValues(program, result).Inc()
+}
+
+func (m *Metrics) refused(program string)   { m.refusals.WithLabelValues(program).Inc() }
+func (m *Metrics) restarted(program string) { m.restarts.WithLabelValues(program).Inc() }
+func (m *Metrics) rolledBack()              { m.rollbacks.Inc() }

@@ -1,0 +1,131 @@
+package feed
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// Update is what the daemon is to run, as far as is known.
+type Update struct {
+	// Config is nil while nothing is known.
+	Config *nodeconfig.Config
+	// Findings say what could not be read.
+	Findings []nodeconfig.NodeFinding
+}
+
+// Documents are the texts of the documents, by the name of their ConfigMap.
+type Documents map[string]string
+
+// Assembler turns documents into updates, and remembers the last good ones.
+type Assembler struct {
+	// Last is what is known already; nil for nothing.
+	Last *nodeconfig.Config
+}
+
+// Assemble returns what the documents amount to.
+func (a *Assembler) Assemble(docs Documents) Update {
+	var fs findings
+	fleet, ok := a.fleet(docs, &fs)
+	if !ok {
+		return Update{Config: a.Last, Findings: fs}
+	}
+	next := nodeconfig.Config{Fleet: fleet, Shards: make(map[string]nodeconfig.Shard)}
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		switch {
+		case name == nodeconfig.FleetName:
+		case !strings.HasPrefix(name, nodeconfig.ShardPrefix):
+			fs.add("ConfigMap %s is none of this project's documents; it is ignored", name)
+		default:
+			a.shard(name, docs[name], next.Shards, &fs)
+		}
+	}
+	a.keepVanished(next.Shards, &fs)
+	a.Last = &next
+	return Update{Config: &next, Findings: fs}
+}
+
+func (a *Assembler) fleet(docs Documents, fs *findings) (nodeconfig.Fleet, bool) {
+	text, ok := docs[nodeconfig.FleetName]
+	if !ok {
+		if a.Last != nil {
+			fs.add("ConfigMap %s has vanished; the last configuration stays in force", nodeconfig.FleetName)
+		}
+		return nodeconfig.Fleet{}, false
+	}
+	fleet, err := nodeconfig.Decode[nodeconfig.Fleet](text)
+	if err == nil {
+		return fleet, true
+	}
+	fs.add("ConfigMap %s cannot be read, its last version stays in force: %v", nodeconfig.FleetName, err)
+	if a.Last == nil {
+		return nodeconfig.Fleet{}, false
+	}
+	return a.Last.Fleet, true
+}
+
+func (a *Assembler) shard(name, text string, shards map[string]nodeconfig.Shard, fs *findings) {
+	shard, err := nodeconfig.Decode[nodeconfig.Shard](text)
+	if err == nil {
+		shards[name] = shard
+		return
+	}
+	fs.add("ConfigMap %s cannot be read, its last version stays in force: %v", name, err)
+	if last, ok := a.lastShard(name); ok {
+		shards[name] = last
+	}
+}
+
+func (a *Assembler) lastShard(name string) (nodeconfig.Shard, bool) {
+	if a.Last == nil {
+		return nodeconfig.Shard{}, false
+	}
+	s, ok := a.Last.Shards[name]
+	return s, ok
+}
+
+// keepVanished adds the shards that are gone though they had load balancers, without those whose key or address
+// somebody else has by now.
+func (a *Assembler) keepVanished(shards map[string]nodeconfig.Shard, fs *findings) {
+	if a.Last == nil {
+		return
+	}
+	keys, vips := make(map[lb.Key]bool), make(map[netip.Addr]bool)
+	for _, s := range shards {
+		for _, e := range s.LoadBalancers {
+			keys[e.Origin.Key] = true
+			for _, vip := range e.VIPs {
+				vips[vip] = true
+			}
+		}
+		for _, w := range s.Withdrawn {
+			keys[w.Key] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.Last.Shards)) {
+		if _, ok := shards[name]; ok {
+			continue
+		}
+		last := a.Last.Shards[name]
+		last.LoadBalancers = slices.DeleteFunc(slices.Clone(last.LoadBalancers), func(e nodeconfig.Entry) bool {
+			return keys[e.Origin.Key] || slices.ContainsFunc(e.VIPs, func(v netip.Addr) bool { return vips[v] })
+		})
+		if n := len(last.LoadBalancers); n > 0 {
+			shards[name] = last
+			fs.add("ConfigMap %s has vanished; its %d load balancers stay in force", name, n)
+		}
+	}
+}
+
+type findings []nodeconfig.NodeFinding
+
+func (fs *findings) add(format string, args ...any) {
+	*fs = append(*fs, nodeconfig.NodeFinding{
+		Finding: lb.Finding{Code: lb.CodeNodeRefused, Message: fmt.Sprintf(format, args...)},
+	})
+}

@@ -1,0 +1,41 @@
+package feed
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+)
+
+// requestTimeout bounds a single write; watches have none.
+const requestTimeout = 5 * time.Second
+
+// Client speaks to the API server about ConfigMaps of one namespace, and nothing else: the whole clientset would cost
+// the daemon memory for every kind there is.
+type Client struct {
+	rest      rest.Interface
+	params    runtime.ParameterCodec
+	namespace string
+}
+
+// NewClient returns a client for a namespace. It does not connect.
+func NewClient(config *rest.Config, namespace string) (*Client, error) {
+	scheme := runtime.NewScheme()
+	gv := corev1.SchemeGroupVersion
+	scheme.AddKnownTypes(gv, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
+	metav1.AddToGroupVersion(scheme, gv)
+	c := rest.CopyConfig(config)
+	c.GroupVersion = &gv
+	c.APIPath = "/api"
+	c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	c.QPS = -1 // two objects are written; the spacing of writes is the reporter's
+	client, err := rest.RESTClientFor(c)
+	if err != nil {
+		return nil, fmt.Errorf("client for the API server: %w", err)
+	}
+	return &Client{rest: client, params: runtime.NewParameterCodec(scheme), namespace: namespace}, nil
+}
