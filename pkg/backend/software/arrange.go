@@ -1,0 +1,250 @@
+package software
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// The sizes of a shard's text in bytes. A new load balancer goes to a shard that stays below targetSize with it; one
+// that grows in place may take its shard up to hardSize, beyond which it moves. An object ends at 1 MiB.
+const (
+	targetSize = 128 << 10
+	hardSize   = 384 << 10
+)
+
+// arrangement is everything that the shards depend on.
+type arrangement struct {
+	snapshot snapshot
+	// want are the load balancers to serve, sorted by key.
+	want []lb.LoadBalancer
+	// groups are those that the nodes know.
+	groups []nodeconfig.Group
+	// revision is what a changed shard gets.
+	revision int64
+	// target and hard are the sizes of a shard's text.
+	target, hard int
+}
+
+// change is a shard to write.
+type change struct {
+	name  string
+	shard nodeconfig.Shard
+	// after are the shards that must have been written before: load balancers move from this one to them.
+	after []string
+}
+
+// draft is a shard on its way to the next version.
+type draft struct {
+	name    string
+	entries []nodeconfig.Entry // sorted by key
+	gone    []nodeconfig.Withdrawal
+	dirty   bool
+	size    int
+	after   []string
+}
+
+// arrange returns the shards to write, in their order, so that exactly the wanted load balancers are served. It
+// returns an error for each that would take another's address; such a one stays as it is.
+func arrange(in arrangement) ([]change, error) {
+	want, err := guard(in)
+	a := newArranger(in, want)
+	a.update()
+	a.place()
+	a.relieve()
+	return a.changes(), err
+}
+
+type arranger struct {
+	in     arrangement
+	want   map[lb.Key]lb.LoadBalancer
+	keys   []lb.Key // of want, sorted
+	drafts []*draft // sorted by name
+	home   map[lb.Key]string
+	load   map[int]int // virtual IPs by group
+	known  map[int]nodeconfig.Group
+}
+
+func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
+	a := &arranger{
+		in: in, want: map[lb.Key]lb.LoadBalancer{}, home: map[lb.Key]string{}, load: map[int]int{},
+		known: map[int]nodeconfig.Group{},
+	}
+	for _, l := range want {
+		a.want[l.Origin.Key] = l
+		a.keys = append(a.keys, l.Origin.Key)
+	}
+	for _, g := range in.groups {
+		a.known[g.ID] = g
+	}
+	valid, _ := in.snapshot.entries()
+	for _, e := range valid {
+		a.home[e.Origin.Key] = e.shard
+		if w, ok := a.want[e.Origin.Key]; ok {
+			a.load[e.Group] += len(w.VIPs)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.snapshot.shards)) {
+		a.drafts = append(a.drafts, &draft{name: name, dirty: in.snapshot.damaged[name]})
+	}
+	return a
+}
+
+// update carries the entries that are stored over to the drafts: changed, unchanged or withdrawn.
+func (a *arranger) update() {
+	for _, d := range a.drafts {
+		stored := a.in.snapshot.shards[d.name]
+		d.size = stored.size
+		d.gone = slices.Clone(stored.Withdrawn)
+		for _, e := range stored.LoadBalancers {
+			w, wanted := a.want[e.Origin.Key]
+			d.withdraw(e, w.VIPs, a.in.revision)
+			if !wanted || a.home[e.Origin.Key] != d.name {
+				d.dirty = true
+				continue
+			}
+			next := nodeconfig.Entry{LoadBalancer: w, Group: e.Group, Revision: e.Revision}
+			if _, ok := a.known[e.Group]; !ok {
+				next.Group = a.group(len(w.VIPs))
+			}
+			if !same(e, next) {
+				next.Revision = a.in.revision
+				d.dirty = true
+			} else {
+				next = e
+			}
+			d.entries = append(d.entries, next)
+		}
+		if d.dirty {
+			d.size = textSize(d.shard(a.in.revision))
+		}
+	}
+}
+
+// withdraw leaves a withdrawal for the entry's addresses that are not kept.
+func (d *draft) withdraw(e nodeconfig.Entry, keep []netip.Addr, revision int64) {
+	lost := without(e.VIPs, keep)
+	if len(lost) == 0 {
+		return
+	}
+	d.gone = append(d.gone, nodeconfig.Withdrawal{Key: e.Origin.Key, VIPs: lost, Revision: revision})
+	d.dirty = true
+}
+
+// same reports whether two entries are the same text. It compares what is written rather than field by field, so that
+// no field of a later model is forgotten.
+func same(a, b nodeconfig.Entry) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+func textSize(s nodeconfig.Shard) int {
+	text, err := nodeconfig.Encode(s)
+	if err != nil {
+		return 0
+	}
+	return len(text)
+}
+
+// without returns the addresses of a that are not in b.
+func without(a, b []netip.Addr) []netip.Addr {
+	var out []netip.Addr
+	for _, x := range a {
+		if !slices.Contains(b, x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// shard returns the draft as a document.
+func (d *draft) shard(revision int64) nodeconfig.Shard {
+	return nodeconfig.Shard{
+		Version: nodeconfig.Version, Revision: revision, LoadBalancers: d.entries, Withdrawn: d.gone,
+	}
+}
+
+// changes returns the drafts that differ from what is stored: those that others wait for first, else by name. Where
+// nothing else is to be written, it forgets the withdrawals that every node has confirmed.
+func (a *arranger) changes() []change {
+	var out []change
+	for _, d := range a.drafts {
+		open := a.open(d)
+		if d.dirty {
+			d.gone = open
+			out = append(out, change{name: d.name, shard: d.shard(a.in.revision), after: d.after})
+		}
+	}
+	if len(out) == 0 {
+		for _, d := range a.drafts {
+			if open := a.open(d); len(open) < len(d.gone) {
+				d.gone = open
+				out = append(out, change{name: d.name, shard: d.shard(a.in.revision)})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(x, y change) int { return len(x.after) - len(y.after) })
+	return out
+}
+
+// open returns the withdrawals of a draft, sorted, that not every node has confirmed, without the addresses that their
+// load balancer has got back in the same shard.
+func (a *arranger) open(d *draft) []nodeconfig.Withdrawal {
+	has := map[lb.Key][]netip.Addr{}
+	if len(d.gone) > 0 {
+		for _, e := range d.entries {
+			has[e.Origin.Key] = e.VIPs
+		}
+	}
+	var out []nodeconfig.Withdrawal
+	for _, w := range d.gone {
+		w.VIPs = without(w.VIPs, has[w.Key])
+		if len(w.VIPs) > 0 && len(a.in.snapshot.pending(d.name, w.Revision)) > 0 {
+			out = append(out, w)
+		}
+	}
+	slices.SortStableFunc(out, func(x, y nodeconfig.Withdrawal) int { return x.Key.Compare(y.Key) })
+	return out
+}
+
+// guard refuses what would put an address into two entries, or take it from a withdrawal that is still open: the plan
+// never asks for it, but this is where it would do harm. A refused load balancer stays as it is stored.
+func guard(in arrangement) ([]lb.LoadBalancer, error) {
+	valid, _ := in.snapshot.entries()
+	current := map[lb.Key]nodeconfig.Entry{}
+	for _, e := range valid {
+		current[e.Origin.Key] = e.Entry
+	}
+	owner := in.snapshot.owners()
+	var out []lb.LoadBalancer
+	var errs []error
+	for _, w := range in.want {
+		i := slices.IndexFunc(w.VIPs, func(a netip.Addr) bool {
+			o, ok := owner[a]
+			return ok && o != w.Origin.Key
+		})
+		if i >= 0 {
+			errs = append(errs, fmt.Errorf("%s: address %s belongs to %s", w.Origin.Key, w.VIPs[i], owner[w.VIPs[i]]))
+			if e, ok := current[w.Origin.Key]; ok {
+				out = append(out, e.LoadBalancer)
+			}
+			continue
+		}
+		for _, a := range w.VIPs {
+			owner[a] = w.Origin.Key
+		}
+		w = w.Clone()
+		w.Normalize()
+		w.Origin.Created = w.Origin.Created.UTC()
+		out = append(out, w)
+	}
+	return out, errors.Join(errs...)
+}

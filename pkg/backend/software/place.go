@@ -1,0 +1,128 @@
+package software
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// place puts the new load balancers into shards and groups.
+func (a *arranger) place() {
+	for _, key := range a.keys {
+		if _, ok := a.home[key]; ok {
+			continue
+		}
+		w := a.want[key]
+		e := nodeconfig.Entry{LoadBalancer: w, Group: a.group(len(w.VIPs)), Revision: a.in.revision}
+		size := entrySize(e)
+		a.roomFor(key, size).add(e, size)
+	}
+}
+
+// group picks the group for new virtual IPs: the one with the fewest among those whose home is there, and counts them.
+func (a *arranger) group(vips int) int {
+	best, found := nodeconfig.Group{}, false
+	for _, g := range a.in.groups {
+		better := cmp.Or(
+			cmp.Compare(boolInt(g.Home == ""), boolInt(best.Home == "")),
+			cmp.Compare(a.load[g.ID], a.load[best.ID]),
+			cmp.Compare(g.ID, best.ID)) < 0
+		if !found || better {
+			best, found = g, true
+		}
+	}
+	a.load[best.ID] += vips
+	return best.ID
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func entrySize(e nodeconfig.Entry) int {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return 0
+	}
+	return len(text) + len(",")
+}
+
+// roomFor returns the draft for a load balancer that is in none: the one that remembers its addresses, so that taking
+// them back is one write; else the first with room; else a new one.
+func (a *arranger) roomFor(key lb.Key, size int) *draft {
+	remembers := func(d *draft) bool {
+		return slices.ContainsFunc(d.gone, func(w nodeconfig.Withdrawal) bool { return w.Key == key })
+	}
+	for _, d := range a.drafts {
+		if remembers(d) && d.size+size <= a.in.hard {
+			return d
+		}
+	}
+	for _, d := range a.drafts {
+		if d.size+size <= a.in.target {
+			return d
+		}
+	}
+	return a.addDraft()
+}
+
+// addDraft returns a new empty draft with the lowest free name.
+func (a *arranger) addDraft() *draft {
+	byName := func(d *draft, name string) int { return cmp.Compare(d.name, name) }
+	for n := 0; ; n++ {
+		name := nodeconfig.ShardName(n)
+		if i, ok := slices.BinarySearchFunc(a.drafts, name, byName); !ok {
+			d := &draft{name: name}
+			d.size = textSize(d.shard(a.in.revision))
+			a.drafts = slices.Insert(a.drafts, i, d)
+			return d
+		}
+	}
+}
+
+// add inserts an entry of a given size.
+func (d *draft) add(e nodeconfig.Entry, size int) {
+	i, _ := slices.BinarySearchFunc(d.entries, e, func(x, y nodeconfig.Entry) int {
+		return x.Origin.Compare(y.Origin.Key)
+	})
+	d.entries = slices.Insert(d.entries, i, e)
+	d.size += size
+	d.dirty = true
+}
+
+// relieve moves load balancers out of shards that have outgrown the hard size, from the last key on. The shard that
+// gives one up is written after the one that takes it, so that the load balancer is always in one of them; its higher
+// revision makes the new copy the valid one.
+func (a *arranger) relieve() {
+	for _, d := range slices.Clone(a.drafts) {
+		for d.dirty && d.size > a.in.hard && len(d.entries) > 1 {
+			last := len(d.entries) - 1
+			e := d.entries[last]
+			size := entrySize(e)
+			d.entries = d.entries[:last]
+			d.size -= size
+			e.Revision = a.in.revision
+			to := a.elsewhere(d, size)
+			to.add(e, size)
+			if !slices.Contains(d.after, to.name) {
+				d.after = append(d.after, to.name)
+			}
+		}
+	}
+}
+
+// elsewhere returns another draft with room that nothing moves out of in this round, so that no two wait for each other.
+func (a *arranger) elsewhere(from *draft, size int) *draft {
+	for _, d := range a.drafts {
+		if d != from && len(d.after) == 0 && d.size+size <= a.in.target {
+			return d
+		}
+	}
+	return a.addDraft()
+}

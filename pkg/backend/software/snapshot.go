@@ -1,0 +1,203 @@
+package software
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// snapshot is all that is stored and known at one moment.
+type snapshot struct {
+	fleet    nodeconfig.Fleet
+	shards   map[string]shard
+	statuses map[string]nodeconfig.Status // by node
+	nodes    []nodeconfig.Node            // of the cluster, sorted by name
+	members  []nodeconfig.Node            // those of them that are or will be in the fleet
+	versions map[string]string            // of the objects, by name
+	damaged  map[string]bool              // objects whose text is unreadable, served from memory
+}
+
+// shard is a stored shard and the size of its text in bytes.
+type shard struct {
+	nodeconfig.Shard
+	size int
+}
+
+// memory holds the last good reading of each object, so that an unchanged one is not decoded again and a damaged one
+// is written anew.
+type memory struct {
+	fleet    reading[nodeconfig.Fleet]
+	shards   map[string]reading[nodeconfig.Shard]
+	statuses map[string]reading[nodeconfig.Status]
+}
+
+type reading[D nodeconfig.Document] struct {
+	version string
+	size    int
+	doc     D
+}
+
+// read decodes an object unless the earlier reading is of the same version.
+func read[D nodeconfig.Document](earlier reading[D], o Object) (reading[D], error) {
+	if earlier.version != "" && earlier.version == o.Version {
+		return earlier, nil
+	}
+	d, err := nodeconfig.Decode[D](o.Text)
+	if err != nil {
+		return earlier, fmt.Errorf("%s: %w", o.Name, err)
+	}
+	return reading[D]{version: o.Version, size: len(o.Text), doc: d}, nil
+}
+
+// load reads the store. It fails where a document is unreadable and no earlier reading of it is remembered: planning
+// without it would give its addresses away.
+func (b *Backend) load(ctx context.Context) (snapshot, error) {
+	docs, err := b.store.Documents(ctx)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("read the nodes' configuration: %w", err)
+	}
+	nodes, err := b.store.Nodes(ctx)
+	if err != nil {
+		return snapshot{}, fmt.Errorf("list load-balancer nodes: %w", err)
+	}
+	s := snapshot{
+		shards:   map[string]shard{},
+		statuses: map[string]nodeconfig.Status{},
+		versions: map[string]string{},
+		damaged:  map[string]bool{},
+		nodes:    slices.Clone(nodes),
+	}
+	slices.SortFunc(s.nodes, func(a, b nodeconfig.Node) int { return strings.Compare(a.Name, b.Name) })
+	next := memory{shards: map[string]reading[nodeconfig.Shard]{}, statuses: map[string]reading[nodeconfig.Status]{}}
+	if err := b.readConfig(docs.Config, &s, &next); err != nil {
+		return snapshot{}, err
+	}
+	b.readStatuses(docs.Status, &s, &next)
+	b.memory = next
+	s.members = fleetNodes(s.fleet.Nodes, s.nodes)
+	return s, nil
+}
+
+func (b *Backend) readConfig(objects []Object, s *snapshot, next *memory) error {
+	var errs []error
+	for _, o := range objects {
+		var err error
+		var known bool
+		switch {
+		case o.Name == nodeconfig.FleetName:
+			known = b.memory.fleet.version != ""
+			next.fleet, err = read(b.memory.fleet, o)
+			s.fleet = next.fleet.doc
+		case strings.HasPrefix(o.Name, nodeconfig.ShardPrefix):
+			var r reading[nodeconfig.Shard]
+			r, err = read(b.memory.shards[o.Name], o)
+			known = r.version != ""
+			next.shards[o.Name] = r
+			s.shards[o.Name] = shard{Shard: r.doc, size: r.size}
+		default:
+			continue
+		}
+		s.versions[o.Name] = o.Version
+		switch {
+		case err == nil:
+		case known:
+			s.damaged[o.Name] = true
+			b.log.Warn("a document is unreadable and is written anew from memory", "name", o.Name, "error", err)
+		default:
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// readStatuses takes the nodes' reports. An unreadable one, or one in another node's name, is no report at all: its
+// node then counts as silent, which holds addresses back rather than giving them away.
+func (b *Backend) readStatuses(objects []Object, s *snapshot, next *memory) {
+	for _, o := range objects {
+		r, err := read(b.memory.statuses[o.Name], o)
+		if err != nil {
+			b.log.Warn("a node's report is unreadable", "name", o.Name, "error", err)
+			continue
+		}
+		if o.Name != nodeconfig.StatusName(r.doc.Node) {
+			b.log.Warn("a report speaks for another node", "name", o.Name, "node", r.doc.Node)
+			continue
+		}
+		next.statuses[o.Name] = r
+		s.statuses[r.doc.Node] = r.doc
+	}
+}
+
+// pending returns the nodes of the fleet, sorted, that have not reported yet that they run a shard at a revision or a
+// later one. The fleet is what the cluster says, not what is stored: a deleted document must not make an address look
+// free, and a node that is gone for good must not hold it for ever.
+func (s snapshot) pending(name string, revision int64) []string {
+	var out []string
+	for _, n := range s.members {
+		if s.statuses[n.Name].Running.Shards[name] < revision {
+			out = append(out, n.Name)
+		}
+	}
+	return out
+}
+
+// nextRevision returns a revision above all that are stored. It follows the clock in milliseconds, so that it is above
+// those of deleted documents too, which nodes may still report.
+func (s snapshot) nextRevision(now time.Time) int64 {
+	r := max(s.fleet.Revision+1, now.UnixMilli())
+	for _, sh := range s.shards {
+		r = max(r, sh.Revision+1)
+	}
+	return r
+}
+
+// entry is a stored entry and the shard that it is in.
+type entry struct {
+	nodeconfig.Entry
+	shard string
+}
+
+// entries returns the valid entry of each key, sorted by key, and the copies that a move to another shard has left
+// behind, sorted likewise.
+func (s snapshot) entries() (valid, stale []entry) {
+	home := map[lb.Key]string{}
+	for name, sh := range s.shards {
+		for _, e := range sh.LoadBalancers {
+			if h, ok := home[e.Origin.Key]; !ok || s.newer(name, h) {
+				home[e.Origin.Key] = name
+			}
+		}
+	}
+	for name, sh := range s.shards {
+		for _, e := range sh.LoadBalancers {
+			if home[e.Origin.Key] == name {
+				valid = append(valid, entry{Entry: e, shard: name})
+			} else {
+				stale = append(stale, entry{Entry: e, shard: name})
+			}
+		}
+	}
+	byKey := func(a, b entry) int { return a.Origin.Compare(b.Origin.Key) }
+	slices.SortFunc(valid, byKey)
+	slices.SortFunc(stale, func(a, b entry) int {
+		if c := byKey(a, b); c != 0 {
+			return c
+		}
+		return strings.Compare(a.shard, b.shard)
+	})
+	return valid, stale
+}
+
+// newer reports whether shard a is the younger of two; nodeconfig.Config.LoadBalancers decides likewise.
+func (s snapshot) newer(a, b string) bool {
+	if ra, rb := s.shards[a].Revision, s.shards[b].Revision; ra != rb {
+		return ra > rb
+	}
+	return a < b
+}

@@ -1,0 +1,133 @@
+package controller
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// appLoadBalancer is the value of the app label of the users' ConfigMaps, as in 2016.
+const appLoadBalancer = "loadbalancer"
+
+// maxValue is how much of a user's value is kept in memory. It is more than any key takes, so that the source still
+// sees that a value is too long.
+const maxValue = 8 << 10
+
+// cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
+// of the cluster in memory.
+func cacheOptions(nodes labels.Selector) (cache.Options, error) {
+	ours, err := labels.NewRequirement(nodeconfig.LabelApp, selection.In,
+		[]string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode})
+	if err != nil {
+		return cache.Options{}, err
+	}
+	return cache.Options{
+		ReaderFailOnMissingInformer: true,
+		DefaultTransform:            cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.ConfigMap{}: {Label: labels.NewSelector().Add(*ours), Transform: stripConfigMap},
+			&corev1.Service{}:   {Transform: stripService},
+			&corev1.Node{}:      {Label: nodes, Transform: stripNode},
+		},
+	}, nil
+}
+
+// watched returns the kinds that have informers.
+func watched() []client.Object {
+	return []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
+}
+
+// stripConfigMap cuts what a user may have filled up to 1 MiB.
+func stripConfigMap(in any) (any, error) {
+	cm, ok := in.(*corev1.ConfigMap)
+	if !ok {
+		return in, nil
+	}
+	cm.ManagedFields = nil
+	if cm.Labels[nodeconfig.LabelApp] != appLoadBalancer {
+		return cm, nil
+	}
+	cm.Annotations = nil
+	for k, v := range cm.Data {
+		if len(v) > maxValue {
+			cm.Data[k] = string([]byte(v[:maxValue]))
+		}
+	}
+	for k := range cm.BinaryData {
+		cm.BinaryData[k] = nil
+	}
+	return cm, nil
+}
+
+// stripService keeps what a load balancer's target is made from.
+func stripService(in any) (any, error) {
+	s, ok := in.(*corev1.Service)
+	if !ok {
+		return in, nil
+	}
+	s.ManagedFields, s.Labels, s.OwnerReferences = nil, nil, nil
+	for k := range s.Annotations {
+		if k == corev1.LastAppliedConfigAnnotation {
+			delete(s.Annotations, k)
+		}
+	}
+	s.Spec.Selector = nil
+	s.Status = corev1.ServiceStatus{}
+	return s, nil
+}
+
+// stripNode keeps a node's addresses: the heartbeat of its kubelet must not look like news.
+func stripNode(in any) (any, error) {
+	n, ok := in.(*corev1.Node)
+	if !ok {
+		return in, nil
+	}
+	n.ManagedFields, n.Annotations = nil, nil
+	n.Spec = corev1.NodeSpec{}
+	n.Status = corev1.NodeStatus{Addresses: n.Status.Addresses}
+	return n, nil
+}
+
+// reader gives the source its objects from the cache. What is being deleted counts as deleted: a finalizer of somebody
+// else's must not keep an address.
+type reader struct{ cache client.Reader }
+
+// ConfigMaps returns the users' ConfigMaps, sorted by key. They are the cache's own and must not be changed.
+func (r reader) ConfigMaps(ctx context.Context) ([]*corev1.ConfigMap, error) {
+	var list corev1.ConfigMapList
+	err := r.cache.List(ctx, &list, client.MatchingLabels{nodeconfig.LabelApp: appLoadBalancer}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*corev1.ConfigMap, 0, len(list.Items))
+	for i := range list.Items {
+		if list.Items[i].DeletionTimestamp == nil {
+			out = append(out, &list.Items[i])
+		}
+	}
+	slices.SortFunc(out, func(a, b *corev1.ConfigMap) int { return keyOf(a).Compare(keyOf(b)) })
+	return out, nil
+}
+
+// Services returns every Service, in any order. They are the cache's own and must not be changed.
+func (r reader) Services(ctx context.Context) ([]*corev1.Service, error) {
+	var list corev1.ServiceList
+	if err := r.cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	out := make([]*corev1.Service, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, &list.Items[i])
+	}
+	return out, nil
+}
+
+func keyOf(o client.Object) lb.Key { return lb.Key{Namespace: o.GetNamespace(), Name: o.GetName()} }

@@ -1,0 +1,30 @@
+// Package controller is lb-controller: it reads the users' ConfigMaps, plans what shall be served, has the backend serve
+// it, and writes what became of it back onto the ConfigMaps.
+//
+// Addresses are a matter between all load balancers, so the grain of its work is a pass over all of them:
+//
+//	any change ──► one constant request ──► pass:  source.Wishes ─► plan.Make ─► backend.Apply ─► statuses, events
+//	                  (the queue's dedupe batches a burst)
+//
+// Laws:
+//   - A pass is a function of what is stored. A restart or a new leader changes nothing.
+//   - It never plans from a state older than what it wrote (see store).
+//   - A pass with nothing to do writes nothing; a node's heartbeat alone does not even cause one.
+//   - One object that cannot be written keeps no other from its status.
+//   - An object that is being deleted is not touched, and a deleted one is not brought back.
+//
+// [Main] is the only door for cmd/lb-controller.
+//
+// # What it may do
+//
+// The service account needs these and no more:
+//
+//	cluster:          ""                   configmaps               get list watch patch
+//	                  ""                   services, nodes          list watch
+//	                  ""                   namespaces/kube-system   get
+//	                  events.k8s.io        events                   create patch
+//	system namespace: ""                   configmaps               create update
+//	                  coordination.k8s.io  leases                   get create update
+//
+// The missing "create" on users' ConfigMaps is deliberate: a server-side apply then cannot bring a deleted one back.
+package controller

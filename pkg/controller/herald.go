@@ -1,0 +1,104 @@
+package controller
+
+import (
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// maxFindings is how many findings of one object become Events of their own.
+const maxFindings = 5
+
+// herald tells the transitions of load balancers as Events on their objects.
+type herald struct {
+	events events.EventRecorder
+	mu     sync.Mutex
+	warned map[types.UID]map[string]bool
+}
+
+// tell records the Events for a status that has just been written over an earlier one.
+func (h *herald) tell(cm *corev1.ConfigMap, earlier written, v verdict) {
+	if v.bindIP != earlier.bindIP {
+		if v.bindIP != "" {
+			h.event(cm, corev1.EventTypeNormal, "AddressAssigned", "Assign", "it has "+v.bindIP)
+		} else {
+			h.event(cm, corev1.EventTypeNormal, "AddressReleased", "Release", "it has no longer "+earlier.bindIP)
+		}
+	}
+	before := conditionOf(earlier.status)
+	switch {
+	case v.condition == conditionInvalid && v.status != earlier.status:
+		h.invalid(cm, v.findings)
+	case v.condition == before:
+	case before == conditionInvalid:
+		h.event(cm, corev1.EventTypeNormal, "Recovered", "Check", "no error is left: "+v.status)
+		if v.condition == conditionReady {
+			h.ready(cm, v)
+		}
+	case v.condition == conditionReady:
+		h.ready(cm, v)
+	case before == conditionReady:
+		h.event(cm, corev1.EventTypeWarning, "NotReady", "Serve", v.status)
+	}
+}
+
+func (h *herald) ready(cm *corev1.ConfigMap, v verdict) {
+	h.event(cm, corev1.EventTypeNormal, "Ready", "Serve", v.bindIP+" is served")
+}
+
+func (h *herald) invalid(cm *corev1.ConfigMap, findings []lb.Finding) {
+	told := 0
+	for _, f := range findings {
+		if f.Severity() == lb.SeverityError && told < maxFindings {
+			h.event(cm, corev1.EventTypeWarning, "Invalid", string(f.Code), f.String())
+			told++
+		}
+	}
+}
+
+// warn records a warning among the findings as an Event, once as long as it stands.
+func (h *herald) warn(cm *corev1.ConfigMap, v verdict) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	standing := map[string]bool{}
+	for _, f := range v.findings {
+		if text := f.String(); f.Severity() == lb.SeverityWarning && len(standing) < maxFindings {
+			standing[text] = true
+			if !h.warned[cm.UID][text] {
+				h.event(cm, corev1.EventTypeWarning, "Warning", string(f.Code), text)
+			}
+		}
+	}
+	if len(standing) > 0 {
+		h.warned[cm.UID] = standing
+	} else {
+		delete(h.warned, cm.UID)
+	}
+}
+
+func (h *herald) forget(there map[types.UID]bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for uid := range h.warned {
+		if !there[uid] {
+			delete(h.warned, uid)
+		}
+	}
+}
+
+// event records an Event. The object's version is part of what it regards: Events that differ in their text only would
+// else be counted as repetitions of the first.
+func (h *herald) event(cm *corev1.ConfigMap, kind, reason, action, text string) {
+	regarding := &corev1.ConfigMap{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: cm.Namespace, Name: cm.Name, UID: cm.UID, ResourceVersion: cm.ResourceVersion,
+		},
+	}
+	h.events.Eventf(regarding, nil, kind, reason, action, "%s", printable(text, maxStatus))
+}

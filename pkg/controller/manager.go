@@ -1,0 +1,176 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
+	"github.com/kubectl-lb/kubectl-lb/pkg/controller/config"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/version"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+)
+
+// leaseName is the name of the leader's Lease.
+const leaseName = "lb-controller"
+
+// Failed passes are repeated after retryFirst, then twice as late each time up to retryLast.
+const (
+	retryFirst = 20 * time.Millisecond
+	retryLast  = 5 * time.Second
+)
+
+// run runs the controller until the context ends.
+func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog.Logger) error {
+	mgr, err := newManager(rc, c, log)
+	if err != nil {
+		return err
+	}
+	if err := addReadiness(ctx, mgr); err != nil {
+		return err
+	}
+	r, err := newReconciler(mgr, c, log)
+	if err != nil {
+		return err
+	}
+	unique := true
+	ctl, err := controller.New("lb-controller", mgr, controller.Options{
+		Reconciler:              r,
+		MaxConcurrentReconciles: 1,
+		SkipNameValidation:      &unique,
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](
+			retryFirst, retryLast),
+	})
+	if err != nil {
+		return fmt.Errorf("set up the controller: %w", err)
+	}
+	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace); err != nil {
+		return fmt.Errorf("set up the watches: %w", err)
+	}
+	return mgr.Start(ctx)
+}
+
+func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (manager.Manager, error) {
+	rc = rest.CopyConfig(rc)
+	// A client-side limit would hold 200 new statuses up for ten seconds; the API server has its own fair queueing.
+	rc.QPS = -1
+	rc.UserAgent = "lb-controller/" + version.String()
+	nodes, err := c.NodeSelector()
+	if err != nil {
+		return nil, err
+	}
+	caches, err := cacheOptions(nodes)
+	if err != nil {
+		return nil, err
+	}
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register the types: %w", err)
+	}
+	grace := 5 * time.Second
+	l := c.LeaderElection
+	mgr, err := manager.New(rc, manager.Options{
+		Scheme:                        scheme,
+		Cache:                         caches,
+		Logger:                        logr.FromSlogHandler(log.Handler()),
+		LeaderElection:                l.Enabled,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       c.SystemNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &l.LeaseDuration.Duration,
+		RenewDeadline:                 &l.RenewDeadline.Duration,
+		RetryPeriod:                   &l.RetryPeriod.Duration,
+		Metrics:                       server.Options{BindAddress: c.MetricsBindAddress},
+		HealthProbeBindAddress:        c.HealthProbeBindAddress,
+		GracefulShutdownTimeout:       &grace,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	return mgr, nil
+}
+
+// addReadiness starts the informers and makes the replica ready when they have synced, whether it leads or not: a
+// standby is ready to take over.
+func addReadiness(ctx context.Context, mgr manager.Manager) error {
+	var informers []cache.Informer
+	for _, kind := range watched() {
+		inf, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		if err != nil {
+			return fmt.Errorf("set up the cache of %T: %w", kind, err)
+		}
+		informers = append(informers, inf)
+	}
+	synced := func(*http.Request) error {
+		for _, inf := range informers {
+			if !inf.HasSynced() {
+				return errors.New("the caches have not synced yet")
+			}
+		}
+		return nil
+	}
+	return errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", synced))
+}
+
+func newReconciler(mgr manager.Manager, c config.Configuration, log *slog.Logger) (*reconciler, error) {
+	pools, err := c.Pools()
+	if err != nil {
+		return nil, err
+	}
+	metrics := newMetrics()
+	if err := metrics.register(ctrlmetrics.Registry); err != nil {
+		return nil, fmt.Errorf("register the metrics: %w", err)
+	}
+	objects := reader{cache: mgr.GetCache()}
+	return &reconciler{
+		source:   configmap.New(objects),
+		objects:  objects,
+		connect:  connectSoftware(mgr, c, log),
+		pools:    pools,
+		statuses: newStatusWriter(mgr, log),
+		metrics:  metrics,
+		log:      log,
+	}, nil
+}
+
+// connectSoftware returns a function that sets the software backend up. It names the cluster by its kube-system
+// namespace, so it needs the API server.
+func connectSoftware(
+	mgr manager.Manager, c config.Configuration, log *slog.Logger,
+) func(context.Context) (backend.Backend, error) {
+	return func(ctx context.Context) (backend.Backend, error) {
+		var ns corev1.Namespace
+		if err := mgr.GetAPIReader().Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
+			return nil, fmt.Errorf("read the cluster's UID: %w", err)
+		}
+		timing, err := c.Software.Timing.Times()
+		if err != nil {
+			return nil, err
+		}
+		st := &store{
+			namespace: c.SystemNamespace, cache: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(),
+		}
+		return software.New(st, software.Options{
+			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing, Log: log,
+		}), nil
+	}
+}

@@ -1,0 +1,113 @@
+package controller
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
+)
+
+// passMetrics are the controller's own metrics.
+type passMetrics struct {
+	loadBalancers *prometheus.GaugeVec
+	addresses     *prometheus.GaugeVec
+	withdrawn     prometheus.Gauge
+	duration      prometheus.Histogram
+	failures      prometheus.Counter
+	applyErrors   prometheus.Counter
+}
+
+func newMetrics() *passMetrics {
+	const namespace = "kubectl_lb"
+	return &passMetrics{
+		loadBalancers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "load_balancers", Help: "Load balancers asked for, by status.",
+		}, []string{"status"}),
+		addresses: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "pool_addresses",
+			Help: "Addresses of a pool: used, waiting for the nodes to let go of them, or free.",
+		}, []string{"pool", "family", "state"}),
+		withdrawn: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "withdrawn_addresses", Help: "Addresses that no node has confirmed to be gone.",
+		}),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: namespace, Name: "pass_duration_seconds", Help: "Time of a pass over all load balancers.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "pass_failures_total", Help: "Passes that ended with an error.",
+		}),
+		applyErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "apply_errors_total",
+			Help: "Passes in which the backend could not be told everything.",
+		}),
+	}
+}
+
+// register adds the metrics to a registry. Those of an earlier controller of the same process give way.
+func (m *passMetrics) register(r prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{
+		m.loadBalancers, m.addresses, m.withdrawn, m.duration, m.failures, m.applyErrors,
+	} {
+		err := r.Register(c)
+		if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+			r.Unregister(already.ExistingCollector)
+			err = r.Register(c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *passMetrics) passed(d time.Duration, err error) {
+	m.duration.Observe(d.Seconds())
+	if err != nil {
+		m.failures.Inc()
+	}
+}
+
+// observe counts the load balancers and the addresses of the pools.
+func (m *passMetrics) observe(verdicts map[types.UID]verdict, pools []ipam.Pool, s backend.State) {
+	counts := map[condition]int{conditionReady: 0, conditionPending: 0, conditionInvalid: 0}
+	for _, v := range verdicts {
+		counts[v.condition]++
+	}
+	for c, n := range counts {
+		m.loadBalancers.WithLabelValues(string(c)).Set(float64(n))
+	}
+	m.withdrawn.Set(float64(len(s.Withdrawn)))
+	for _, p := range pools {
+		for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {
+			if p.Has(f) {
+				m.observePool(p, f, s)
+			}
+		}
+	}
+}
+
+func (m *passMetrics) observePool(p ipam.Pool, f lb.Family, s backend.State) {
+	used, waiting := 0, 0
+	for _, l := range s.LoadBalancers {
+		for _, a := range l.VIPs {
+			if lb.FamilyOf(a) == f && p.Contains(a) {
+				used++
+			}
+		}
+	}
+	for _, h := range s.Withdrawn {
+		if lb.FamilyOf(h.Address) == f && p.Contains(h.Address) {
+			waiting++
+		}
+	}
+	set := func(state string, n float64) { m.addresses.WithLabelValues(p.Name, string(f), state).Set(n) }
+	set("used", float64(used))
+	set("waiting", float64(waiting))
+	set("free", float64(p.Size(f))-float64(used+waiting))
+}

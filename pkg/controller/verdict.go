@@ -1,0 +1,100 @@
+package controller
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
+)
+
+// condition is what a status says in one word.
+type condition string
+
+const (
+	conditionNone    condition = ""
+	conditionReady   condition = "SUCCESS"
+	conditionPending condition = "PENDING"
+	conditionInvalid condition = "ERROR"
+)
+
+// maxStatus is the length of a status in bytes; it must also fit into an Event's note, which ends at 1024.
+const maxStatus = 900
+
+// verdict is what became of a wish.
+type verdict struct {
+	origin    lb.Origin
+	condition condition
+	// bindIP and status are the values of the keys; an empty bindIP means that there is no such key.
+	bindIP, status string
+	findings       []lb.Finding
+}
+
+// judge says what became of a wish, from what the plan granted and what the backend has been told.
+func judge(o plan.Outcome, served *lb.LoadBalancer, h backend.Health) verdict {
+	v := verdict{origin: o.Origin, findings: slices.Concat(o.Findings, h.Findings)}
+	if served != nil {
+		v.bindIP = joinAddresses(served.VIPs)
+	}
+	failed := slices.IndexFunc(v.findings, func(f lb.Finding) bool { return f.Severity() == lb.SeverityError })
+	switch {
+	case failed >= 0:
+		v.set(conditionInvalid, v.findings[failed].String())
+	case served == nil || !slices.Equal(served.VIPs, o.VIPs):
+		v.set(conditionPending, "its configuration could not be handed to the nodes yet")
+	case !h.Ready:
+		v.set(conditionPending, h.Reason)
+	default:
+		v.set(conditionReady, "")
+	}
+	return v
+}
+
+func (v *verdict) set(c condition, text string) {
+	v.condition, v.status = c, string(c)
+	if text != "" {
+		v.status = printable(string(c)+" : "+text, maxStatus)
+	}
+}
+
+// conditionOf returns what a status says in one word.
+func conditionOf(status string) condition {
+	word, _, _ := strings.Cut(status, " ")
+	switch c := condition(word); c {
+	case conditionReady, conditionPending, conditionInvalid:
+		return c
+	default:
+		return conditionNone
+	}
+}
+
+func joinAddresses(as []netip.Addr) string {
+	parts := make([]string, 0, len(as))
+	for _, a := range as {
+		parts = append(parts, a.String())
+	}
+	return strings.Join(parts, ",")
+}
+
+// printable returns the text on one line of at most so many bytes, with everything that could move a terminal's cursor
+// or break a log line escaped. Node reports carry other programs' words.
+func printable(s string, limit int) string {
+	const more = "…"
+	var b strings.Builder
+	for _, r := range s {
+		part := string(r)
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			part = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
+		}
+		if b.Len()+len(part) > limit-len(more) {
+			return b.String() + more
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
