@@ -89,3 +89,8 @@ func (f *Flags) printer() (printers.ResourcePrinter, error) {
 	}
 	return p, err
 }
+
+// PrintYAML writes an object as YAML, whatever -o says.
+func (f *Flags) PrintYAML(w io.Writer, obj runtime.Object) error {
+	return (&printers.OmitManagedFieldsPrinter{Delegate: &printers.YAMLPrinter{}}).PrintObj(obj, w)
+}

@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+)
+
+// checker judges load balancers by the controller's own code: the source reads the wish, the plan finds what stands
+// against it.
+type checker struct {
+	services *services
+	// docs are what is served now; nil where that is unknown.
+	docs *view.Documents
+	// pools are the address pools where poolsKnown.
+	pools      []ipam.Pool
+	poolsKnown bool
+	now        time.Time
+}
+
+// offlineChecker judges without a cluster.
+func (p *program) offlineChecker(ctx context.Context) *checker {
+	return &checker{services: newServices(ctx, nil), now: p.now()}
+}
+
+// liveChecker judges by what is in the cluster, as far as it may be read.
+func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error) {
+	k := &checker{services: newServices(ctx, c), now: p.now()}
+	var err error
+	if k.docs, err = p.readDocuments(ctx, c); err != nil {
+		return nil, err
+	}
+	k.pools, k.poolsKnown, err = c.pools(ctx)
+	return k, err
+}
+
+// check returns what is wrong with each load balancer, keyed by it. Load balancers are judged beside each other and
+// beside all that is served, of which they replace the ones of their own name.
+func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error) {
+	in := plan.Input{Pools: k.pools, Capabilities: new(software.Backend).Capabilities()}
+	asked := map[lb.Key]bool{}
+	for _, cm := range cms {
+		w := k.wish(cm)
+		asked[w.LoadBalancer.Origin.Key] = true
+		in.Wishes = append(in.Wishes, w)
+	}
+	if k.services.err != nil {
+		return nil, k.services.err
+	}
+	if k.docs != nil {
+		for _, e := range k.docs.Config.LoadBalancers() {
+			in.Current = append(in.Current, e.LoadBalancer)
+			if !asked[e.Origin.Key] {
+				in.Wishes = append(in.Wishes, served(e.LoadBalancer))
+			}
+		}
+		in.Withdrawn = k.docs.Holds()
+	}
+	if !k.poolsKnown {
+		in.Pools = anyPools(in.Wishes)
+	}
+	found := map[lb.Key][]lb.Finding{}
+	for _, o := range plan.Make(in).Outcomes {
+		if asked[o.Origin.Key] {
+			found[o.Origin.Key] = o.Findings
+		}
+	}
+	return found, nil
+}
+
+// wish reads what an object asks for. Where nothing can be said about the Service, nothing is.
+func (k *checker) wish(object corev1.ConfigMap) lb.Wish {
+	cm := object.DeepCopy()
+	if cm.CreationTimestamp.IsZero() {
+		// What does not exist yet is the youngest: it never takes anything from what is there.
+		cm.CreationTimestamp = metav1.Time{Time: k.now}
+	}
+	before := len(k.services.unknown)
+	key := targetOf(cm)
+	if w := configmap.Parse(cm, k.services); len(k.services.unknown) == before && k.services.unknown[key] == "" {
+		return w
+	}
+	return configmap.Parse(cm, nil)
+}
+
+// targetOf returns the Service that an object names.
+func targetOf(cm *corev1.ConfigMap) lb.Key {
+	key := lb.Key{Namespace: cm.Data[configmap.KeyNamespace], Name: cm.Data[configmap.KeyService]}
+	if key.Namespace == "" {
+		key.Namespace = cm.Namespace
+	}
+	return key
+}
+
+// served is the wish of a load balancer that is served: to stay as it is.
+func served(l lb.LoadBalancer) lb.Wish {
+	return lb.Wish{LoadBalancer: l.Clone(), Address: lb.AddressWish{Recorded: slices.Clone(l.VIPs)}}
+}

@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"flag"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/klog/v2"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
+)
+
+// defaultSystemNamespace is where deploy/ installs the controller and the daemons.
+const defaultSystemNamespace = "kubectl-lb-system"
+
+// The groups of commands in the help.
+const (
+	groupBasic  = "basic"
+	groupAuthor = "author"
+	groupOther  = "other"
+)
+
+// rootCommand builds the whole command tree for one run.
+func (p *program) rootCommand() *cobra.Command {
+	p.connection = genericclioptions.NewConfigFlags(true)
+	root := &cobra.Command{
+		Use:   strings.ReplaceAll(p.display, " ", "-"),
+		Short: "Highly available load balancers for Services, where no cloud gives one",
+		Long: `Make highly available load balancers for Services, look at them, and find out what is wrong with them.
+
+A load balancer is a ConfigMap with the label app=loadbalancer. It names a Service and gets an address
+that survives the loss of any load-balancer node.`,
+		Example:           p.example("kubectl lb expose svc/tea --wait", "kubectl lb status"),
+		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: p.display},
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              p.noSuchCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: p.prepare,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.SetIn(p.In)
+	root.SetOut(p.Out)
+	root.SetErr(p.ErrOut)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
+	root.AddGroup(
+		&cobra.Group{ID: groupBasic, Title: "Basic Commands:"},
+		&cobra.Group{ID: groupAuthor, Title: "Authoring Commands:"},
+		&cobra.Group{ID: groupOther, Title: "Other Commands:"},
+	)
+	root.SetHelpCommandGroupID(groupOther)
+	p.addGlobalFlags(root)
+	root.AddCommand(
+		p.exposeCommand(), p.statusCommand(), p.deleteCommand(),
+		p.generateCommand(), p.validateCommand(),
+		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
+		p.exitCodesTopic(),
+	)
+	for _, c := range root.Commands() {
+		c.SetUsageTemplate(usageTemplate)
+	}
+	return root
+}
+
+// usageTemplate leaves the thirty connection flags out of every command's help; `options` lists them.
+const usageTemplate = `Usage:{{if .Runnable}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} [command]{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+
+Use "{{.Root.CommandPath}} options" for the flags that every command has.
+`
+
+func (p *program) addGlobalFlags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	p.connection.AddFlags(flags)
+	flags.StringVar(&p.systemNamespace, "system-namespace", defaultSystemNamespace,
+		"Namespace of the controller and the node daemons.")
+	flags.StringVar(&p.color, "color", "auto", "Colour the output: auto (only to a terminal), always or never.")
+	flags.StringVar(&p.configFile, "config", "",
+		"File with defaults for flags (default $XDG_CONFIG_HOME/kubectl-lb/config.yaml).")
+	logging := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(logging)
+	flags.AddGoFlag(logging.Lookup("v"))
+	flags.Lookup("v").Shorthand = "v"
+	flags.Lookup("v").Usage = "Log level; 6 shows the requests to the API server."
+	_ = root.RegisterFlagCompletionFunc("color",
+		cobra.FixedCompletions(printer.ColorModes(), cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("namespace", p.completeNamespaces)
+}
+
+// noSuchCommand turns a first argument that is no command into a mistake of usage.
+func (p *program) noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("unknown command %q for %q; did you mean %q?", args[0], p.display, near[0])
+	}
+	return usagef("unknown command %q for %q", args[0], p.display)
+}
+
+// prepare runs before every command: it layers the configuration below the flags.
+func (p *program) prepare(cmd *cobra.Command, _ []string) error {
+	s, err := p.loadSettings(cmd.Root())
+	if err != nil {
+		return err
+	}
+	p.settings = s
+	if cmd.Name() == optionsName {
+		return nil
+	}
+	if err := s.apply(cmd); err != nil {
+		return err
+	}
+	if _, err := printer.UseColor(p.color, p.Out); err != nil {
+		return usagef("%w", err)
+	}
+	return nil
+}
+
+// tableOptions says how the command's tables are printed.
+func (p *program) tableOptions(f *printer.Flags) printer.Options {
+	color, _ := printer.UseColor(p.color, p.Out)
+	return printer.Options{Wide: f.Wide(), NoHeaders: f.NoHeaders(), Color: color}
+}
+
+// example indents command lines, and names the program as the user calls it.
+func (p *program) example(lines ...string) string {
+	var b strings.Builder
+	for i, line := range lines {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		if line != "" {
+			b.WriteString("  " + strings.Replace(line, "kubectl lb", p.display, 1))
+		}
+	}
+	return b.String()
+}
+
+// exactly takes n arguments; what names them in the message.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < n:
+			return usagef("%s is missing", what)
+		case len(args) > n:
+			return usagef("unexpected argument %q", args[n])
+		}
+		return nil
+	}
+}

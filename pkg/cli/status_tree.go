@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// showTree prints one load balancer in full.
+func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
+	st := s.Status
+	t := printer.NewTree(s.Name, printer.Cell{Text: "LoadBalancer"},
+		printer.Cell{Text: string(st.State), Color: stateColor(st.State)}, printer.Cell{Text: st.Reason})
+	for _, v := range st.VIPs {
+		state, detail := vipLine(st, v)
+		t.Add(v.Address.String(), printer.Cell{Text: "VIP"}, state, printer.Cell{Text: detail})
+	}
+	for _, n := range st.Nodes {
+		t.Add(n.Name, printer.Cell{Text: "Node"}, nodeState(n), printer.Cell{Text: o.nodeDetail(n)})
+	}
+	for _, l := range st.Listeners {
+		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{})
+		for _, r := range l.Routes {
+			branch.Add(r.Host+r.Path+arrow(r)+r.Service.String(),
+				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(r)})
+		}
+	}
+	for _, f := range st.Findings {
+		t.Add(string(f.Code), printer.Cell{Text: "Finding"},
+			printer.Cell{Text: string(f.Severity), Color: printer.Bad}, printer.Cell{Text: findingDetail(f)})
+	}
+	columns := []printer.Column{{Name: "NAME"}, {Name: "KIND"}, {Name: "STATE"}, {Name: "DETAIL"}}
+	return printer.Table(o.Out, columns, t.Rows(), o.tableOptions(o.output))
+}
+
+func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {
+	switch {
+	case !st.NodesKnown:
+		return printer.Cell{Text: printer.Unknown}, ""
+	case len(v.Holders) == 0:
+		return printer.Cell{Text: "Unheld", Color: printer.Bad}, "no node reports it"
+	case len(v.Holders) == 1:
+		return printer.Cell{Text: "Held", Color: printer.Good}, "by " + v.Holders[0]
+	}
+	return printer.Cell{Text: "Split", Color: printer.Bad}, "by " + strings.Join(v.Holders, " and ") + " at once"
+}
+
+func nodeState(n v1alpha1.Node) printer.Cell {
+	switch {
+	case n.Reported == nil:
+		return printer.Cell{Text: "Absent", Color: printer.Bad}
+	case n.Stale:
+		return printer.Cell{Text: "Silent", Color: printer.Bad}
+	case !n.Current:
+		return printer.Cell{Text: "Behind", Color: printer.Doubtful}
+	case len(n.Holding) > 0:
+		return printer.Cell{Text: "Active", Color: printer.Good}
+	}
+	return printer.Cell{Text: "Standby"}
+}
+
+// nodeDetail says what a node last reported: its part in VRRP and its configuration.
+func (o *statusOptions) nodeDetail(n v1alpha1.Node) string {
+	if n.Reported == nil {
+		return "has never reported"
+	}
+	var words []string
+	if n.Stale {
+		words = append(words, "last report "+printer.Age(n.Reported.Time, o.now())+" ago")
+	}
+	for _, v := range n.VRRP {
+		word := v.State
+		if len(n.VRRP) > 1 {
+			word = string(v.Family) + " " + word
+		}
+		if v.Priority > 0 {
+			word += fmt.Sprintf(" prio %d", v.Priority)
+		}
+		if v.State == nodeconfig.StateMaster {
+			word += " since " + printer.Age(v.Since.Time, o.now())
+		}
+		words = append(words, word)
+	}
+	running := printer.Or(short(n.RunningGeneration), printer.None)
+	if n.WantedGeneration != n.RunningGeneration {
+		words = append(words, "runs "+running+", wants "+printer.Or(short(n.WantedGeneration), printer.None))
+	} else {
+		words = append(words, "runs "+running)
+	}
+	return strings.Join(words, ", ")
+}
+
+// short cuts a generation's hash to what tells generations apart.
+func short(generation string) string {
+	if len(generation) > 8 {
+		return generation[:8]
+	}
+	return generation
+}
+
+func arrow(r v1alpha1.Route) string {
+	if r.Host+r.Path == "" {
+		return ""
+	}
+	return " -> "
+}
+
+func routeState(r v1alpha1.Route) printer.Cell {
+	switch {
+	case r.Endpoints == nil:
+		return printer.Cell{Text: printer.Unknown}
+	case r.Endpoints.Ready == 0:
+		return printer.Cell{Text: "Down", Color: printer.Bad}
+	case r.Endpoints.Ready < r.Endpoints.Total:
+		return printer.Cell{Text: "Partial", Color: printer.Doubtful}
+	}
+	return printer.Cell{Text: "Up", Color: printer.Good}
+}
+
+func routeDetail(r v1alpha1.Route) string {
+	var words []string
+	for _, a := range r.Addresses {
+		words = append(words, a.String())
+	}
+	if r.Endpoints != nil {
+		words = append(words, fmt.Sprintf("%d/%d endpoints ready", r.Endpoints.Ready, r.Endpoints.Total))
+	}
+	return strings.Join(words, ", ")
+}
+
+func findingDetail(f v1alpha1.Finding) string {
+	text := f.Message
+	if f.Field != "" {
+		text = f.Field + ": " + text
+	}
+	if f.Node != "" {
+		text = f.Node + ": " + text
+	}
+	return text
+}

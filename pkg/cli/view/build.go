@@ -1,0 +1,144 @@
+package view
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// Snapshot is everything that the status of load balancers is worked out from.
+type Snapshot struct {
+	// Objects are the users' ConfigMaps.
+	Objects []corev1.ConfigMap
+	// Documents are nil where they could not be read; then the objects have to speak for themselves.
+	Documents *Documents
+	Now       time.Time
+}
+
+// Build works out how the load balancers of a snapshot fare.
+func Build(s Snapshot) *v1alpha1.LoadBalancerStatusList {
+	list := &v1alpha1.LoadBalancerStatusList{
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.KindLoadBalancerStatusList},
+		Items:    make([]v1alpha1.LoadBalancerStatus, 0, len(s.Objects)),
+	}
+	f := newFleetView(s.Documents, s.Now)
+	for _, cm := range s.Objects {
+		list.Items = append(list.Items, build(cm, f))
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.LoadBalancerStatus) int {
+		return lb.Key{Namespace: a.Namespace, Name: a.Name}.Compare(lb.Key{Namespace: b.Namespace, Name: b.Name})
+	})
+	return list
+}
+
+func build(cm corev1.ConfigMap, f *fleetView) v1alpha1.LoadBalancerStatus {
+	out := v1alpha1.LoadBalancerStatus{
+		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.KindLoadBalancerStatus},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: cm.Name, Namespace: cm.Namespace, UID: cm.UID, Labels: cm.Labels,
+			CreationTimestamp: cm.CreationTimestamp, DeletionTimestamp: cm.DeletionTimestamp,
+		},
+		Status: v1alpha1.Status{
+			Object:     cm.Data["status"],
+			NodesKnown: f != nil,
+			VIPs:       []v1alpha1.VIP{},
+			Listeners:  []v1alpha1.Listener{},
+		},
+	}
+	st := &out.Status
+	st.Findings = objectFindings(st.Object)
+	key := lb.Key{Namespace: cm.Namespace, Name: cm.Name}
+	if entry, ok := f.entry(key); ok {
+		fromEntry(st, entry)
+	} else {
+		fromObject(st, cm)
+	}
+	f.describe(st, key)
+	st.State, st.Reason = judge(cm, st)
+	return out
+}
+
+// fromEntry takes the virtual IPs and listeners from what is served.
+func fromEntry(st *v1alpha1.Status, e placed) {
+	st.Config = &v1alpha1.Config{Group: e.Group, Shard: e.shard, Revision: e.Revision}
+	for _, a := range e.VIPs {
+		st.VIPs = append(st.VIPs, v1alpha1.VIP{Address: a, Holders: []string{}})
+	}
+	for _, l := range e.Listeners {
+		out := v1alpha1.Listener{Port: l.Port, Protocol: l.Protocol}
+		for _, r := range l.Routes {
+			out.Routes = append(out.Routes, v1alpha1.Route{
+				Host: r.Host, Path: r.Path, Service: r.Target.Service, Addresses: r.Target.Endpoints,
+			})
+		}
+		st.Listeners = append(st.Listeners, out)
+	}
+}
+
+// fromObject takes them from the user's object: it is not served yet, or what is served can't be read. What does not
+// parse is left out; the controller's own status says what is wrong with it.
+func fromObject(st *v1alpha1.Status, cm corev1.ConfigMap) {
+	for _, a := range Addresses(cm) {
+		st.VIPs = append(st.VIPs, v1alpha1.VIP{Address: a, Holders: []string{}})
+	}
+	port := cm.Data["bind-port"]
+	if port == "" {
+		port = cm.Data["target-port"]
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
+		st.Listeners = append(st.Listeners, v1alpha1.Listener{Port: uint16(n), Protocol: protocolOf(cm)})
+	}
+}
+
+// Addresses returns the virtual IPs that the controller has written on an object.
+func Addresses(cm corev1.ConfigMap) []netip.Addr {
+	var out []netip.Addr
+	for _, text := range strings.Split(cm.Data["bind-ip"], ",") {
+		if a, err := netip.ParseAddr(strings.TrimSpace(text)); err == nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// protocolOf returns the protocol that an object asks for; empty when it is none that is known.
+func protocolOf(cm corev1.ConfigMap) lb.Protocol {
+	switch p := lb.Protocol(strings.ToUpper(cm.Data["protocol"])); {
+	case p == lb.HTTP || p == lb.TCP:
+		return p
+	case p != "":
+		return ""
+	case cm.Data["host"] != "" || cm.Data["path"] != "":
+		return lb.HTTP
+	}
+	return lb.TCP
+}
+
+// errorPrefix starts the status of an object with a finding: "ERROR : LB0201 data[x]: message".
+const errorPrefix = "ERROR"
+
+// objectFindings reads the finding back out of an object's status.
+func objectFindings(status string) []v1alpha1.Finding {
+	text, ok := strings.CutPrefix(status, errorPrefix)
+	if !ok {
+		return nil
+	}
+	text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), ":"))
+	f := lb.Finding{Message: text}
+	code, rest, _ := strings.Cut(text, " ")
+	if _, known := lb.Describe(lb.Code(code)); known {
+		f.Code, f.Message = lb.Code(code), rest
+		if field, message, ok := strings.Cut(rest, ": "); ok && !strings.Contains(field, " ") {
+			f.Field, f.Message = field, message
+		}
+	}
+	return []v1alpha1.Finding{{Finding: f, Severity: lb.SeverityError}}
+}

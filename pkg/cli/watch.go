@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cli-runtime/pkg/printers"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+)
+
+const (
+	// redrawInterval is the shortest time between two drawings: a burst of changes is one.
+	redrawInterval = 200 * time.Millisecond
+	// restaleInterval is how often the picture is drawn anew without a change: a node that falls silent sends none.
+	restaleInterval = 5 * time.Second
+)
+
+// follow shows the load balancers and then every change, until it is interrupted.
+func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
+	first, err := o.snapshot(ctx, c)
+	if err != nil {
+		return err
+	}
+	namespace := c.namespace
+	if o.allNamespaces {
+		namespace = metav1.NamespaceAll
+	}
+	selector := configmap.LabelKey + "=" + configmap.LabelValue
+	if o.selector != "" {
+		selector += "," + o.selector
+	}
+	changed := make(chan struct{}, 1)
+	objects := follower(ctx, c, namespace, selector, changed)
+	documents := func() []corev1.ConfigMap { return nil }
+	if first.Documents != nil {
+		documents = follower(ctx, c, c.system, systemSelector, changed)
+	}
+	w := &watcher{statusOptions: o, shown: map[string]string{}}
+	w.redraw = o.output.Human() && printers.IsTerminal(o.Out)
+	// The first picture is the one that was just read: the informers may not have caught up with it.
+	snap := first
+	for {
+		if err := w.draw(ctx, c, view.Build(snap)); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-time.After(restaleInterval):
+		}
+		if !pause(ctx, redrawInterval) {
+			return ctx.Err()
+		}
+		snap = view.Snapshot{Objects: objects(), Now: o.now()}
+		if first.Documents != nil {
+			docs := view.DecodeDocuments(documents())
+			snap.Documents = &docs
+		}
+	}
+}
+
+// pause waits, and reports false when it was interrupted.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// follower keeps a copy of the ConfigMaps that a selector chooses. It tells of changes once it has all of them.
+func follower(ctx context.Context, c *cluster, namespace, selector string,
+	changed chan<- struct{}) func() []corev1.ConfigMap {
+	factory := informers.NewSharedInformerFactoryWithOptions(c, 0, informers.WithNamespace(namespace),
+		informers.WithTweakListOptions(func(l *metav1.ListOptions) { l.LabelSelector = selector }))
+	informer := factory.Core().V1().ConfigMaps()
+	tell := func() {
+		if !informer.Informer().HasSynced() {
+			return
+		}
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	_, _ = informer.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { tell() },
+		UpdateFunc: func(_, _ any) { tell() },
+		DeleteFunc: func(any) { tell() },
+	})
+	factory.StartWithContext(ctx)
+	factory.WaitForCacheSync(ctx.Done())
+	return func() []corev1.ConfigMap {
+		var out []corev1.ConfigMap
+		for _, obj := range informer.Informer().GetStore().List() {
+			if cm, ok := obj.(*corev1.ConfigMap); ok {
+				out = append(out, *cm)
+			}
+		}
+		return out
+	}
+}
+
+// watcher shows one picture after the other: it redraws a terminal, and elsewhere appends what changed.
+type watcher struct {
+	*statusOptions
+	redraw bool
+	headed bool
+	// shown is the last line printed for each load balancer.
+	shown map[string]string
+}
+
+func (w *watcher) draw(ctx context.Context, c *cluster, list *v1alpha1.LoadBalancerStatusList) error {
+	if err := w.pick(list, c.namespace); err != nil && len(w.shown) == 0 {
+		return apierrors.NewNotFound(corev1.Resource("configmaps"), w.names[0])
+	}
+	if w.redraw {
+		w.shown["drawn"] = ""
+		fmt.Fprint(w.Out, "\x1b[H\x1b[2J")
+		return w.show(ctx, c, list)
+	}
+	return w.appendChanges(list)
+}
+
+// appendChanges prints the load balancers whose line differs from the last one printed.
+func (w *watcher) appendChanges(list *v1alpha1.LoadBalancerStatusList) error {
+	var changed []v1alpha1.LoadBalancerStatus
+	for _, s := range list.Items {
+		key, line := s.Namespace+"/"+s.Name, fingerprint(s)
+		if w.shown[key] != line {
+			w.shown[key] = line
+			changed = append(changed, s)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	switch {
+	case w.output.Name():
+		return w.showNames(changed)
+	case w.output.Human():
+		options := w.tableOptions(w.output)
+		options.NoHeaders = options.NoHeaders || w.headed
+		w.headed = true
+		return w.showTable(changed, options)
+	}
+	for i := range changed {
+		if err := w.output.Print(w.Out, &changed[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fingerprint is what makes a change worth a line: what a table shows, but neither ages nor heartbeats.
+func fingerprint(s v1alpha1.LoadBalancerStatus) string {
+	return fmt.Sprint(vipsOf(s.Status), portsOf(s.Status), activeOf(s.Status), nodesOf(s.Status), s.Status.State,
+		s.Status.Reason)
+}
