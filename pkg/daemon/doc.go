@@ -1,0 +1,22 @@
+// Package daemon is lb-daemon: its flags, its log, its HTTP endpoints and its client for the API server around the
+// agent that does the work (pkg/internal/agent).
+//
+// # What it needs from Kubernetes
+//
+// In its own namespace, on ConfigMaps: list and watch (the controller's documents), create and patch (its status, by
+// server-side apply). Nothing else, and no other namespace.
+//
+// # What it needs from the node
+//
+// The host's network. Capabilities: NET_ADMIN (addresses, VRRP), NET_RAW (VRRP, gratuitous ARP), NET_BIND_SERVICE
+// (ports below 1024), SETUID and SETGID (nginx's unprivileged workers), CHOWN (their temporary directories), KILL
+// (to signal those workers), DAC_OVERRIDE (files that they own). net.ipv4.ip_nonlocal_bind=1 and its IPv6 twin: it sets them
+// itself where /proc/sys may be written (a privileged container), and otherwise ends with an error that says so.
+//
+// # As the first process of a container
+//
+// It is then a tiny init that runs itself as a child (pkg/internal/pidone), so that the death of the daemon does not
+// take nginx and keepalived with it.
+//
+// The package holds no logic of load balancing.
+package daemon
