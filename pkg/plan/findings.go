@@ -162,11 +162,11 @@ func (p *planner) exhaustion(s scope) string {
 	if len(names) == 0 {
 		return fmt.Sprintf("no address pool has %s addresses%s", s.family, p.manualHint())
 	}
-	text := fmt.Sprintf("all %d %s addresses of address pool %s are taken", size, s.family, strings.Join(names, ", "))
+	text := fmt.Sprintf("no %s address is free in address pool %s (%d in all", s.family, strings.Join(names, ", "), size)
 	if waiting > 0 {
-		text += fmt.Sprintf(", of which %d wait for their withdrawal from the nodes", waiting)
+		text += fmt.Sprintf(", %d wait for their withdrawal from the nodes", waiting)
 	}
-	return text + "; delete load balancers that are not needed or have the pool extended"
+	return text + "); delete load balancers that are not needed or have the pool extended"
 }
 
 // waiting counts the addresses of a pool that nobody has any more but a node may still hold.

@@ -186,8 +186,9 @@ func (p *planner) defaultFamily(pool string) (lb.Family, bool) {
 
 // output puts the plan together.
 func (p *planner) output() Output {
-	out := Output{Outcomes: make([]Outcome, 0, len(p.candidates))}
-	for _, c := range p.candidates {
+	byKey := slices.SortedFunc(slices.Values(p.candidates), func(a, b *candidate) int { return a.key().Compare(b.key()) })
+	out := Output{Outcomes: make([]Outcome, 0, len(byKey))}
+	for _, c := range byKey {
 		o := Outcome{Origin: c.wish.LoadBalancer.Origin, Findings: slices.Concat(c.wish.Findings, c.findings)}
 		switch {
 		case !c.failed():
@@ -203,8 +204,6 @@ func (p *planner) output() Output {
 		o.Findings = append(o.Findings, p.strays(c.wish, o.VIPs)...)
 		out.Outcomes = append(out.Outcomes, o)
 	}
-	slices.SortFunc(out.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
-	slices.SortFunc(out.Outcomes, func(a, b Outcome) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	return out
 }
 

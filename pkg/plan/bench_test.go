@@ -1,0 +1,54 @@
+package plan
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
+)
+
+// many returns the input of n load balancers, none of them served yet.
+func many(t testing.TB, n int) Input {
+	in := Input{Pools: []ipam.Pool{pool(t, "p", "10.0.0.0/16"), pool(t, "six", "fd00::/64")}, Capabilities: everything()}
+	for i := range n {
+		in.Wishes = append(in.Wishes, wish(fmt.Sprintf("lb%05d", i), i%7, families(lb.IPv4, lb.IPv6)))
+	}
+	return in
+}
+
+// BenchmarkMake plans 5,000 load balancers: all new, all served, and all refused by an exhausted pool while as many
+// addresses wait for their withdrawal.
+func BenchmarkMake(b *testing.B) {
+	fresh := many(b, 5000)
+	steady := fresh
+	steady.Current = Make(fresh).LoadBalancers
+	full := fresh
+	full.Pools = []ipam.Pool{pool(b, "p", "10.0.0.0/20"), pool(b, "six", "fd00::/116")}
+	for i := range 4094 {
+		a := addr(fmt.Sprintf("10.0.%d.%d", (i+1)/256, (i+1)%256))
+		full.Withdrawn = append(full.Withdrawn, Hold{Key: lb.Key{Namespace: "gone", Name: fmt.Sprint(i)}, Address: a})
+	}
+	for name, in := range map[string]Input{"new": fresh, "steady": steady, "full": full} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				Make(in)
+			}
+		})
+	}
+}
+
+// The controller plans anew with every change, so 5,000 load balancers must not take it long. The bound leaves room
+// for a slow and busy machine; the benchmark has the real figure.
+func TestMakeIsFast(t *testing.T) {
+	in := many(t, 5000)
+	start := time.Now()
+	out := Make(in)
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %s", took)
+	}
+	if len(out.LoadBalancers) != 5000 {
+		t.Errorf("%d load balancers", len(out.LoadBalancers))
+	}
+}
