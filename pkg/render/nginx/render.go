@@ -17,7 +17,7 @@ func Render(in Input) (Result, error) {
 	if err := check(in); err != nil {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
-	b := builder{owners: make(map[string]lb.Key)}
+	b := builder{owners: make(map[string]lb.Key), sockets: 1}
 	served, refused := sift(in.LoadBalancers)
 	for _, l := range served {
 		b.add(l)
@@ -67,7 +67,7 @@ func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal) {
 type builder struct {
 	files  []render.File
 	owners map[string]lb.Key
-	// sockets is the number of listening sockets.
+	// sockets is the number of listening sockets, the probe's among them.
 	sockets int
 	// stream says whether there is a TCP listener.
 	stream bool

@@ -1,0 +1,247 @@
+package nginx_test
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
+)
+
+func TestRefused(t *testing.T) {
+	ok := []string{"10.0.0.1"}
+	up := "10.96.0.1:80"
+	tls := http(443, route("", "", up))
+	tls.TLS = &lb.TLS{Secret: "s"}
+	for _, tt := range []struct {
+		name string
+		lb   lb.LoadBalancer
+		code lb.Code
+	}{
+		{"key", balancer("../etc", ok, tcp(80, up)), lb.CodeUnsafeValue},
+		{"key with _", balancer("a_b", ok, tcp(80, up)), lb.CodeUnsafeValue},
+		{"no name", balancer("", ok, tcp(80, up)), lb.CodeUnsafeValue},
+		{"no VIP", balancer("x", nil, tcp(80, up)), lb.CodeBadValue},
+		{"wildcard VIP", balancer("x", []string{"0.0.0.0"}, tcp(80, up)), lb.CodeBadValue},
+		{"IPv6 wildcard VIP", balancer("x", []string{"::"}, tcp(80, up)), lb.CodeBadValue},
+		{"multicast VIP", balancer("x", []string{"224.0.0.1"}, tcp(80, up)), lb.CodeBadValue},
+		{"link-local VIP", balancer("x", []string{"fe80::1"}, tcp(80, up)), lb.CodeBadValue},
+		{"VIP with zone", balancer("x", []string{"fd00::1%a;b"}, tcp(80, up)), lb.CodeBadValue},
+		{"mapped VIP", balancer("x", []string{"::ffff:10.0.0.1"}, tcp(80, up)), lb.CodeBadValue},
+		{"no listener", balancer("x", ok), lb.CodeBadValue},
+		{"port 0", balancer("x", ok, tcp(0, up)), lb.CodeBadPort},
+		{"same port twice", balancer("x", ok, tcp(80, up), http(80, route("", "", up))), lb.CodeConflictingKeys},
+		{"same VIP twice", balancer("x", []string{"10.0.0.1", "10.0.0.1"}, tcp(80, up)), lb.CodeConflictingKeys},
+		{"TLS", balancer("x", ok, tls), lb.CodeBackendCannot},
+		{"protocol", balancer("x", ok, lb.Listener{Port: 1, Protocol: "UDP\x1b[31m"}), lb.CodeBackendCannot},
+		{"TCP without route", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP}), lb.CodeBadValue},
+		{"TCP with host", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP, Routes: []lb.Route{route("a", "", up)}}), lb.CodeBadValue},
+		{"TCP with path", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP, Routes: []lb.Route{route("", "/", up)}}), lb.CodeBadValue},
+		{"endpoint port 0", balancer("x", ok, tcp(80, "10.96.0.1:0")), lb.CodeBadValue},
+		{"endpoint anywhere", balancer("x", ok, tcp(80, "0.0.0.0:80")), lb.CodeBadValue},
+		{"endpoint zone", balancer("x", ok, tcp(80, "[fe80::1%x;y]:80")), lb.CodeBadValue},
+		{"wildcard host", balancer("x", ok, http(80, route("*.example.com", "", up))), lb.CodeBadValue},
+		{"upper-case host", balancer("x", ok, http(80, route("Example.com", "", up))), lb.CodeBadValue},
+		{"regex host", balancer("x", ok, http(80, route("~.*", "", up))), lb.CodeBadValue},
+		{"long label", balancer("x", ok, http(80, route(strings.Repeat("a", 64), "", up))), lb.CodeBadValue},
+		{"long host", balancer("x", ok, http(80, route(strings.Repeat("a.", 127)+"a", "", up))), lb.CodeBadValue},
+		{"relative path", balancer("x", ok, http(80, route("", "a", up))), lb.CodeBadValue},
+		{"path up", balancer("x", ok, http(80, route("", "/a/../b", up))), lb.CodeBadValue},
+		{"encoded path up", balancer("x", ok, http(80, route("", "/a/%2e%2e/b", up))), lb.CodeBadValue},
+		{"empty segment", balancer("x", ok, http(80, route("", "/a//b", up))), lb.CodeBadValue},
+		{"query", balancer("x", ok, http(80, route("", "/a?b", up))), lb.CodeBadValue},
+		{"bad encoding", balancer("x", ok, http(80, route("", "/a%", up))), lb.CodeBadValue},
+		{"line break", balancer("x", ok, http(80, route("", "/a\nb", up))), lb.CodeBadValue},
+		{"encoded NUL", balancer("x", ok, http(80, route("", "/a%00", up))), lb.CodeBadValue},
+		{"not UTF-8", balancer("x", ok, http(80, route("", "/a\xff", up))), lb.CodeBadValue},
+		{"long path", balancer("x", ok, http(80, route("", "/"+strings.Repeat("a", 1024), up))), lb.CodeBadValue},
+		{"same route twice", balancer("x", ok, http(80, route("a", "/b", up), route("a", "/b/", up))), lb.CodeConflictingKeys},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			neighbour := balancer("neighbour", []string{"10.0.0.2"}, tcp(80, up))
+			res, err := nginx.Render(input(tt.lb, neighbour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(res.Refused) != 1 || res.Refused[0].Key != tt.lb.Origin.Key || res.Refused[0].Code != tt.code {
+				t.Errorf("got %v, want %s of %s", res.Refused, tt.code, tt.lb.Origin.Key)
+			}
+			alone, err := nginx.Render(input(neighbour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(alone.Files, res.Files); diff != "" {
+				t.Errorf("a refused load balancer left something (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestConflict has two load balancers want one socket: the first by key has it, and one that is refused blocks nobody.
+func TestConflict(t *testing.T) {
+	up := "10.96.0.1:80"
+	res, err := nginx.Render(input(
+		balancer("b", []string{"10.0.0.1"}, tcp(80, up), tcp(81, up)),
+		balancer("a", []string{"10.0.0.1"}, http(80, route("", "", up))),
+		balancer("c", []string{"10.0.0.1"}, tcp(81, up)),
+		balancer("c", []string{"10.0.0.3"}, tcp(81, up)),
+		balancer("d", []string{"10.0.0.3"}, tcp(81, up)),
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range res.Refused {
+		got = append(got, r.Key.Name+" "+r.Finding.String())
+	}
+	want := []string{
+		"b LB0303 listeners[80]: 10.0.0.1:80 belongs to default/a",
+		`c LB0108 "default/c" occurs twice`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestOrder renders the same load balancers in another order.
+func TestOrder(t *testing.T) {
+	for name, in := range goldens() {
+		want, err := nginx.Render(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.LoadBalancers = slices.Clone(in.LoadBalancers)
+		slices.Reverse(in.LoadBalancers)
+		got, err := nginx.Render(in)
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(nginx.Result{})); diff != "" || err != nil {
+			t.Errorf("%s: %v\n%s", name, err, diff)
+		}
+	}
+}
+
+// TestNames has names that would clash if they were cut, and more bytes than a file's name may have.
+func TestNames(t *testing.T) {
+	ns, long := strings.Repeat("n", 63), strings.Repeat("a", 252)
+	var lbs []lb.LoadBalancer
+	for i, name := range []string{long + "x", long + "y", long[:136], "b.c-d"} {
+		l := balancer(name, []string{fmt.Sprintf("10.0.0.%d", i+1)}, tcp(80, "10.96.0.1:80"), http(81, route("", "", "10.96.0.1:80")))
+		l.Origin.Namespace = ns
+		lbs = append(lbs, l)
+	}
+	res, err := nginx.Render(input(lbs...))
+	if err != nil || len(res.Refused) > 0 {
+		t.Fatal(err, res.Refused)
+	}
+	owned := make(map[lb.Key]int)
+	for _, f := range res.Files {
+		if base := filepath.Base(f.Path); len(base) > 255 {
+			t.Errorf("%s has %d bytes", base, len(base))
+		}
+		if k, ok := res.Owner(f.Path); ok {
+			owned[k]++
+		}
+	}
+	for _, l := range lbs {
+		if owned[l.Origin.Key] != 2 {
+			t.Errorf("%s owns %d files, want 2", l.Origin.Key, owned[l.Origin.Key])
+		}
+	}
+	accepted(t, res)
+}
+
+func TestLongHosts(t *testing.T) {
+	var routes []lb.Route
+	for i := range 40 {
+		host := fmt.Sprintf("%02d.%s%s", i, strings.Repeat(strings.Repeat("h", 61)+".", 3), strings.Repeat("i", 62))
+		routes = append(routes, route(host, "", "10.96.0.1:80"))
+	}
+	res, err := nginx.Render(input(balancer("x", []string{"10.0.0.1"}, http(80, routes...))))
+	if err != nil || len(res.Refused) > 0 {
+		t.Fatal(err, res.Refused)
+	}
+	accepted(t, res)
+}
+
+// TestManySockets has more listeners than worker connections were asked for, which nginx would not start with.
+func TestManySockets(t *testing.T) {
+	l := balancer("x", []string{"10.0.0.1", "fd00::1"})
+	for p := range uint16(300) {
+		l.Listeners = append(l.Listeners, tcp(1000+p, "10.96.0.1:80"))
+	}
+	in := input(l)
+	in.WorkerConnections = 16
+	res, err := nginx.Render(in)
+	if err != nil || len(res.Refused) > 0 {
+		t.Fatal(err, res.Refused)
+	}
+	if got, _ := res.Files.Get("nginx.conf"); !strings.Contains(string(got), "worker_connections 617;") {
+		t.Errorf("600 sockets, a probe and 16 connections are not 617:\n%s", got)
+	}
+}
+
+func TestGeneration(t *testing.T) {
+	seen := make(map[string]string)
+	cases := goldens()
+	moved := cases["tcp"]
+	moved.RunDir = "/run/other"
+	cases["moved"] = moved
+	for name, in := range cases {
+		res, err := nginx.Render(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[res.Generation]; ok {
+			t.Errorf("%s and %s have generation %s", name, other, res.Generation)
+		}
+		seen[res.Generation] = name
+		probe, _ := res.Files.Get("generation.conf")
+		if !strings.Contains(string(probe), `return 200 "`+res.Generation+`";`) {
+			t.Errorf("%s: generation %s is not in %s", name, res.Generation, probe)
+		}
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	for name, change := range map[string]func(*nginx.Input){
+		"no run directory":       func(in *nginx.Input) { in.RunDir = "" },
+		"relative run directory": func(in *nginx.Input) { in.RunDir = "run" },
+		"unclean run directory":  func(in *nginx.Input) { in.RunDir = "/run/../etc" },
+		"quote in run directory": func(in *nginx.Input) { in.RunDir = `/run/"x` },
+		"long run directory":     func(in *nginx.Input) { in.RunDir = "/" + strings.Repeat("r", 80) },
+		"module":                 func(in *nginx.Input) { in.Modules = []string{"mod.so; x"} },
+		"user":                   func(in *nginx.Input) { in.User = "www data" },
+		"workers":                func(in *nginx.Input) { in.Workers = -1 },
+		"connections":            func(in *nginx.Input) { in.WorkerConnections = -1 },
+		"open files":             func(in *nginx.Input) { in.WorkerOpenFiles = -1 },
+		"negative timeout":       func(in *nginx.Input) { in.ShutdownTimeout = -time.Second },
+		"fractional timeout":     func(in *nginx.Input) { in.ShutdownTimeout = 1500 * time.Millisecond },
+	} {
+		in := input()
+		change(&in)
+		if res, err := nginx.Render(in); err == nil || len(res.Files) > 0 {
+			t.Errorf("%s: %v, %d files", name, err, len(res.Files))
+		}
+	}
+}
+
+func BenchmarkRender5000(b *testing.B) {
+	var lbs []lb.LoadBalancer
+	for i := range 5000 {
+		l := balancer(fmt.Sprintf("lb-%04d", i), nil, http(80, route("", "", "10.96.0.1:80")))
+		l.VIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})}
+		lbs = append(lbs, l)
+	}
+	for b.Loop() {
+		if _, err := nginx.Render(input(lbs...)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
