@@ -86,13 +86,15 @@ for verb in list watch; do
   for kind in services nodes; do may yes lb-controller $verb $kind --all-namespaces; done
 done
 for verb in create patch; do
-  for kind in events events.events.k8s.io; do may yes lb-controller $verb $kind "${other[@]}"; done
+  may yes lb-controller $verb events.events.k8s.io "${other[@]}"
+  may yes lb-controller $verb events "${sys[@]}"
+  may no lb-controller $verb events "${other[@]}"
 done
 for verb in get create update; do may yes lb-controller $verb leases.coordination.k8s.io "${sys[@]}"; done
 may no lb-controller update leases.coordination.k8s.io "${other[@]}"
 may yes lb-controller get namespaces/kube-system
 may no lb-controller get namespaces/default
-for verb in get list watch create patch; do
+for verb in list watch create patch; do
   may yes lb-daemon $verb configmaps "${sys[@]}"
   may no lb-daemon $verb configmaps "${other[@]}"
 done
@@ -100,6 +102,7 @@ for account in lb-controller lb-daemon; do
   may no $account get secrets "${sys[@]}"
   may no $account get secrets "${other[@]}"
   may no $account create pods "${sys[@]}"
+  may no $account get services "${other[@]}"
   may no $account patch services "${other[@]}"
   may no $account patch nodes --all-namespaces
 done
