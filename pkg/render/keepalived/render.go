@@ -102,8 +102,6 @@ func instance(t *render.Text, in Input, i Instance) {
 		t.Line("advert_int", seconds(in.AdvertInterval))
 		t.Line("preempt_delay", seconds(in.PreemptDelay))
 		t.Line("unicast_src_ip", i.Source.String())
-		// Without its own address a node's adverts reach nobody: it must give up, not be a second master.
-		t.Line("track_src_ip")
 		t.Block("unicast_peer", func() { addresses(t, peers(i), "") })
 		t.Block("track_file", func() { t.Line(gateName, "weight 0") })
 		t.Block("virtual_ipaddress", func() { addresses(t, []netip.Addr{i.Anchor}, in.Interface) })
