@@ -87,14 +87,23 @@ func (a *Agent) carryLogs(ctx context.Context) {
 	wait.Wait()
 }
 
-// severity guesses how bad a line is by the marks that nginx sets; keepalived sets none.
+// severity guesses how bad a line is by the marks that nginx sets; keepalived sets none. What both say about every
+// reload is for debugging.
 func severity(line string) slog.Level {
-	for mark, level := range map[string]slog.Level{
-		"[emerg]": slog.LevelError, "[alert]": slog.LevelError, "[crit]": slog.LevelError, "[error]": slog.LevelError,
-		"[warn]": slog.LevelWarn,
+	for _, mark := range []struct {
+		text  string
+		level slog.Level
+	}{
+		{"[emerg]", slog.LevelError},
+		{"[alert]", slog.LevelError},
+		{"[crit]", slog.LevelError},
+		{"[error]", slog.LevelError},
+		{"[warn]", slog.LevelWarn},
+		{"[notice]", slog.LevelDebug},
+		{"Printing VRRP as json", slog.LevelDebug},
 	} {
-		if strings.Contains(line, mark) {
-			return level
+		if strings.Contains(line, mark.text) {
+			return mark.level
 		}
 	}
 	return slog.LevelInfo

@@ -20,6 +20,9 @@ import (
 // dumpName is the file that keepalived writes its state to, in its TMPDIR.
 const dumpName = "keepalived.json"
 
+// dumpSpacing is the time between two dumps while a reload is awaited; one takes keepalived about 20 ms.
+const dumpSpacing = 20 * time.Millisecond
+
 // DumpSignal asks a keepalived which signal makes it write its state as JSON. It fails where keepalived was built
 // without that.
 func DumpSignal(ctx context.Context, binary string) (syscall.Signal, error) {

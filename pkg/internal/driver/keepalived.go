@@ -119,10 +119,16 @@ func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
 	defer cancel()
+	var asked time.Time
 	err := poll(ctx, verifyEvery, k.proc.Load().Done(), func(ctx context.Context) error {
 		if err := k.inForce(want); err != nil {
 			return err
 		}
+		// A dump keeps keepalived from its adverts for a moment.
+		if time.Since(asked) < dumpSpacing {
+			return errors.New("it has not read the generation yet")
+		}
+		asked = time.Now()
 		return k.taken(ctx, want)
 	})
 	if err != nil {

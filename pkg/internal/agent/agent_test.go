@@ -1,0 +1,81 @@
+package agent_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// shard is the one shard of the tests.
+const shard = "lb-shard-000"
+
+// config returns a fleet of the lab's nodes, one group for each, and load balancers spread over them.
+func (l *lab) config(revision int64, loads ...lb.LoadBalancer) nodeconfig.Config {
+	f := nodeconfig.Fleet{
+		Version: nodeconfig.Version, Revision: 1, Cluster: "test",
+		Timing: nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(50 * time.Millisecond), PreemptDelay: nodeconfig.Duration(time.Second)},
+	}
+	for i, n := range l.nodes {
+		f.Nodes = append(f.Nodes, nodeconfig.Node{Name: n.name, Addresses: []netip.Addr{n.addr}})
+		g := nodeconfig.Group{
+			ID: i, VRID: uint8(100 + i), Home: n.name,
+			Anchors: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("169.254.77.%d", i+1))},
+		}
+		for j, p := range l.nodes {
+			distance := (j - i + len(l.nodes)) % len(l.nodes)
+			g.Priorities = append(g.Priorities, nodeconfig.Priority{Node: p.name, Priority: uint8(200 - 50*distance)})
+		}
+		f.Groups = append(f.Groups, g)
+	}
+	s := nodeconfig.Shard{Version: nodeconfig.Version, Revision: revision}
+	for i, load := range loads {
+		s.LoadBalancers = append(s.LoadBalancers, nodeconfig.Entry{LoadBalancer: load, Group: i % len(l.nodes), Revision: revision})
+	}
+	return nodeconfig.Config{Fleet: f, Shards: map[string]nodeconfig.Shard{shard: s}}
+}
+
+// load returns a load balancer number n: its address ends in n, its target is the backend.
+func load(n int, protocol lb.Protocol, port uint16) lb.LoadBalancer {
+	key := lb.Key{Namespace: "default", Name: fmt.Sprintf("web%03d", n)}
+	return lb.LoadBalancer{
+		Origin: lb.Origin{Kind: "ConfigMap", Key: key, UID: fmt.Sprint(n)},
+		VIPs:   []netip.Addr{vip(n)},
+		Listeners: []lb.Listener{{Port: port, Protocol: protocol, Routes: []lb.Route{{
+			Target: lb.Target{Service: lb.Service{Key: key, Port: 80}, Endpoints: []netip.AddrPort{backend}},
+		}}}},
+	}
+}
+
+func vip(n int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.77.100.%d", n)) }
+
+func at(n int, port uint16) netip.AddrPort { return netip.AddrPortFrom(vip(n), port) }
+
+func TestChangesAreServedAndHarmNobody(t *testing.T) {
+	l := up(t, 3)
+	first := load(1, lb.TCP, 80)
+	stop := l.probe(at(1, 80))
+	begun := time.Now()
+	l.want(l.config(2, first, load(2, lb.HTTP, 80), load(3, lb.TCP, 8080)))
+	l.answers(at(2, 80))
+	t.Logf("change to answer: %s", time.Since(begun))
+	l.answers(at(3, 8080))
+	for revision := int64(3); revision < 13; revision++ {
+		l.want(l.config(revision, first, load(int(revision), lb.HTTP, 80)))
+		l.answers(at(int(revision), 80))
+		for _, n := range l.nodes {
+			n.runs(revision)
+		}
+		if have := l.holders(vip(int(revision - 1))); len(have) > 0 {
+			t.Errorf("%s still holds %s after every node runs revision %d", have[0].name, vip(int(revision-1)), revision)
+		}
+	}
+	asked, failed, gap := stop()
+	t.Logf("%d probes, longest gap %s", asked, gap)
+	if failed > 0 {
+		t.Errorf("%d of %d probes of the neighbour failed", failed, asked)
+	}
+}

@@ -1,0 +1,99 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/agent"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/atomicfile"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/pidone"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
+)
+
+// TestMain is a node's agent where the lab says so.
+func TestMain(m *testing.M) {
+	if os.Getenv("KLB_AGENT_NODE") == "" {
+		os.Exit(m.Run())
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if pidone.Needed() {
+		status, err := pidone.Run(log)
+		if err != nil {
+			log.Error("init", "error", err)
+		}
+		os.Exit(status)
+	}
+	if err := runAgent(log); err != nil {
+		log.Error("agent", "error", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func runAgent(log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	dir := os.Getenv("KLB_AGENT_DIR")
+	nginx := os.Getenv("KLB_AGENT_NGINX")
+	if nginx == "" {
+		nginx = "/usr/sbin/nginx"
+	}
+	dump, err := driver.DumpSignal(ctx, "/usr/sbin/keepalived")
+	if err != nil {
+		return err
+	}
+	a, err := agent.New(agent.Options{
+		Node: os.Getenv("KLB_AGENT_NODE"), StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
+		Software: agent.Software{
+			Nginx: nginx, Keepalived: "/usr/sbin/keepalived", NginxVersion: "1.22.1",
+			KeepalivedVersion: keepalived.Oldest(), DumpSignal: dump,
+			Modules: []string{"/usr/lib/nginx/modules/ngx_stream_module.so"}, User: "www-data",
+		},
+		Feed: fileFeed(filepath.Join(dir, "wanted.json")),
+		Report: func(_ context.Context, s nodeconfig.Status) error {
+			data, err := json.Marshal(s)
+			if err != nil {
+				return err
+			}
+			return atomicfile.Write(filepath.Join(dir, "status.json"), data, 0o600)
+		},
+		Grace: time.Second,
+		Log:   log,
+	})
+	if err != nil {
+		return fmt.Errorf("new agent: %w", err)
+	}
+	return a.Run(ctx)
+}
+
+// fileFeed stands for the controller.
+func fileFeed(path string) func(context.Context, *nodeconfig.Config, func(feed.Update)) error {
+	return func(ctx context.Context, _ *nodeconfig.Config, put func(feed.Update)) error {
+		var last []byte
+		for ctx.Err() == nil {
+			data, err := os.ReadFile(path)
+			if err == nil && !bytes.Equal(data, last) {
+				last = data
+				var c nodeconfig.Config
+				if err := json.Unmarshal(data, &c); err != nil {
+					return err
+				}
+				put(feed.Update{Config: &c})
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		return nil
+	}
+}
