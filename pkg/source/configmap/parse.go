@@ -53,6 +53,11 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	return w
 }
 
+// faulty reports whether there is a finding about the key's value already.
+func (r *reading) faulty(key string) bool {
+	return slices.ContainsFunc(r.findings, func(f lb.Finding) bool { return f.Field == field(key) })
+}
+
 // fields says where the plan finds what it judges.
 func fields() lb.Fields {
 	return lb.Fields{
@@ -70,7 +75,7 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 	}
 	given := slices.Concat(slices.Collect(maps.Keys(cm.Data)), slices.Collect(maps.Keys(cm.BinaryData)))
 	slices.Sort(given)
-	for _, key := range given {
+	for _, key := range slices.Compact(given) {
 		_, binary := cm.BinaryData[key]
 		isKnown := slices.Contains(known, key)
 		switch near := nearest(key, known); {

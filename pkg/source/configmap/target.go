@@ -3,7 +3,6 @@ package configmap
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +37,7 @@ func (m ServiceMap) Service(key lb.Key) (*corev1.Service, bool) {
 
 // target finds the Service's port and address. The zero target goes with a finding.
 func (r *reading) target(services Services) lb.Target {
-	if r.service == "" {
+	if r.service == "" || r.faulty(KeyNamespace) {
 		return lb.Target{}
 	}
 	key := lb.Key{Namespace: r.namespace, Name: r.service}
@@ -104,7 +103,7 @@ func (r *reading) servicePort(key lb.Key, svc *corev1.Service) (uint16, bool) {
 		r.add(lb.CodeServiceNoPorts, KeyService, "Service %s has no ports; add one to it", key)
 		return 0, false
 	}
-	if r.targetPort == "" && slices.ContainsFunc(r.findings, aboutTargetPort) {
+	if r.faulty(KeyTargetPort) {
 		return 0, false
 	}
 	if r.targetPort == "" && len(ports) > 1 {
@@ -131,9 +130,6 @@ func (r *reading) servicePort(key lb.Key, svc *corev1.Service) (uint16, bool) {
 	}
 	return 0, false
 }
-
-// aboutTargetPort reports whether a finding is about the target port already.
-func aboutTargetPort(f lb.Finding) bool { return f.Field == field(KeyTargetPort) }
 
 // podPortHint tells those who gave the pods' port which one of the Service leads to it.
 func (r *reading) podPortHint(ports []corev1.ServicePort) string {

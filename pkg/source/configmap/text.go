@@ -2,6 +2,7 @@ package configmap
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -53,7 +54,7 @@ func nearest(word string, candidates []string) string {
 	best, distance := "", 0
 	for _, c := range candidates {
 		d := editDistance(plain(word), plain(c))
-		if d > max(2, len(c)/3) || d >= len(plain(word)) {
+		if d > max(1, len(c)/3) {
 			continue
 		}
 		if best == "" || d < distance {
@@ -63,13 +64,15 @@ func nearest(word string, candidates []string) string {
 	if best != "" {
 		return best
 	}
-	// "port" and "service" are parts of a key.
-	for _, c := range candidates {
-		if p := plain(word); len(p) >= 2 && strings.Contains(plain(c), p) {
-			return c
-		}
+	// "service" is a part of a key, "hostname" has one as a part.
+	i := slices.IndexFunc(candidates, func(c string) bool {
+		w, c := plain(word), plain(c)
+		return len(w) > 2 && strings.Contains(c, w) || strings.Contains(w, c)
+	})
+	if i < 0 || len(word) > maxShown {
+		return ""
 	}
-	return ""
+	return candidates[i]
 }
 
 // plain leaves out what people get wrong without noticing: case and separators.

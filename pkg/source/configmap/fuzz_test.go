@@ -1,0 +1,52 @@
+package configmap
+
+import (
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// FuzzParse gives one key any value and adds any key. Nothing but harmless text may leave the package, in the model as
+// in the messages.
+func FuzzParse(f *testing.F) {
+	for i, value := range []string{
+		"", "80", "a.example.com", "/menu", "true", "10.0.0.1,fd00::1", "IPv4,IPv6", "\x00", "a\nb", "${x}", "*.a", "gold",
+		"/a;}server{", "ÄÖ\u202e", "1e3", "::ffff:1.2.3.4", "-1", "http", "\xff\xfe", strings.Repeat("x", 5000), "/%00", "default",
+	} {
+		f.Add(i, value, "bind_port")
+		f.Add(i+7, value, value)
+	}
+	harmless := regexp.MustCompile(`^[A-Za-z0-9._~+,=:@/-]*$`)
+	f.Fuzz(func(t *testing.T, which int, value, other string) {
+		keys := Keys()
+		key := keys[((which%len(keys))+len(keys))%len(keys)].Name
+		w := Parse(object(other, value, key, value), cluster())
+		for _, finding := range w.Findings {
+			text := finding.String()
+			if i := strings.IndexFunc(text, func(c rune) bool { return !strconv.IsPrint(c) }); i >= 0 || len(text) > 2000 {
+				t.Errorf("unsafe finding %q", text)
+			}
+		}
+		if w.Failed() == (w.LoadBalancer.Listeners != nil) {
+			t.Errorf("failed %v, listeners %v", w.Failed(), w.LoadBalancer.Listeners)
+		}
+		for _, l := range w.LoadBalancer.Listeners {
+			r := l.Routes[0]
+			if !harmless.MatchString(r.Host) || !harmless.MatchString(r.Path) || l.Port == 0 || len(r.Target.Endpoints) != 1 {
+				t.Errorf("unsafe %+v", l)
+			}
+		}
+		if !harmless.MatchString(w.Address.Pool) {
+			t.Errorf("unsafe pool %q", w.Address.Pool)
+		}
+		for _, as := range [][]netip.Addr{w.Address.Recorded, w.Address.Requested} {
+			if len(as) > 2 || len(as) == 2 && lb.FamilyOf(as[0]) == lb.FamilyOf(as[1]) {
+				t.Errorf("addresses %v", as)
+			}
+		}
+	})
+}

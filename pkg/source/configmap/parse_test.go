@@ -1,0 +1,234 @@
+package configmap
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+const big = "99999999999999999999999999"
+
+// TestFindings has one object for each thing that can be wrong with one, and the words that its user reads.
+func TestFindings(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		keys []string
+		want string
+	}{
+		{"unknown key", []string{"target-svc-name", "x"},
+			`LB0101 data[target-svc-name]: there is no such key; did you mean "target-service-name"?`},
+		{"other case", []string{"ssl", "true"}, `LB0101 data[ssl]: there is no such key; did you mean "SSL"?`},
+		{"nothing near", []string{"colour", "red"}, "LB0101 data[colour]: there is no such key; the keys are namespace, " +
+			"target-service-name, target-port, bind-port, protocol, host, path, SSL, ssl-port, requested-ip, address-pool, " +
+			"ip-families, bind-ip, status"},
+		{"hostile key", []string{"\x1b[31m\n", "x"}, "LB0101 data[\"\\x1b[31m\\n\"]: there is no such key; the keys are " +
+			"namespace, target-service-name, target-port, bind-port, protocol, host, path, SSL, ssl-port, requested-ip, " +
+			"address-pool, ip-families, bind-ip, status"},
+		{"a key's name with a part of another", []string{"hostname", "a"},
+			`LB0101 data[hostname]: there is no such key; did you mean "host"?`},
+		{"no Service named", []string{KeyService, ""},
+			"LB0102 data[target-service-name]: the key is missing; give the name of the Service that gets the traffic"},
+		{"port a word", []string{KeyBindPort, "http"},
+			`LB0103 data[bind-port]: "http" is not a port; give a number from 1 to 65535`},
+		{"port 0", []string{KeyBindPort, "0"}, `LB0103 data[bind-port]: "0" is not a port; give a number from 1 to 65535`},
+		{"port 65536", []string{KeyBindPort, "65536"},
+			`LB0103 data[bind-port]: "65536" is not a port; give a number from 1 to 65535`},
+		{"port negative", []string{KeyTargetPort, "-80"},
+			`LB0103 data[target-port]: "-80" is not a port; give a number from 1 to 65535`},
+		{"port huge", []string{KeyTargetPort, big},
+			`LB0103 data[target-port]: "` + big + `" is not a port; give a number from 1 to 65535`},
+		{"port with blanks", []string{KeyBindPort, " 80"},
+			`LB0103 data[bind-port]: " 80" is not a port; give a number from 1 to 65535`},
+		{"port neither number nor name", []string{KeyTargetPort, "a b"},
+			`LB0103 data[target-port]: "a b" is neither a port number nor a port's name`},
+		{"ssl-port", []string{KeySSLPort, "x"}, `LB0103 data[ssl-port]: "x" is not a port; give a number from 1 to 65535`},
+		{"namespace", []string{KeyNamespace, "a/b"}, `LB0104 data[namespace]: "a/b" is not a namespace's name`},
+		{"bad namespace, so nothing is said of the Service", []string{KeyNamespace, "A", KeyService, "nowhere"},
+			`LB0104 data[namespace]: "A" is not a namespace's name`},
+		{"bad target port, so nothing is said of the Service's", []string{KeyTargetPort, "\x00", KeyService, "two"},
+			`LB0107 data[target-port]: the value "\x00" holds the invisible or control character U+0000 at byte 0; remove it`},
+		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
+		{"protocol", []string{KeyProtocol, "UDP"}, `LB0104 data[protocol]: "UDP" is not a protocol; give HTTP or TCP`},
+		{"wildcard host", []string{KeyHost, "*.example.com"}, `LB0104 data[host]: "*.example.com": wildcards are not ` +
+			`supported; give one host, or none for every host`},
+		{"host with port", []string{KeyHost, "a.example.com:80"}, `LB0104 data[host]: "a.example.com:80" is not a DNS name; ` +
+			`give letters, digits and dashes in parts separated by dots, without a port`},
+		{"host part too long", []string{KeyHost, strings.Repeat("a", 64) + ".com"}, `LB0104 data[host]: "` +
+			strings.Repeat("a", 64) + `"… is not a DNS name; a part has more than 63 characters`},
+		{"path", []string{KeyPath, "menu"}, `LB0104 data[path]: "menu" is not a path; it must begin with "/"`},
+		{"path with nginx's characters", []string{KeyPath, "/a{b};c"},
+			`LB0104 data[path]: "/a{b};c": a path takes letters, digits and . _ ~ + , = : @ / - only`},
+		{"path that is never requested", []string{KeyPath, "/a/../b"},
+			`LB0104 data[path]: "/a/../b" would match no request; leave out "//", "/./" and "/../"`},
+		{"SSL", []string{KeySSL, "yes"}, `LB0104 data[SSL]: "yes" is neither true nor false`},
+		{"address", []string{KeyRequestedIP, "10.0.0"}, `LB0104 data[requested-ip]: "10.0.0" is not an IP address`},
+		{"two addresses", []string{KeyRequestedIP, "10.0.0.1,10.0.0.2"},
+			`LB0104 data[requested-ip]: two IPv4 addresses; give at most one of each family`},
+		{"mapped address", []string{KeyRequestedIP, "::ffff:10.0.0.1"},
+			`LB0104 data[requested-ip]: "::ffff:10.0.0.1" is not an IP address`},
+		{"zone", []string{KeyRequestedIP, "fe80::1%eth0"}, `LB0104 data[requested-ip]: "fe80::1%eth0" is not an IP address`},
+		{"pool", []string{KeyPool, "Gold"}, `LB0104 data[address-pool]: "Gold" is not an address pool's name`},
+		{"families", []string{KeyFamilies, "IPv4,IPv4"}, `LB0104 data[ip-families]: "IPv4,IPv4": give IPv4, IPv6 or "IPv4,IPv6"`},
+		{"several ports", []string{KeyService, "two", KeyBindPort, "80"}, `LB0105 data[target-port]: Service default/two has ` +
+			`several ports (80 "http", 443 "https"); give one of them`},
+		{"no such port", []string{KeyTargetPort, "81"},
+			`LB0106 data[target-port]: Service default/web has no port "81"; its ports are 80 "http"`},
+		{"no such port name", []string{KeyTargetPort, "web"},
+			`LB0106 data[target-port]: Service default/web has no port "web"; its ports are 80 "http"`},
+		{"the pods' port", []string{KeyTargetPort, "8080"}, `LB0106 data[target-port]: Service default/web has no port ` +
+			`"8080"; its ports are 80 "http" ("8080" is a port of its pods, which 80 leads to)`},
+		{"a UDP port", []string{KeyService, "udp"}, `LB0106 data[target-port]: port 53 of Service default/udp is UDP, but ` +
+			`protocol TCP needs a TCP port; its ports are 53 "dns" "UDP"`},
+		{"a UDP port by name", []string{KeyService, "mixed", KeyTargetPort, "dns"}, `LB0106 data[target-port]: port 53 of ` +
+			`Service default/mixed is UDP, but protocol TCP needs a TCP port; its ports are 53 "dns" "UDP", 53 "dns-tcp", ` +
+			`9153 "metrics"`},
+		{"control character", []string{KeyHost, "a\nb"},
+			`LB0107 data[host]: the value "a\nb" holds the invisible or control character U+000A at byte 1; remove it`},
+		{"bidirectional override", []string{KeyPath, "/a\u202eb"},
+			`LB0107 data[path]: the value "/a\u202eb" holds the invisible or control character U+202E at byte 2; remove it`},
+		{"invalid UTF-8", []string{KeyPath, "/\xff"}, `LB0107 data[path]: the value "/\xff" is not valid UTF-8`},
+		{"endless", []string{KeyPath, "/" + strings.Repeat("a", 5000)},
+			`LB0107 data[path]: the value has 5001 bytes, at most 4096 are allowed`},
+		{"TCP and host", []string{KeyProtocol, "TCP", KeyHost, "a.b"}, `LB0108 data[protocol]: host, path and SSL need ` +
+			`protocol HTTP; remove them, or set HTTP or leave the protocol out`},
+		{"one port twice", []string{KeySSL, "true", KeyBindPort, "443"},
+			`LB0108 data[ssl-port]: port 443 is bind-port already; choose another one`},
+		{"one port twice by default", []string{KeySSL, "true", KeyService, "two", KeyTargetPort, "443"},
+			`LB0108 data[ssl-port]: port 443 is the target port, at which the load balancer listens as there is no bind-port; ` +
+				`add bind-port or choose another one`},
+		{"address of another family", []string{KeyRequestedIP, "fd00::1", KeyFamilies, "IPv4"}, `LB0108 data[requested-ip]: ` +
+			`fd00::1 is not of a family in ip-families; add IPv6 there or request another address`},
+		{"no such Service", []string{KeyService, "nowhere"},
+			`LB0201 data[target-service-name]: there is no Service default/nowhere; create it or correct the name`},
+		{"no ports", []string{KeyService, "none"},
+			"LB0202 data[target-service-name]: Service default/none has no ports; add one to it\n" +
+				"LB0203 data[target-service-name]: Service default/none is headless; use one with a cluster IP"},
+		{"headless", []string{KeyService, "headless"},
+			"LB0203 data[target-service-name]: Service default/headless is headless; use one with a cluster IP"},
+		{"ExternalName", []string{KeyService, "external"},
+			"LB0203 data[target-service-name]: Service default/external is of type ExternalName; use one with a cluster IP"},
+		{"no address yet", []string{KeyService, "young"},
+			"LB0203 data[target-service-name]: Service default/young has no cluster IP; use one with a cluster IP"},
+		{"foreign", []string{KeyNamespace, "other", KeyService, "private"}, `LB0204 data[namespace]: Service other/private ` +
+			`does not exist or does not allow namespace "default"; its owner may annotate it with ` +
+			`kubectl-lb.io/allow-from-namespaces: "default"`},
+		{"foreign and not there looks the same", []string{KeyNamespace, "other", KeyService, "nowhere"},
+			`LB0204 data[namespace]: Service other/nowhere does not exist or does not allow namespace "default"; its owner may ` +
+				`annotate it with kubectl-lb.io/allow-from-namespaces: "default"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := Parse(object(tc.keys...), cluster())
+			if got := texts(w.Findings); got != tc.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
+			}
+			if !w.Failed() || w.LoadBalancer.Listeners != nil {
+				t.Errorf("it is to be served: %+v", w.LoadBalancer.Listeners)
+			}
+			if got, want := w.LoadBalancer.Origin.Key.String(), "default/web"; got != want {
+				t.Errorf("the origin is %s", got)
+			}
+		})
+	}
+}
+
+// TestTargets has what is right, and what comes of it: the first listener and its target.
+func TestTargets(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		keys     []string
+		port     uint16
+		protocol lb.Protocol
+		target   string
+		endpoint string
+	}{
+		{"the only port", nil, 80, lb.TCP, "default/web:80", "10.96.0.1:80"},
+		{"by number", []string{KeyService, "two", KeyTargetPort, "443"}, 443, lb.TCP, "default/two:443", "10.96.0.2:443"},
+		{"by name", []string{KeyService, "two", KeyTargetPort, "https"}, 443, lb.TCP, "default/two:443", "10.96.0.2:443"},
+		{"other bind-port", []string{KeyBindPort, "8080"}, 8080, lb.TCP, "default/web:80", "10.96.0.1:80"},
+		{"empty values", []string{KeyBindPort, "", KeyNamespace, "", KeyHost, ""}, 80, lb.TCP, "default/web:80", "10.96.0.1:80"},
+		{"IPv6", []string{KeyService, "six"}, 80, lb.TCP, "default/six:80", "[fd00:96::1]:80"},
+		{"TCP beside UDP", []string{KeyService, "mixed", KeyTargetPort, "53"}, 53, lb.TCP, "default/mixed:53", "10.96.0.4:53"},
+		{"own namespace", []string{KeyNamespace, "default"}, 80, lb.TCP, "default/web:80", "10.96.0.1:80"},
+		{"foreign, named", []string{KeyNamespace, "other", KeyService, "allowed"}, 80, lb.TCP, "other/allowed:80", "10.96.0.5:80"},
+		{"foreign, all", []string{KeyNamespace, "other", KeyService, "all"}, 80, lb.TCP, "other/all:80", "10.96.0.6:80"},
+		{"HTTP", []string{KeyProtocol, "Http"}, 80, lb.HTTP, "default/web:80", "10.96.0.1:80"},
+		{"HTTP by host", []string{KeyHost, "a.b"}, 80, lb.HTTP, "default/web:80", "10.96.0.1:80"},
+		{"HTTP by path", []string{KeyPath, "/"}, 80, lb.HTTP, "default/web:80", "10.96.0.1:80"},
+		{"SSL off", []string{KeySSL, "False", KeySSLPort, "80"}, 80, lb.TCP, "default/web:80", "10.96.0.1:80"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := Parse(object(tc.keys...), cluster())
+			if len(w.Findings) > 0 {
+				t.Fatal(texts(w.Findings))
+			}
+			l := w.LoadBalancer.Listeners[0]
+			target := l.Routes[0].Target
+			if l.Port != tc.port || l.Protocol != tc.protocol || target.Service.String() != tc.target ||
+				len(target.Endpoints) != 1 || target.Endpoints[0].String() != tc.endpoint || len(w.LoadBalancer.Listeners) != 1 {
+				t.Errorf("got %+v", w.LoadBalancer.Listeners)
+			}
+		})
+	}
+}
+
+// TestPaths says which paths can be used: those of the example, and none that nginx could read as anything else.
+func TestPaths(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/": true, "/menu": true, "/menu/": true, "/a/b.c_d~e": true, "/@user/a:b": true, "/a=b,c+d": true, "/...": true,
+		"//": false, "/a//b": false, "/.": false, "/..": false, "/a/./b": false, "/a/..": false, "/%2e": false, "/a b": false,
+		"/a;b": false, "/a$b": false, "/a'b": false, `/a"b`: false, "/a{": false, "/a}": false, `/a\b`: false, "/a#b": false,
+		"/a?b": false, "/ä": false, "a": false, "~/a": false, "=/a": false, "/a*": false, "/(a)": false, "/a|b": false,
+	} {
+		w := Parse(object(KeyPath, path), nil)
+		if w.Failed() == want {
+			t.Errorf("%q: %s", path, texts(w.Findings))
+		}
+	}
+}
+
+// What the controller writes is never a fault of the user.
+func TestWrittenKeys(t *testing.T) {
+	for value, want := range map[string]int{
+		"10.0.0.1": 1, "10.0.0.1,fd00::1": 2, "fd00::1 , 10.0.0.1": 2, "10.0.0.1,10.0.0.2": 1, "nonsense": 0, "": 0,
+		"\x00": 0, "fe80::1%eth0": 0, "nonsense,10.0.0.1": 1, strings.Repeat("1", 5000): 0, "\xff": 0,
+	} {
+		w := Parse(object(KeyBindIP, value, KeyStatus, value), cluster())
+		if len(w.Findings) > 0 || len(w.Address.Recorded) != want {
+			t.Errorf("%.40q: %s, %v", value, texts(w.Findings), w.Address.Recorded)
+		}
+	}
+}
+
+// Without a cluster, an object is judged by itself.
+func TestParseWithoutServices(t *testing.T) {
+	w := Parse(object(KeyService, "nowhere", KeyNamespace, "other", KeyTargetPort, "8080"), nil)
+	if w.Failed() {
+		t.Fatal(texts(w.Findings))
+	}
+	target := w.LoadBalancer.Listeners[0].Routes[0].Target
+	if target.Service.String() != "other/nowhere:8080" || target.Endpoints != nil {
+		t.Errorf("got %+v", target)
+	}
+	if w := Parse(object(KeyBindPort, "x"), nil); texts(w.Findings) == "" {
+		t.Error("no finding")
+	}
+}
+
+func TestNearest(t *testing.T) {
+	var known []string
+	for _, k := range Keys() {
+		known = append(known, k.Name)
+	}
+	for word, want := range map[string]string{
+		"bind_port": "bind-port", "bindPort": "bind-port", "BIND-PORT": "bind-port", "bind-prot": "bind-port",
+		"targetport": "target-port", "target.port": "target-port", "ssl": "SSL", "sslport": "ssl-port", "hosts": "host",
+		"hostname": "host", "service": "target-service-name", "service-name": "target-service-name", "port": "target-port",
+		"pool": "address-pool", "protcol": "protocol", "requestedip": "requested-ip", "request-ip": "requested-ip",
+		"ip-family": "ip-families", "ns": "", "x": "", "colour": "", strings.Repeat("bind-port", 20): "",
+	} {
+		if got := nearest(word, known); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}
