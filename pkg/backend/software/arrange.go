@@ -14,7 +14,8 @@ import (
 )
 
 // The sizes of a shard's text in bytes. A new load balancer goes to a shard that stays below targetSize with it; one
-// that grows in place may take its shard up to hardSize, beyond which it moves. An object ends at 1 MiB.
+// that grows in place may take its shard up to hardSize, beyond which it moves. Withdrawals come on top, smaller than
+// the entries they were, so that a removal never moves anything. An object ends at 1 MiB.
 const (
 	targetSize = 128 << 10
 	hardSize   = 384 << 10
@@ -123,7 +124,7 @@ func (a *arranger) update() {
 			d.entries = append(d.entries, next)
 		}
 		if d.dirty {
-			d.size = textSize(d.shard(a.in.revision))
+			d.size = textSize(nodeconfig.Shard{LoadBalancers: d.entries})
 		}
 	}
 }

@@ -38,6 +38,8 @@ type Backend struct {
 	options Options
 	log     *slog.Logger
 	memory  memory
+	// target and hard are the sizes of a shard's text in bytes.
+	target, hard int
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -53,7 +55,7 @@ func New(store Store, o Options) *Backend {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{store: store, options: o, log: o.Log}
+	return &Backend{store: store, options: o, log: o.Log, target: targetSize, hard: hardSize}
 }
 
 // Name implements backend.Backend.
@@ -105,7 +107,7 @@ func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 	}
 	errs := []error{err}
 	changes, err := arrange(arrangement{
-		snapshot: s, want: want, groups: fleet.Groups, revision: revision, target: targetSize, hard: hardSize,
+		snapshot: s, want: want, groups: fleet.Groups, revision: revision, target: b.target, hard: b.hard,
 	})
 	errs = append(errs, err)
 	failed := map[string]bool{}

@@ -79,7 +79,7 @@ func (a *arranger) addDraft() *draft {
 		name := nodeconfig.ShardName(n)
 		if i, ok := slices.BinarySearchFunc(a.drafts, name, byName); !ok {
 			d := &draft{name: name}
-			d.size = textSize(d.shard(a.in.revision))
+			d.size = textSize(nodeconfig.Shard{})
 			a.drafts = slices.Insert(a.drafts, i, d)
 			return d
 		}
