@@ -122,7 +122,7 @@ func (p *planner) prepare(c *candidate) {
 	}
 	c.families = p.families(c)
 	c.findings = append(c.findings, unsupported(c.wish, c.families, p.capabilities)...)
-	if len(c.families) == 0 {
+	if len(c.families) == 0 && !c.failed() {
 		c.findings = append(c.findings, p.noPool(c.wish))
 	}
 	if c.failed() {

@@ -44,8 +44,7 @@ func TestPools(t *testing.T) {
 	two := []lb.LoadBalancer{balancer("a", 1, "10.0.0.1"), balancer("b", 1, "10.0.0.2")}
 	runAll(t, []scenario{
 		{name: "unknown", wishes: []lb.Wish{wish("a", 1, inPool("gold"))}, pools: one, findings: `
-a: LB0305 pool: there is no address pool "gold"; the pools are "p" (10.0.0.1-10.0.0.2)
-a: LB0304 pool: there is no pool to take an address from; have one added to the controller's configuration`},
+a: LB0305 pool: there is no address pool "gold"; the pools are "p" (10.0.0.1-10.0.0.2)`},
 		{name: "unknown, with a last good version", wishes: []lb.Wish{wish("a", 1, inPool("gold"))}, pools: one,
 			current: two[:1], want: "a=10.0.0.1", findings: `
 a stale: LB0305 pool: there is no address pool "gold"; the pools are "p" (10.0.0.1-10.0.0.2)`},
