@@ -28,6 +28,20 @@ func entry(name string, group int, vips ...string) nodeconfig.Entry {
 	return nodeconfig.Entry{LoadBalancer: l, Group: group}
 }
 
+// priorities makes priorities of names and numbers in turn.
+func priorities(pairs ...any) []nodeconfig.Priority {
+	var ps []nodeconfig.Priority
+	for i := 0; i < len(pairs); i += 2 {
+		ps = append(ps, nodeconfig.Priority{Node: pairs[i].(string), Priority: uint8(pairs[i+1].(int))})
+	}
+	return ps
+}
+
+// shard makes a shard of entries.
+func shard(entries ...nodeconfig.Entry) nodeconfig.Shard {
+	return nodeconfig.Shard{LoadBalancers: entries}
+}
+
 // viewed is a configuration of three nodes, of which c has no IPv6 and d takes no part in group 1, and two groups, of
 // which the second has no IPv6 anchor.
 func viewed() nodeconfig.Config {
@@ -42,18 +56,18 @@ func viewed() nodeconfig.Config {
 			Groups: []nodeconfig.Group{
 				{
 					ID: 0, VRID: 50, Home: "a", Anchors: addrs("169.254.1.1", "fe80::1"),
-					Priorities: []nodeconfig.Priority{{Node: "a", Priority: 200}, {Node: "b", Priority: 150}, {Node: "c", Priority: 100}, {Node: "d", Priority: 50}},
+					Priorities: priorities("a", 200, "b", 150, "c", 100, "d", 50),
 				},
 				{
 					ID: 1, VRID: 51, Home: "b", Anchors: addrs("169.254.1.2"),
-					Priorities: []nodeconfig.Priority{{Node: "a", Priority: 100}, {Node: "b", Priority: 200}, {Node: "c", Priority: 150}},
+					Priorities: priorities("a", 100, "b", 200, "c", 150),
 				},
 			},
 			Timing: nodeconfig.DefaultTiming(),
 		},
 		Shards: map[string]nodeconfig.Shard{
-			"lb-shard-001": {LoadBalancers: []nodeconfig.Entry{entry("a", 0, "10.0.0.101", "fd00::101"), entry("y", 1, "10.0.0.104")}},
-			"lb-shard-000": {LoadBalancers: []nodeconfig.Entry{entry("b", 0, "10.0.0.100"), entry("x", 1, "10.0.0.103")}},
+			"lb-shard-001": shard(entry("a", 0, "10.0.0.101", "fd00::101"), entry("y", 1, "10.0.0.104")),
+			"lb-shard-000": shard(entry("b", 0, "10.0.0.100"), entry("x", 1, "10.0.0.103")),
 		},
 	}
 }
@@ -66,7 +80,8 @@ func TestFor(t *testing.T) {
 	want := []nodeconfig.Instance{
 		{
 			Group: 0, Family: lb.IPv4, VRID: 50, Priority: 200, Source: addrs("10.0.0.1")[0],
-			Peers: addrs("10.0.0.2", "10.0.0.3", "10.0.0.4"), Anchor: addrs("169.254.1.1")[0], VIPs: addrs("10.0.0.100", "10.0.0.101"),
+			Peers: addrs("10.0.0.2", "10.0.0.3", "10.0.0.4"), Anchor: addrs("169.254.1.1")[0],
+			VIPs: addrs("10.0.0.100", "10.0.0.101"),
 		},
 		{
 			Group: 0, Family: lb.IPv6, VRID: 50, Priority: 200, Source: addrs("fd00::1")[0],
@@ -120,7 +135,8 @@ func itoa(n uint8) string {
 	return strings.TrimLeft(string([]byte{'0' + n/100, '0' + n/10%10, '0' + n%10}), "0")
 }
 
-// TestForPeersAgree wants each node of an instance to name exactly the others, and the same VRID, anchor and virtual IPs.
+// TestForPeersAgree wants each node of an instance to name exactly the others, and the same VRID, anchor and virtual
+// IPs.
 func TestForPeersAgree(t *testing.T) {
 	c := viewed()
 	type id struct {
@@ -144,7 +160,8 @@ func TestForPeersAgree(t *testing.T) {
 				t.Errorf("%v: %s sees %d members of %d", k, i.Source, len(members), len(all))
 			}
 			for _, o := range all {
-				if !slices.Contains(members, o.Source) || i.VRID != o.VRID || i.Anchor != o.Anchor || !slices.Equal(i.VIPs, o.VIPs) {
+				same := i.VRID == o.VRID && i.Anchor == o.Anchor && slices.Equal(i.VIPs, o.VIPs)
+				if !same || !slices.Contains(members, o.Source) {
 					t.Errorf("%v: %v and %v do not agree", k, i, o)
 				}
 			}

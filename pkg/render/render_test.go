@@ -10,12 +10,12 @@ import (
 
 func TestNewFiles(t *testing.T) {
 	given := []render.File{{Path: "b/c"}, {Path: "a", Data: []byte("x")}, {Path: "b.d"}}
-	fs, err := render.NewFiles(given...)
+	files, err := render.NewFiles(given...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var paths []string
-	for _, f := range fs {
+	for _, f := range files {
 		paths = append(paths, f.Path)
 	}
 	if got := strings.Join(paths, " "); got != "a b.d b/c" {
@@ -24,10 +24,10 @@ func TestNewFiles(t *testing.T) {
 	if given[0].Path != "b/c" {
 		t.Error("the caller's slice was sorted")
 	}
-	if data, ok := fs.Get("a"); string(data) != "x" || !ok {
+	if data, ok := files.Get("a"); string(data) != "x" || !ok {
 		t.Errorf("a holds %q, %v", data, ok)
 	}
-	if _, ok := fs.Get("b"); ok {
+	if _, ok := files.Get("b"); ok {
 		t.Error("there is no b")
 	}
 }
@@ -46,7 +46,7 @@ func TestNewFilesRefuses(t *testing.T) {
 // TestHash wants every difference to make another hash, also a byte that moves between path and contents.
 func TestHash(t *testing.T) {
 	seen := make(map[string]int)
-	for i, files := range [][]render.File{
+	for i, given := range [][]render.File{
 		{},
 		{{Path: "a"}},
 		{{Path: "a", Data: []byte("b")}},
@@ -57,11 +57,11 @@ func TestHash(t *testing.T) {
 		{{Path: "a", Data: []byte("x")}, {Path: "b", Data: []byte("y")}},
 		{{Path: "a", Data: []byte("y")}, {Path: "b", Data: []byte("x")}},
 	} {
-		fs, err := render.NewFiles(files...)
+		files, err := render.NewFiles(given...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := fs.Hash()
+		h := files.Hash()
 		if j, ok := seen[h]; ok || len(h) != 16 {
 			t.Errorf("case %d has hash %s, as has %d", i, h, j)
 		}
@@ -101,7 +101,9 @@ func TestCheckPath(t *testing.T) {
 			t.Errorf("%q: %v", p, err)
 		}
 	}
-	for _, p := range []string{"", "run", "/run/", "/run/../x", "/a b", "/a;", "/a\n", `/a"`, "/a*", "/é", "/a{", "/a$b", "/a#"} {
+	for _, p := range []string{
+		"", "run", "/run/", "/run/../x", "/a b", "/a;", "/a\n", `/a"`, "/a*", "/é", "/a{", "/a$b", "/a#",
+	} {
 		if err := render.CheckPath("file", p); err == nil || !strings.HasPrefix(err.Error(), "file ") {
 			t.Errorf("%q: %v", p, err)
 		}

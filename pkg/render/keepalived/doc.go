@@ -4,8 +4,8 @@
 //
 // keepalived refuses an advert whose address list differs from its own, so two nodes that reload one after the other
 // would both become master while their lists differ. Therefore an instance advertises one constant anchor address, and
-// the virtual IPs that come and go are in virtual_ipaddress_excluded, which no advert mentions. Peers, too, are the same
-// whatever the virtual IPs are.
+// the virtual IPs that come and go are in virtual_ipaddress_excluded, which no advert mentions. The peers, too, are the
+// same whatever the virtual IPs are.
 //
 // # What the caller does
 //

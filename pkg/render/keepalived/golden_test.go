@@ -86,12 +86,12 @@ func TestGolden(t *testing.T) {
 }
 
 // accepted feeds the configuration to the real keepalived -t.
-func accepted(t testing.TB, res keepalived.Result) {
-	t.Helper()
-	dir := t.TempDir()
-	rendertest.Write(t, dir, res.Files)
-	cmd := rendertest.Sandboxed(t, "keepalived", "-t", "-f", filepath.Join(dir, keepalived.ConfigName))
+func accepted(tb testing.TB, res keepalived.Result) {
+	tb.Helper()
+	dir := tb.TempDir()
+	rendertest.Write(tb, dir, res.Files)
+	cmd := rendertest.Sandboxed(tb, "keepalived", "-t", "-f", filepath.Join(dir, keepalived.ConfigName))
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("keepalived -t: %v\n%s", err, out)
+		tb.Errorf("keepalived -t: %v\n%s", err, out)
 	}
 }

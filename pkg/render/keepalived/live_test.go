@@ -37,10 +37,10 @@ func pair(t *testing.T) (*node, *node) {
 	}
 	var nodes []*node
 	for i := 1; i <= 2; i++ {
-		n := &node{t: t, netns: fmt.Sprintf("rndka-%d-%d", os.Getpid(), i), dir: t.TempDir()}
-		n.source = [2]netip.Addr{netip.AddrFrom4([4]byte{10, 9, 9, byte(i)}), netip.MustParseAddr(fmt.Sprintf("fd00:9::%d", i))}
+		n := &node{t: t, netns: fmt.Sprintf("rndka-%s-%d-%d", t.Name(), os.Getpid(), i), dir: t.TempDir()}
+		copy(n.source[:], addrs(fmt.Sprintf("10.9.9.%d", i), fmt.Sprintf("fd00:9::%d", i)))
 		n.run("ip", "netns", "add", n.netns)
-		t.Cleanup(func() { exec.Command("ip", "netns", "del", n.netns).Run() })
+		t.Cleanup(func() { n.run("ip", "netns", "del", n.netns) })
 		nodes = append(nodes, n)
 	}
 	a, b := nodes[0], nodes[1]
@@ -100,20 +100,35 @@ func anchors() []netip.Addr { return addrs("169.254.7.1", "fe80::7:1") }
 // start runs keepalived until the test ends.
 func (n *node) start() {
 	n.t.Helper()
-	n.cmd = exec.Command("ip", "netns", "exec", n.netns, "keepalived", "--vrrp", "--dont-fork", "--no-syslog", "--log-console",
-		"-f", filepath.Join(n.dir, keepalived.ConfigName), "-p", filepath.Join(n.dir, "pid"), "-r", filepath.Join(n.dir, "vrrp.pid"))
+	n.cmd = exec.Command("ip", "netns", "exec", n.netns,
+		"keepalived", "--vrrp", "--dont-fork", "--no-syslog", "--log-console",
+		"-f", filepath.Join(n.dir, keepalived.ConfigName),
+		"-p", filepath.Join(n.dir, "pid"), "-r", filepath.Join(n.dir, "vrrp.pid"))
 	var log strings.Builder
 	n.cmd.Stdout, n.cmd.Stderr = &log, &log
 	if err := n.cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
 	n.t.Cleanup(func() {
-		n.cmd.Process.Signal(syscall.SIGTERM)
-		n.cmd.Wait()
+		n.stop()
 		if n.t.Failed() {
 			n.t.Logf("%s said:\n%s", n.netns, log.String())
 		}
 	})
+}
+
+// stop ends keepalived in an orderly way and waits for it; it may be called again.
+func (n *node) stop() {
+	n.t.Helper()
+	if n.cmd.ProcessState != nil {
+		return
+	}
+	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		n.t.Error(err)
+	}
+	if err := n.cmd.Wait(); err != nil {
+		n.t.Error(err)
+	}
 }
 
 // reload tells keepalived to read its configuration again.
@@ -136,26 +151,23 @@ func (n *node) holds(as ...netip.Addr) bool {
 // eventually waits until ok.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for until := time.Now().Add(deadline); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("%s does not come", what)
-		}
+	if !rendertest.Poll(deadline, ok) {
+		t.Fatalf("%s does not come", what)
 	}
 }
 
 // never watches for a while that bad does not happen.
 func never(t *testing.T, what string, bad func() bool) {
 	t.Helper()
-	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(5 * time.Millisecond) {
-		if bad() {
-			t.Fatal(what)
-		}
+	if rendertest.Poll(time.Second, bad) {
+		t.Fatal(what)
 	}
 }
 
 // TestTakeover has the higher priority carry everything, the gate send it away and call it back, and a stop send it
 // away again.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	a, b := pair(t)
 	vips := []string{"10.9.9.100", "fd00:9::100"}
 	all := append(anchors(), addrs(vips...)...)
@@ -168,15 +180,16 @@ func TestTakeover(t *testing.T) {
 	eventually(t, "the takeover through the gate", func() bool { return b.holds(all...) && !a.holds(all[0]) })
 	a.gate("0")
 	eventually(t, "the way back", func() bool { return a.holds(all...) && !b.holds(all[0]) })
-	a.cmd.Process.Signal(syscall.SIGTERM)
+	a.stop()
 	eventually(t, "the takeover from a node that stops", func() bool { return b.holds(all...) && !a.holds(all[0]) })
 }
 
 // TestRollout adds and removes a virtual IP on one node before the other, in both orders, and wants one master
 // throughout.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	a, b := pair(t)
-	anchor, extra := anchors()[0], netip.MustParseAddr("10.9.9.101")
+	anchor, kept, extra := anchors()[0], addrs("10.9.9.100")[0], addrs("10.9.9.101")[0]
 	a.write(200, b, "10.9.9.100")
 	b.write(100, a, "10.9.9.100")
 	a.start()
@@ -192,7 +205,7 @@ func TestRollout(t *testing.T) {
 	} {
 		step.n.write(step.prio, step.peer, step.vips...)
 		step.n.reload()
-		never(t, "another master, or none", func() bool { return b.holds(anchor) || !a.holds(anchor, netip.MustParseAddr("10.9.9.100")) })
+		never(t, "another master, or none", func() bool { return b.holds(anchor) || !a.holds(anchor, kept) })
 		if step.n == a && a.holds(extra) != (len(step.vips) == 2) {
 			t.Errorf("after %v the master holds %s: %v", step.vips, extra, a.holds(extra))
 		}
@@ -201,6 +214,7 @@ func TestRollout(t *testing.T) {
 
 // TestFirstPeer has a lone node keep its addresses when the first peer comes, and when it goes.
 func TestFirstPeer(t *testing.T) {
+	t.Parallel()
 	a, b := pair(t)
 	all := append(anchors(), addrs("10.9.9.100", "fd00:9::100")...)
 	a.write(200, nil, "10.9.9.100", "fd00:9::100")
@@ -211,7 +225,7 @@ func TestFirstPeer(t *testing.T) {
 	b.write(100, a, "10.9.9.100", "fd00:9::100")
 	b.start()
 	never(t, "the addresses moved when a peer came", func() bool { return !a.holds(all...) || b.holds(all[0]) })
-	b.cmd.Process.Signal(syscall.SIGTERM)
+	b.stop()
 	a.write(200, nil, "10.9.9.100", "fd00:9::100")
 	a.reload()
 	never(t, "the addresses moved when the peer went", func() bool { return !a.holds(all...) })

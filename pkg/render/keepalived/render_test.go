@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +43,10 @@ func TestBadInput(t *testing.T) {
 		"peer is itself":       func(in *keepalived.Input) { in.Instances[0].Peers = addrs("10.0.0.2", "10.0.0.1") },
 		"multicast peer":       func(in *keepalived.Input) { in.Instances[0].Peers = addrs("224.0.0.18") },
 		"same instance twice":  func(in *keepalived.Input) { in.Instances[1] = in.Instances[0] },
-		"same VRID twice":      func(in *keepalived.Input) { in.Instances[1] = four(1); in.Instances[1].VRID = in.Instances[0].VRID },
+		"same VRID twice": func(in *keepalived.Input) {
+			in.Instances[1] = four(1)
+			in.Instances[1].VRID = in.Instances[0].VRID
+		},
 		"same anchor twice": func(in *keepalived.Input) {
 			in.Instances[1] = four(1)
 			in.Instances[1].Anchor = in.Instances[0].Anchor
@@ -99,7 +101,8 @@ func TestOrder(t *testing.T) {
 	reversed := input(six(0, "fd00::100", "fd00::101"), four(1), four(0, "10.0.0.101", "10.0.0.100", "10.0.0.1"))
 	slices.Reverse(reversed.Instances[2].Peers)
 	before := slices.Clone(reversed.Instances[2].VIPs)
-	want, err := keepalived.Render(input(four(0, "10.0.0.1", "10.0.0.100", "10.0.0.101"), six(0, "fd00::101", "fd00::100"), four(1)))
+	ordered := input(four(0, "10.0.0.1", "10.0.0.100", "10.0.0.101"), six(0, "fd00::101", "fd00::100"), four(1))
+	want, err := keepalived.Render(ordered)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,10 +118,15 @@ func TestOrder(t *testing.T) {
 // FuzzRender puts arbitrary values into an instance: nothing panics, and whatever is rendered has the lines of a sound
 // configuration and no other.
 func FuzzRender(f *testing.F) {
-	f.Add("eth0", "/run/gate", "IPv4", uint8(1), uint8(100), []byte{10, 0, 0, 1}, []byte{169, 254, 0, 1}, []byte{10, 0, 0, 9}, int64(5e7), int64(1e9))
-	f.Add("eth0}", "/run/\"\ngate", "IPv6", uint8(0), uint8(0), []byte{}, []byte{1}, make([]byte, 16), int64(-1), int64(1))
-	f.Add("e-._@0", "/run/../gate", "IPX\n", uint8(255), uint8(255), make([]byte, 16), make([]byte, 4), []byte{10, 0, 0, 1}, int64(1e7), int64(0))
-	f.Fuzz(func(t *testing.T, dev, gate, family string, vrid, prio uint8, source, anchor, vip []byte, advert, delay int64) {
+	f.Add("eth0", "/run/gate", "IPv4", uint8(1), uint8(100),
+		[]byte{10, 0, 0, 1}, []byte{169, 254, 0, 1}, []byte{10, 0, 0, 9}, int64(5e7), int64(1e9))
+	f.Add("eth0}", "/run/\"\ngate", "IPv6", uint8(0), uint8(0),
+		[]byte{}, []byte{1}, make([]byte, 16), int64(-1), int64(1))
+	f.Add("e-._@0", "/run/../gate", "IPX\n", uint8(255), uint8(255),
+		make([]byte, 16), make([]byte, 4), []byte{10, 0, 0, 1}, int64(1e7), int64(0))
+	f.Fuzz(func(t *testing.T, dev, gate, family string, vrid, prio uint8,
+		source, anchor, vip []byte, advert, delay int64,
+	) {
 		i := keepalived.Instance{Family: lb.Family(family), VRID: vrid, Priority: prio}
 		i.Source, _ = netip.AddrFromSlice(source)
 		i.Anchor, _ = netip.AddrFromSlice(anchor)
@@ -137,7 +145,7 @@ func FuzzRender(f *testing.F) {
 		if len(res.Refused) > 0 {
 			wantLines, wantBlocks = 39, 6
 		}
-		if lines != wantLines || blocks != wantBlocks || strings.ContainsAny(string(text[1:]), "#!@$'\t\r") {
+		if lines != wantLines || blocks != wantBlocks || bytes.ContainsAny(text[1:], "#!@$'\t\r") {
 			t.Errorf("%d lines and %d blocks, want %d and %d:\n%s", lines, blocks, wantLines, wantBlocks, text)
 		}
 	})

@@ -17,7 +17,7 @@ func Oldest() Version { return Version{2, 2, 7} }
 // from "2.2.7" itself.
 func ParseVersion(s string) (Version, error) {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	for _, word := range strings.Fields(line) {
+	for word := range strings.FieldsSeq(line) {
 		parts := strings.Split(strings.TrimPrefix(word, "v"), ".")
 		if len(parts) != 3 {
 			continue

@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -33,7 +34,7 @@ func check(in Input) error {
 		}
 	}
 	if in.Workers < 0 || in.WorkerConnections < 0 || in.WorkerOpenFiles < 0 {
-		return fmt.Errorf("a negative number of workers, connections or open files")
+		return errors.New("a negative number of workers, connections or open files")
 	}
 	if d := in.ShutdownTimeout; d < 0 || d%time.Second != 0 {
 		return fmt.Errorf("shutdown timeout %s is not whole seconds", d)

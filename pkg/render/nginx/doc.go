@@ -14,9 +14,9 @@
 //
 // [Result.Generation] is the hash of all files, computed while generation.conf still lacks it, and then written there.
 // nginx answers it to every request on the unix socket [SocketName] in the run directory; a daemon that has sent HUP
-// asks there until the answer is the new one. From then on new workers serve the new generation; old ones go on accepting
-// beside them for about 100 ms more, until nginx calls them "worker process is shutting down" (measured with 1.22.1), so
-// a change or a removal has only then taken effect for everybody.
+// asks there until the answer is the new one. From then on new workers serve the new generation. Old ones go on
+// accepting beside them for about 100 ms more, until nginx calls them "worker process is shutting down" (measured with
+// 1.22.1): only then has a change or a removal taken effect for everybody.
 //
 // # What the caller does
 //

@@ -1,6 +1,7 @@
 package nginx_test
 
 import (
+	"bytes"
 	"flag"
 	"net/netip"
 	"regexp"
@@ -18,8 +19,9 @@ import (
 const marker = "marker"
 
 // generated are the words that a load balancer's files may have but for paths and hosts.
-var generated = regexp.MustCompile(`^(upstream|server|listen|server_name|location|proxy_pass|return|keepalive(_time(out)?)?` +
-	`|default_server|backlog=4096|so_keepalive=5m:15s:4|max_fails=0|=|/|@failed|16|30s|4s|200|404|503|\$lb_failure` +
+var generated = regexp.MustCompile(`^(upstream|server|listen|server_name|location|proxy_pass|return` +
+	`|keepalive(_time(out)?)?|default_server|backlog=4096|so_keepalive=5m:15s:4` +
+	`|max_fails=0|=|/|@failed|16|30s|4s|200|404|503|\$lb_failure` +
 	`|[0-9.]+:[0-9]+|\[[0-9a-f:.]+\]:[0-9]+|(http://)?[a-z0-9-]+_[a-z0-9.-]+(_[0-9a-f]{16})?_[0-9]+_[0-9]+` +
 	`|404 Not Found: [a-z ]+\n|503 Service Unavailable: [a-z ]+\n)$`)
 
@@ -28,12 +30,15 @@ var generated = regexp.MustCompile(`^(upstream|server|listen|server_name|locatio
 func FuzzRender(f *testing.F) {
 	four, six := []byte{10, 0, 0, 9}, netip.MustParseAddr("fd00::9").AsSlice()
 	for _, path := range []string{
-		"/", "/a b", `/a"; return 200 "x`, "/a\\", "/a'{", "/a\n;", "/%0a%00", "/#x", "/$uri", "/a;}", "/../..", "//", "/é", "/%zz",
+		"/", "/a b", `/a"; return 200 "x`, "/a\\", "/a'{", "/a\n;", "/%0a%00", "/#x", "/$uri", "/a;}", "/../..",
+		"//", "/é", "/%zz",
 		`/\\"`, "/" + strings.Repeat("a", 2000), "a", "\x00", "/\xff", "/~^", "/=", "/@x",
 	} {
 		f.Add("default", "cm", "tea.example.com", path, "HTTP", four, uint16(80), six, uint16(80))
 	}
-	for _, host := range []string{"", "*.x", "~.*", "$hostname", "a b", "a;b", "A", "_", ".x", "x.", "é", strings.Repeat("a.", 130)} {
+	for _, host := range []string{
+		"", "*.x", "~.*", "$hostname", "a b", "a;b", "A", "_", ".x", "x.", "é", strings.Repeat("a.", 130),
+	} {
 		f.Add("default", "cm", host, "/x", "HTTP", six, uint16(80), four, uint16(80))
 	}
 	f.Add("../..", "cm", "", "", "TCP", four, uint16(22), four, uint16(22))
@@ -60,6 +65,7 @@ func FuzzRender(f *testing.F) {
 
 // oracle renders a load balancer beside a sound one and checks what FuzzRender promises.
 func oracle(t *testing.T, l lb.LoadBalancer) {
+	t.Helper()
 	sound := balancer("sound", []string{"10.0.0.1"}, http(80, route("", "", "10.96.0.1:80")))
 	alone, err := nginx.Render(input(sound))
 	if err != nil {
@@ -76,7 +82,7 @@ func oracle(t *testing.T, l lb.LoadBalancer) {
 	}
 	if own := l.Origin.Key == sound.Origin.Key || slices.Equal(l.VIPs, sound.VIPs); !own {
 		want, _ := alone.Files.Get("http/default_sound.conf")
-		if got, _ := res.Files.Get("http/default_sound.conf"); string(got) != string(want) {
+		if got, _ := res.Files.Get("http/default_sound.conf"); !bytes.Equal(got, want) {
 			t.Errorf("the neighbour's file became\n%s", got)
 		}
 	}
@@ -98,6 +104,7 @@ func oracle(t *testing.T, l lb.LoadBalancer) {
 
 // checkShared wants nothing of a user in a file that belongs to nobody.
 func checkShared(t *testing.T, file render.File) {
+	t.Helper()
 	if strings.Contains(string(file.Data), marker) {
 		t.Errorf("a value got into %s", file.Path)
 	}
@@ -105,6 +112,7 @@ func checkShared(t *testing.T, file render.File) {
 
 // checkWords wants every word to be a generated one, or the host or path at its place.
 func checkWords(t *testing.T, ds []directive, r lb.Route) {
+	t.Helper()
 	for _, d := range ds {
 		for i, w := range d.words {
 			isHost := i == 1 && d.words[0] == "server_name" && w == r.Host

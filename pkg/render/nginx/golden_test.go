@@ -59,11 +59,13 @@ func goldens() map[string]nginx.Input {
 	tuned := input(balancer("coffee", []string{"10.0.0.10"}, tcp(80, "10.96.0.10:80")))
 	tuned.Workers, tuned.WorkerConnections, tuned.WorkerOpenFiles, tuned.User = 0, 512, 4096, "daemon"
 	tuned.ShutdownTimeout = 10e9
+	static := input(balancer("tea", []string{"10.0.0.11"}, http(80, route("", "", "10.96.0.11:80"))))
+	static.Modules, static.Workers = nil, 0
 	return map[string]nginx.Input{
 		"empty":    {RunDir: "/run/kubectl-lb"},
 		"tcp":      input(balancer("coffee", []string{"10.0.0.10"}, tcp(80, "10.96.0.10:80"))),
 		"tcp-none": input(balancer("coffee", []string{"10.0.0.10"}, tcp(80))),
-		"http":     {RunDir: "/run/kubectl-lb", LoadBalancers: []lb.LoadBalancer{balancer("tea", []string{"10.0.0.11"}, http(80, route("", "", "10.96.0.11:80")))}},
+		"http":     static,
 		"http-none": input(balancer("tea", []string{"10.0.0.11"},
 			http(80, route("tea.example.com", "/"), route("tea.example.com", "/x")))),
 		"http-hosts": input(balancer("cafe", []string{"10.0.0.12"}, http(80,
@@ -73,7 +75,8 @@ func goldens() map[string]nginx.Input {
 		"http-paths": input(balancer("odd", []string{"10.0.0.13"}, http(8080,
 			route("", `/quote"back\slash`, "10.96.0.1:80"), route("", "/a%20b;{}$uri", "10.96.0.2:80"),
 			route("", "/straße/", "10.96.0.3:80")))),
-		"ipv6": input(balancer("six", []string{"fd00::10"}, tcp(53, "[fd00:96::1]:53"), http(80, route("", "", "[fd00:96::2]:80")))),
+		"ipv6": input(balancer("six", []string{"fd00::10"},
+			tcp(53, "[fd00:96::1]:53"), http(80, route("", "", "[fd00:96::2]:80")))),
 		"dual": input(balancer("both", []string{"10.0.0.14", "fd00::14"},
 			tcp(22, "10.96.0.1:22", "[fd00:96::1]:22"), http(80, route("", "", "10.96.0.2:80", "[fd00:96::2]:80")))),
 		"many":  input(many...),
@@ -98,12 +101,12 @@ func TestGolden(t *testing.T) {
 }
 
 // accepted feeds the configuration to the real nginx -t, which also binds every address.
-func accepted(t testing.TB, res nginx.Result) {
-	t.Helper()
-	dir := t.TempDir()
-	rendertest.Write(t, dir, res.Files)
-	out, err := rendertest.Sandboxed(t, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr").CombinedOutput()
-	if err != nil {
-		t.Errorf("nginx -t: %v\n%s", err, out)
+func accepted(tb testing.TB, res nginx.Result) {
+	tb.Helper()
+	dir := tb.TempDir()
+	rendertest.Write(tb, dir, res.Files)
+	cmd := rendertest.Sandboxed(tb, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Errorf("nginx -t: %v\n%s", err, out)
 	}
 }

@@ -21,14 +21,14 @@ func TestEveryCharacter(t *testing.T) {
 	serve(t, balancer("chars", []string{"127.0.0.1"}, http(port, routes...)))
 	for _, r := range routes {
 		for suffix, want := range map[string]int{"": 503, "/": 503, "/y": 503, "y": 404} {
-			got, _ := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET "+r.Path+suffix+" HTTP/1.1\nHost: x")
-			if got.StatusCode != want {
-				t.Errorf("%s: got %d, want %d", r.Path+suffix, got.StatusCode, want)
+			got := ask(t, port, "GET "+r.Path+suffix+" HTTP/1.1\nHost: x")
+			if got.status != want {
+				t.Errorf("%s: got %d, want %d", r.Path+suffix, got.status, want)
 			}
 		}
 		if plain := strings.ToLower(r.Path); plain != r.Path {
-			if got, _ := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET "+plain+" HTTP/1.1\nHost: x"); got.StatusCode != 503 {
-				t.Errorf("%s: got %d", plain, got.StatusCode)
+			if got := ask(t, port, "GET "+plain+" HTTP/1.1\nHost: x"); got.status != 503 {
+				t.Errorf("%s: got %d", plain, got.status)
 			}
 		}
 	}

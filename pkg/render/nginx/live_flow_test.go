@@ -9,7 +9,6 @@ import (
 	nethttp "net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 )
 
 // TestHalfClose sends all, closes its side, and only then gets its answer.
@@ -30,14 +29,13 @@ func TestHalfClose(t *testing.T) {
 	}()
 	port := freePort(t)
 	serve(t, balancer("tcp", []string{"127.0.0.1"}, tcp(port, l.Addr().String())))
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
+	c := dial(t, port)
+	if _, err := c.Write(make([]byte, 100_000)); err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(deadline))
-	c.Write(make([]byte, 100_000))
-	c.(*net.TCPConn).CloseWrite()
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
 	if got, err := io.ReadAll(c); string(got) != "got 100000 bytes" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -58,26 +56,26 @@ func TestRefusedWithoutEndpoints(t *testing.T) {
 func TestStreaming(t *testing.T) {
 	s := httptest.NewServer(nethttp.HandlerFunc(func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		rc := nethttp.NewResponseController(w)
-		rc.EnableFullDuplex()
+		if err := rc.EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
 		for in := bufio.NewScanner(r.Body); in.Scan(); {
 			fmt.Fprintf(w, "data: %s\n", in.Text())
-			rc.Flush()
+			if err := rc.Flush(); err != nil {
+				t.Error(err)
+			}
 		}
 	}))
 	defer s.Close()
 	port := freePort(t)
 	serve(t, balancer("sse", []string{"127.0.0.1"}, http(port, route("", "", s.Listener.Addr().String()))))
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(deadline))
+	c := dial(t, port)
 	fmt.Fprint(c, "POST / HTTP/1.1\r\nHost: sse\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\n")
 	r, err := nethttp.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer r.Body.Close()
 	answer := bufio.NewReader(r.Body)
 	for _, word := range []string{"one", "two"} {
 		if word == "two" {
@@ -99,7 +97,8 @@ func TestLargeBody(t *testing.T) {
 	port := freePort(t)
 	serve(t, balancer("up", []string{"127.0.0.1"}, http(port, route("", "", s.Listener.Addr().String()))))
 	const size = 8 << 20
-	r, err := nethttp.Post(fmt.Sprintf("http://127.0.0.1:%d/", port), "application/octet-stream", bytes.NewReader(make([]byte, size)))
+	url, body := fmt.Sprintf("http://127.0.0.1:%d/", port), bytes.NewReader(make([]byte, size))
+	r, err := nethttp.Post(url, "application/octet-stream", body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/rendertest"
@@ -55,18 +54,16 @@ func TestSwitch(t *testing.T) {
 	poll(t, "the end of the old workers' accepting", func() bool {
 		return !slices.ContainsFunc(old, accepting)
 	})
-	if _, body := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET / HTTP/1.1\nHost: x"); !strings.HasPrefix(body, "new ") {
-		t.Errorf("after the new generation answered, the old one served: %q", body)
+	if a := ask(t, port, "GET / HTTP/1.1\nHost: x"); !strings.HasPrefix(a.body, "new ") {
+		t.Errorf("after the new generation answered, the old one served: %q", a.body)
 	}
 }
 
 // poll waits until ok.
 func poll(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for until := time.Now().Add(deadline); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("%s does not come", what)
-		}
+	if !rendertest.Poll(deadline, ok) {
+		t.Fatalf("%s does not come", what)
 	}
 }
 

@@ -42,7 +42,9 @@ func backend(t *testing.T, name string) string {
 		w.Header().Set("Server", "backend/"+name)
 		fmt.Fprintf(w, "%s %s %s\n", name, r.Method, r.RequestURI)
 		fmt.Fprintf(w, "Host: %s\n", r.Host)
-		r.Header.Write(w)
+		if err := r.Header.Write(w); err != nil {
+			t.Error(err)
+		}
 	}))
 	t.Cleanup(s.Close)
 	return s.Listener.Addr().String()
@@ -51,11 +53,7 @@ func backend(t *testing.T, name string) string {
 // serve runs a real nginx with the load balancers until the test ends, and returns its result and run directory.
 func serve(t *testing.T, lbs ...lb.LoadBalancer) (nginx.Result, string) {
 	t.Helper()
-	run, err := os.MkdirTemp("/tmp", "nginx-live-") // t.TempDir may be too long for a socket's path
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(run) })
+	run := shortTempDir(t)
 	in := input(lbs...)
 	in.RunDir, in.Workers, in.WorkerConnections = run, 1, 256
 	if os.Chmod(run, 0o755) != nil || os.Geteuid() != 0 {
@@ -74,14 +72,33 @@ func serve(t *testing.T, lbs ...lb.LoadBalancer) (nginx.Result, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
 		if t.Failed() {
 			t.Logf("nginx said:\n%s", log.String())
 		}
 	})
 	poll(t, "generation "+res.Generation, func() bool { return generation(run) == res.Generation })
 	return res, run
+}
+
+// shortTempDir returns a directory for the test whose path is no longer than a socket's may be.
+func shortTempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "nginx-live-") //nolint:usetesting // t.TempDir has the test's name in its path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 // generation asks the probe.
@@ -101,15 +118,32 @@ func generation(run string) string {
 	return string(body)
 }
 
-// ask sends a raw request and returns the answer and its body.
-func ask(t *testing.T, addr, request string) (*nethttp.Response, string) {
+// dial connects to a port of nginx until the test ends.
+func dial(t *testing.T, port uint16) *net.TCPConn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.SetDeadline(time.Now().Add(deadline)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// answer is what came back for a request.
+type answer struct {
+	status int
+	header nethttp.Header
+	body   string
+}
+
+// ask sends a raw request and returns the answer.
+func ask(t *testing.T, port uint16, request string) answer {
+	t.Helper()
+	c := dial(t, port)
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(deadline))
 	fmt.Fprint(c, strings.ReplaceAll(request, "\n", "\r\n")+"\r\n\r\n")
 	r, err := nethttp.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -120,7 +154,7 @@ func ask(t *testing.T, addr, request string) (*nethttp.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, string(body)
+	return answer{r.StatusCode, r.Header, string(body)}
 }
 
 func TestRouting(t *testing.T) {
@@ -150,8 +184,8 @@ func TestRouting(t *testing.T) {
 		{"only.example.com", "/a%20b/c", "space GET /a%20b/c"},
 		{"only.example.com", "/a+b", "root GET /a+b"},
 	} {
-		_, body := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
-		if got, _, _ := strings.Cut(body, "\n"); got != tt.want {
+		a := ask(t, port, "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
+		if got, _, _ := strings.Cut(a.body, "\n"); got != tt.want {
 			t.Errorf("host %s path %s: got %q, want %q", tt.host, tt.path, got, tt.want)
 		}
 	}
@@ -171,11 +205,11 @@ func TestNoRoute(t *testing.T) {
 		{"tea.example.com", "/none", 503, "503 Service Unavailable: "},
 		{"tea.example.com", "/dead/x", 502, "502 Bad Gateway: "},
 	} {
-		r, body := ask(t, fmt.Sprintf("127.0.0.1:%d", port), "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
-		if r.StatusCode != tt.status || !strings.HasPrefix(body, tt.body) {
-			t.Errorf("%s%s: got %d %q, want %d %q…", tt.host, tt.path, r.StatusCode, body, tt.status, tt.body)
+		a := ask(t, port, "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
+		if a.status != tt.status || !strings.HasPrefix(a.body, tt.body) {
+			t.Errorf("%s%s: got %d %q, want %d %q…", tt.host, tt.path, a.status, a.body, tt.status, tt.body)
 		}
-		if got := r.Header.Get("Content-Type"); got != "text/plain" {
+		if got := a.header.Get("Content-Type"); got != "text/plain" {
 			t.Errorf("%s%s: content type %q", tt.host, tt.path, got)
 		}
 	}
@@ -184,25 +218,26 @@ func TestNoRoute(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	port := freePort(t)
 	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port, route("", "", backend(t, "b")))))
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	forged := "X-Forwarded-For: 6.6.6.6\nX-Real-IP: 6.6.6.6\nX-Forwarded-Proto: https\nX-Forwarded-Host: evil\n" +
 		"Forwarded: for=6.6.6.6\nX-Forwarded-Prefix: /evil\nProxy: evil\nX-Original-URL: /evil"
 	for _, tt := range []struct{ name, request, want string }{
-		{"forged", "GET / HTTP/1.1\nHost: tea.example.com:8080\n" + forged, fmt.Sprintf("b GET /\nHost: tea.example.com:8080\n"+
-			"X-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: tea.example.com:8080\nX-Forwarded-Port: %d\n"+
-			"X-Forwarded-Proto: http\nX-Real-Ip: 127.0.0.1\n", port)},
+		{"forged", "GET / HTTP/1.1\nHost: tea.example.com:8080\n" + forged, fmt.Sprintf(
+			"b GET /\nHost: tea.example.com:8080\n"+
+				"X-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: tea.example.com:8080\nX-Forwarded-Port: %d\n"+
+				"X-Forwarded-Proto: http\nX-Real-Ip: 127.0.0.1\n", port)},
 		{"absolute URI wins", "GET http://a.example.com/ HTTP/1.1\nHost: b.example.com", "b GET /\nHost: a.example.com\n"},
 		{"case and port kept", "GET / HTTP/1.1\nHost: TEA.Example.com:1", "b GET /\nHost: TEA.Example.com:1\n"},
 		{"IPv6 literal", "GET / HTTP/1.1\nHost: [fd00::1]:80", "b GET /\nHost: [fd00::1]:80\n"},
 		{"no host", "GET / HTTP/1.0", "b GET /\nHost: localhost\n"},
-		{"h2c is not passed", "GET / HTTP/1.1\nHost: x\nUpgrade: h2c\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+		{"h2c is not passed", "GET / HTTP/1.1\nHost: x\nUpgrade: h2c\nConnection: Upgrade, HTTP2-Settings\n" +
+			"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
 			"b GET /\nHost: x\nX-Forwarded-For: 127.0.0.1\n"},
 	} {
-		r, body := ask(t, addr, tt.request)
-		if body = strings.ReplaceAll(body, "\r", ""); !strings.HasPrefix(body, tt.want) {
+		a := ask(t, port, tt.request)
+		if body := strings.ReplaceAll(a.body, "\r", ""); !strings.HasPrefix(body, tt.want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, body, tt.want)
 		}
-		if got := r.Header.Get("Server"); got != "backend/b" {
+		if got := a.header.Get("Server"); got != "backend/b" {
 			t.Errorf("%s: the service's Server header became %q", tt.name, got)
 		}
 	}
@@ -221,23 +256,21 @@ func TestUpgradePasses(t *testing.T) {
 		}
 		defer c.Close()
 		fmt.Fprint(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-		io.Copy(c, rw)
+		if _, err := io.Copy(c, rw); err != nil {
+			t.Error(err)
+		}
 	}))
 	defer s.Close()
 	port := freePort(t)
 	serve(t, balancer("chat", []string{"127.0.0.1"}, http(port, route("", "/ws", s.Listener.Addr().String()))))
-	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(deadline))
+	c := dial(t, port)
 	fmt.Fprint(c, "GET /ws HTTP/1.1\r\nHost: chat\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\r\n")
 	br := bufio.NewReader(c)
 	r, err := nethttp.ReadResponse(br, nil)
-	if err != nil || r.StatusCode != 101 {
+	if err != nil || r.StatusCode != nethttp.StatusSwitchingProtocols {
 		t.Fatal(r, err)
 	}
+	defer r.Body.Close()
 	for _, line := range []string{"hello\n", "again\n"} {
 		fmt.Fprint(c, line)
 		if got, err := br.ReadString('\n'); got != line || err != nil {

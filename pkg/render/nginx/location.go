@@ -12,8 +12,8 @@ import (
 const maxPath = 1024
 
 // cleanPath returns the prefix that nginx is to compare with the path of a request, which it decodes and normalizes
-// first: no percent-encoding, no trailing slash but of "/" itself. It fails on a path that is malformed, and on one that
-// no normalized request can have.
+// first: no percent-encoding, no trailing slash but of "/" itself. It fails on a path that is malformed, and on one
+// that no normalized request can have.
 func cleanPath(p string) (string, error) {
 	if p == "" {
 		return "/", nil

@@ -19,8 +19,9 @@ import (
 func TestRefused(t *testing.T) {
 	ok := []string{"10.0.0.1"}
 	up := "10.96.0.1:80"
-	tls := http(443, route("", "", up))
+	tls, hosted, pathed := http(443, route("", "", up)), tcp(1, up), tcp(1, up)
 	tls.TLS = &lb.TLS{Secret: "s"}
+	hosted.Routes[0].Host, pathed.Routes[0].Path = "a", "/"
 	for _, tt := range []struct {
 		name string
 		lb   lb.LoadBalancer
@@ -43,8 +44,8 @@ func TestRefused(t *testing.T) {
 		{"TLS", balancer("x", ok, tls), lb.CodeBackendCannot},
 		{"protocol", balancer("x", ok, lb.Listener{Port: 1, Protocol: "UDP\x1b[31m"}), lb.CodeBackendCannot},
 		{"TCP without route", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP}), lb.CodeBadValue},
-		{"TCP with host", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP, Routes: []lb.Route{route("a", "", up)}}), lb.CodeBadValue},
-		{"TCP with path", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP, Routes: []lb.Route{route("", "/", up)}}), lb.CodeBadValue},
+		{"TCP with host", balancer("x", ok, hosted), lb.CodeBadValue},
+		{"TCP with path", balancer("x", ok, pathed), lb.CodeBadValue},
 		{"endpoint port 0", balancer("x", ok, tcp(80, "10.96.0.1:0")), lb.CodeBadValue},
 		{"endpoint anywhere", balancer("x", ok, tcp(80, "0.0.0.0:80")), lb.CodeBadValue},
 		{"endpoint zone", balancer("x", ok, tcp(80, "[fe80::1%x;y]:80")), lb.CodeBadValue},
@@ -63,7 +64,7 @@ func TestRefused(t *testing.T) {
 		{"encoded NUL", balancer("x", ok, http(80, route("", "/a%00", up))), lb.CodeBadValue},
 		{"not UTF-8", balancer("x", ok, http(80, route("", "/a\xff", up))), lb.CodeBadValue},
 		{"long path", balancer("x", ok, http(80, route("", "/"+strings.Repeat("a", 1024), up))), lb.CodeBadValue},
-		{"same route twice", balancer("x", ok, http(80, route("a", "/b", up), route("a", "/b/", up))), lb.CodeConflictingKeys},
+		{"same route twice", balancer("x", ok, http(80, route("a", "/b"), route("a", "/b/"))), lb.CodeConflictingKeys},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			neighbour := balancer("neighbour", []string{"10.0.0.2"}, tcp(80, up))
@@ -132,7 +133,8 @@ func TestNames(t *testing.T) {
 	ns, long := strings.Repeat("n", 63), strings.Repeat("a", 252)
 	var lbs []lb.LoadBalancer
 	for i, name := range []string{long + "x", long + "y", long[:136], "b.c-d"} {
-		l := balancer(name, []string{fmt.Sprintf("10.0.0.%d", i+1)}, tcp(80, "10.96.0.1:80"), http(81, route("", "", "10.96.0.1:80")))
+		l := balancer(name, []string{fmt.Sprintf("10.0.0.%d", i+1)},
+			tcp(80, "10.96.0.1:80"), http(81, route("", "", "10.96.0.1:80")))
 		l.Origin.Namespace = ns
 		lbs = append(lbs, l)
 	}

@@ -34,15 +34,15 @@ func Golden(t *testing.T, dir string, files render.Files, update bool) {
 }
 
 // Write writes files below a directory.
-func Write(t testing.TB, dir string, files render.Files) {
-	t.Helper()
+func Write(tb testing.TB, dir string, files render.Files) {
+	tb.Helper()
 	for _, f := range files {
 		path := filepath.Join(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(path, f.Data, f.Perm()); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // sandbox prepares the namespaces that a command runs in: a network with an interface eth0 where every address can be
@@ -21,11 +22,26 @@ exec "$@"
 `
 
 // Sandboxed returns a command that runs in namespaces of its own. Without root it skips the test.
-func Sandboxed(t testing.TB, name string, args ...string) *exec.Cmd {
-	t.Helper()
+func Sandboxed(tb testing.TB, name string, args ...string) *exec.Cmd {
+	tb.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("namespaces need root")
+		tb.Skip("namespaces need root")
 	}
 	argv := append([]string{"--net", "--mount", "--propagation", "private", "sh", "-euc", sandbox, "sh", name}, args...)
-	return exec.CommandContext(t.Context(), "unshare", argv...)
+	return exec.CommandContext(tb.Context(), "unshare", argv...)
+}
+
+// Poll calls ok every few milliseconds until it returns true, and reports whether it did so within the time.
+func Poll(within time.Duration, ok func() bool) bool {
+	end := time.After(within)
+	tick := time.NewTicker(3 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		}
+	}
+	return true
 }
