@@ -76,6 +76,7 @@ func TestChangesAreServedAndHarmNobody(t *testing.T) {
 	asked, failed, gap := stop()
 	t.Logf("%d probes, longest gap %s", asked, gap)
 	if failed > 0 {
+		l.dump()
 		t.Errorf("%d of %d probes of the neighbour failed", failed, asked)
 	}
 }

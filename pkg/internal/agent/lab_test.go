@@ -151,12 +151,12 @@ func (l *lab) serve() {
 
 // get asks once, as a client outside, with its own connection and deadline.
 func get(to netip.AddrPort) error {
-	conn, err := net.DialTimeout("tcp", to.String(), 300*time.Millisecond)
+	conn, err := net.DialTimeout("tcp", to.String(), time.Second)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(300 * time.Millisecond))
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
 	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", to); err != nil {
 		return err
 	}
@@ -199,6 +199,7 @@ func (l *lab) probe(to netip.AddrPort) func() (asked, failed int, gap time.Durat
 				at := time.Now()
 				if err := get(to); err != nil {
 					failed++
+					l.t.Logf("%s probe failed: %v", at.Format(time.StampMilli), err)
 				} else {
 					gap = max(gap, at.Sub(last))
 					last = at
