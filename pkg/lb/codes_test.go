@@ -118,15 +118,18 @@ func document() string {
 # Findings
 
 What is wrong with an object is a finding: a number that never changes its meaning, the place, and a message that says
-what to do. It stands in the ConfigMap's ` + "`status`" + `, in an Event, and in what ` + "`kubectl lb validate`" + ` and
-` + "`kubectl lb status`" + ` print. An error keeps the object from being served as written, and its last good version,
-if there is one, goes on serving; a warning leaves it served. No finding of one object touches another one.
+what to do. It stands in the ConfigMap's ` + "`status`" + `, in an Event, and in what
+` + "`kubectl lb validate`" + ` and ` + "`kubectl lb status`" + ` print. An error keeps the object from
+being served as written, and its last good version, if there is one, goes on serving; a warning leaves it served. No
+finding of one object touches another one.
 `)
 	groups := []struct{ prefix, title string }{
-		{"LB01", "The object's own data"}, {"LB02", "The Service it targets"}, {"LB03", "Its address"}, {"LB04", "The backend"},
+		{"LB01", "The object's own data"}, {"LB02", "The Service it targets"}, {"LB03", "Its address"}, {"LB04",
+			"The backend"},
 	}
 	for _, g := range groups {
-		fmt.Fprintf(&b, "\n## %s: %s\n\n| code | | what is wrong | why | what to do |\n|---|---|---|---|---|\n", g.prefix, g.title)
+		fmt.Fprintf(&b, "\n## %s: %s\n\n| code | | what is wrong | why | what to do |\n|---|---|---|---|---|\n", g.prefix,
+			g.title)
 		for _, d := range Descriptions() {
 			if strings.HasPrefix(string(d.Code), g.prefix) {
 				fmt.Fprintf(&b, "| **%s** | %s | %s | %s | %s |\n", d.Code, d.Severity, d.Title, d.Cause, d.Fix)

@@ -55,7 +55,8 @@ func sampleShard() nodeconfig.Shard {
 }
 
 func sampleStatus() nodeconfig.Status {
-	running := nodeconfig.Running{Generation: "abc", Fleet: 7, Shards: map[string]int64{"lb-shard-001": 2, "lb-shard-000": 9}, Since: then}
+	running := nodeconfig.Running{Generation: "abc", Fleet: 7, Shards: map[string]int64{"lb-shard-001": 2,
+		"lb-shard-000": 9}, Since: then}
 	return nodeconfig.Status{
 		Version: nodeconfig.Version, Node: "lb1", Reported: then,
 		Versions: nodeconfig.Versions{Daemon: "0.1", Nginx: "1.22.1", Keepalived: "2.2.7"},
@@ -163,7 +164,8 @@ func TestDecodeUnknownField(t *testing.T) {
 }
 
 func TestDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{"50ms": 50 * time.Millisecond, "5s": 5 * time.Second, "0s": 0, "1m30s": 90 * time.Second} {
+	for text, want := range map[string]time.Duration{"50ms": 50 * time.Millisecond, "5s": 5 * time.Second, "0s": 0,
+		"1m30s": 90 * time.Second} {
 		var d nodeconfig.Duration
 		if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) != want {
 			t.Errorf("%s reads as %v, %v", text, time.Duration(d), err)
@@ -187,7 +189,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(string(b))
 	}
-	for _, text := range []string{"", "null", `{"version":1}`, `{"version":2}`, `{"version":1,"vips":["::ffff:1.2.3.4"]}`, "[1]"} {
+	for _, text := range []string{"", "null", `{"version":1}`, `{"version":2}`,
+		`{"version":1,"vips":["::ffff:1.2.3.4"]}`, "[1]"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

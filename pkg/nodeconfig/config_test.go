@@ -25,7 +25,8 @@ func TestLoadBalancers(t *testing.T) {
 			"a:0 b:0 c:1 d:0"},
 		{"the newer shard has it", shards{"s0": of(5, entry("a", 0)), "s1": of(6, entry("a", 1))}, "a:1"},
 		{"whatever their names", shards{"s0": of(6, entry("a", 0)), "s1": of(5, entry("a", 1))}, "a:0"},
-		{"else the smaller name", shards{"s1": of(5, entry("a", 1)), "s0": of(5, entry("a", 0)), "s2": of(5, entry("a", 2))}, "a:0"},
+		{"else the smaller name", shards{"s1": of(5, entry("a", 1)), "s0": of(5, entry("a", 0)), "s2": of(5, entry("a",
+			2))}, "a:0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for range 10 {

@@ -64,7 +64,8 @@ func runAll(t *testing.T, scenarios []scenario) {
 func TestAdoption(t *testing.T) {
 	runAll(t, []scenario{
 		{name: "nothing"},
-		{name: "lowest free, older first", wishes: []lb.Wish{wish("young", 1), wish("old", 2)}, want: "old=10.0.0.1 young=10.0.0.2"},
+		{name: "lowest free, older first", wishes: []lb.Wish{wish("young", 1), wish("old", 2)},
+			want: "old=10.0.0.1 young=10.0.0.2"},
 		{name: "same age, smaller key first", wishes: []lb.Wish{wish("b", 1), wish("a", 1)}, want: "a=10.0.0.1 b=10.0.0.2"},
 		{name: "what is served stays", wishes: []lb.Wish{wish("a", 1), wish("old", 9)},
 			current: []lb.LoadBalancer{balancer("a", 1, "10.0.0.1")}, want: "a=10.0.0.1 old=10.0.0.2"},
@@ -96,13 +97,15 @@ req: LB0303 requested: port 80 of 10.0.0.1 is served by default/rec; request ano
 			withdrawn: []Hold{hold("a", "10.0.9.1")}, want: "a=10.0.0.1"},
 		{name: "manual by name only", wishes: []lb.Wish{wish("a", 1, inPool("manual"))}, want: "a=10.0.9.1"},
 		{name: "manual by request", wishes: []lb.Wish{wish("a", 1, requestedIP("10.0.9.2"))}, want: "a=10.0.9.2"},
-		{name: "a withdrawn address is given to nobody", wishes: []lb.Wish{wish("a", 1), wish("b", 2, recordedIP("10.0.0.2"))},
+		{name: "a withdrawn address is given to nobody", wishes: []lb.Wish{wish("a", 1), wish("b", 2,
+			recordedIP("10.0.0.2"))},
 			withdrawn: []Hold{hold("x", "10.0.0.1"), hold("y", "10.0.0.2")}, want: "a=10.0.0.4 b=10.0.0.3"},
 		{name: "nor one that leaves with this plan", wishes: []lb.Wish{wish("a", 1)},
 			current: []lb.LoadBalancer{balancer("gone", 1, "10.0.0.1")}, want: "a=10.0.0.2"},
 		{name: "a broken memory of the backend is mended",
 			wishes:  []lb.Wish{wish("a", 1), wish("b", 2)},
-			current: []lb.LoadBalancer{balancer("a", 1, "10.0.0.3"), balancer("b", 2, "10.0.0.3")}, want: "a=10.0.0.1 b=10.0.0.3"},
+			current: []lb.LoadBalancer{balancer("a", 1, "10.0.0.3"), balancer("b", 2, "10.0.0.3")},
+			want:    "a=10.0.0.1 b=10.0.0.3"},
 	})
 }
 
@@ -129,7 +132,8 @@ a: LB0301 requested: 192.0.2.1 is in no address pool; the pools are "p" (10.0.0.
 			current: a2, want: "a=10.0.0.2", findings: `
 a stale: LB0301 requested: 192.0.2.1 is in no address pool; the pools are "p" (10.0.0.1-10.0.0.4), ` +
 				`"six" (fd00::1-fd00::4), "manual" (10.0.9.1-10.0.9.2)`},
-		{name: "outside the named pool", wishes: []lb.Wish{wish("a", 1, requestedIP("10.0.0.1"), inPool("manual"))}, findings: `
+		{name: "outside the named pool", wishes: []lb.Wish{wish("a", 1, requestedIP("10.0.0.1"), inPool("manual"))},
+			findings: `
 a: LB0301 requested: 10.0.0.1 is not in address pool "manual" (10.0.9.1-10.0.9.2); request an address of it`},
 		{name: "taken, other port", wishes: []lb.Wish{wish("a", 1), wish("b", 1, requestedIP("10.0.0.2"), onPort(81))},
 			current: a2, want: "a=10.0.0.2", findings: `
@@ -137,7 +141,8 @@ b: LB0302 requested: 10.0.0.2 belongs to default/a; request another address`},
 		{name: "taken, same port", wishes: []lb.Wish{wish("a", 1), wish("b", 9, requestedIP("10.0.0.2"))},
 			current: append(a2, balancer("b", 9, "10.0.0.1")), want: "a=10.0.0.2 b=10.0.0.1", findings: `
 b stale: LB0303 requested: port 80 of 10.0.0.2 is served by default/a; request another address`},
-		{name: "two want the same", wishes: []lb.Wish{wish("a", 1, requestedIP("10.0.0.2")), wish("b", 2, requestedIP("10.0.0.2"))},
+		{name: "two want the same", wishes: []lb.Wish{wish("a", 1, requestedIP("10.0.0.2")), wish("b", 2,
+			requestedIP("10.0.0.2"))},
 			want: "b=10.0.0.2", findings: `
 a: LB0303 requested: port 80 of 10.0.0.2 is served by default/b; request another address`},
 		{name: "two want to swap",
@@ -150,8 +155,8 @@ b stale: LB0303 requested: port 80 of 10.0.0.2 is served by default/a; request a
 a: LB0302 requested: 10.0.0.2 is still being withdrawn from default/y and default/z on node lb2, lb3; ` +
 				`it is free when no node holds it any more, which needs no action`},
 		{name: "leaving with this plan", wishes: []lb.Wish{wish("b", 1, requestedIP("10.0.0.2"))}, current: a2, findings: `
-b: LB0302 requested: 10.0.0.2 is being withdrawn from the deleted default/a; it is free when no node holds it any more, ` +
-			`which needs no action`},
+b: LB0302 requested: 10.0.0.2 is being withdrawn from the deleted default/a; it is free when no node holds it any ` +
+			`more, which needs no action`},
 		{name: "a wish without hope does not keep an address from others",
 			wishes: []lb.Wish{
 				wish("a", 1, requestedIP("10.0.0.2")),
@@ -208,7 +213,8 @@ func TestServedIsTheWish(t *testing.T) {
 	}
 	l.Listeners[1].Routes[0].Host = "changed"
 	out.Outcomes[0].VIPs[0] = addr("9.9.9.9")
-	if w.LoadBalancer.Listeners[0].Port != 80 || w.LoadBalancer.Listeners[0].Routes[0].Host != "" || l.VIPs[0] == addr("9.9.9.9") {
+	if w.LoadBalancer.Listeners[0].Port != 80 || w.LoadBalancer.Listeners[0].Routes[0].Host != "" ||
+		l.VIPs[0] == addr("9.9.9.9") {
 		t.Error("the plan changes or shares its input")
 	}
 }

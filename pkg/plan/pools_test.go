@@ -50,9 +50,10 @@ a: LB0305 pool: there is no address pool "gold"; the pools are "p" (10.0.0.1-10.
 a stale: LB0305 pool: there is no address pool "gold"; the pools are "p" (10.0.0.1-10.0.0.2)`},
 		{name: "none", wishes: []lb.Wish{wish("a", 1)}, pools: []ipam.Pool{}, findings: `
 a: LB0304 pool: there is no pool to take an address from; have one added to the controller's configuration`},
-		{name: "manual ones only", wishes: []lb.Wish{wish("a", 1)}, pools: []ipam.Pool{pool(t, "manual", "10.0.9.1")}, findings: `
+		{name: "manual ones only", wishes: []lb.Wish{wish("a", 1)}, pools: []ipam.Pool{pool(t, "manual", "10.0.9.1")},
+			findings: `
 a: LB0304 pool: there is no pool to take an address from; have one added to the controller's configuration; ` +
-			`these give addresses only on request: "manual"`},
+				`these give addresses only on request: "manual"`},
 		{name: "exhausted", wishes: []lb.Wish{wish("a", 1), wish("b", 1), wish("c", 9)}, current: two, pools: one,
 			want: "a=10.0.0.1 b=10.0.0.2", findings: `
 c: LB0304 pool: no IPv4 address is free in address pool "p" (2 in all); delete load balancers that are not needed ` +

@@ -122,7 +122,8 @@ func owner(ls []lb.LoadBalancer, a netip.Addr) lb.Key {
 // TestLaws plans thousands of random histories and holds each step to the package's laws.
 func TestLaws(t *testing.T) {
 	pools := []ipam.Pool{
-		pool(t, "p", "10.0.0.1-10.0.0.5"), pool(t, "six", "fd00::1-fd00::4"), pool(t, "manual", "10.0.0.6-10.0.0.7", "fd00::5"),
+		pool(t, "p", "10.0.0.1-10.0.0.5"), pool(t, "six", "fd00::1-fd00::4"), pool(t, "manual", "10.0.0.6-10.0.0.7",
+			"fd00::5"),
 	}
 	for seed := range uint64(400) {
 		w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), wishes: map[string]lb.Wish{}, pools: pools, age: 1000}

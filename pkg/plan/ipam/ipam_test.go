@@ -104,7 +104,8 @@ func TestPick(t *testing.T) {
 		{"around what is taken", lb.IPv4, "", []string{"10.0.0.8", "10.0.1.2"}, []string{"10.0.1.1", "10.0.0.1"}},
 		{"named", lb.IPv4, "a", nil, []string{"10.0.0.1"}},
 		{"manual only by name", lb.IPv4, "m", nil, []string{"10.0.9.1", "10.0.9.2"}},
-		{"IPv6", lb.IPv6, "", []string{"fd00::1", "fd00::3"}, []string{"fd00::2", "fd00::4", "fd00::5", "fd00::6", "fd00::7"}},
+		{"IPv6", lb.IPv6, "", []string{"fd00::1", "fd00::3"}, []string{"fd00::2", "fd00::4", "fd00::5", "fd00::6",
+			"fd00::7"}},
 		{"a pool without the family", lb.IPv6, "a", nil, nil},
 		{"unknown pool", lb.IPv4, "zzz", nil, nil},
 	} {
@@ -131,7 +132,8 @@ func TestPickAgainWhileFree(t *testing.T) {
 
 // The last address of all must not make the picker run in circles.
 func TestPickAtTheEnd(t *testing.T) {
-	last := Range{From: addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"), To: addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}
+	last := Range{From: addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"),
+		To: addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}
 	got := pickAll([]Pool{{Name: "p", Ranges: []Range{last}}}, lb.IPv6, "", map[netip.Addr]bool{}, 5)
 	if len(got) != 2 {
 		t.Errorf("got %v", got)

@@ -43,9 +43,11 @@ func TestParsePool(t *testing.T) {
 			[]string{"10.0.0.1", "10.0.1.1", "fd00::1"}},
 		{"adjacent is no overlap", []string{"10.0.0.0-10.0.0.4", "10.0.0.5"}, Options{},
 			[]string{"10.0.0.0-10.0.0.4", "10.0.0.5"}},
-		{"excluded ends do not overlap", []string{"10.0.0.0/30", "10.0.0.3"}, Options{}, []string{"10.0.0.1-10.0.0.2", "10.0.0.3"}},
+		{"excluded ends do not overlap", []string{"10.0.0.0/30", "10.0.0.3"}, Options{}, []string{"10.0.0.1-10.0.0.2",
+			"10.0.0.3"}},
 		{"huge", []string{"2001:db8::/32"}, Options{}, []string{"2001:db8::1-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"}},
-		{"up to the first special network", []string{"223.255.255.0/24"}, Options{}, []string{"223.255.255.1-223.255.255.254"}},
+		{"up to the first special network", []string{"223.255.255.0/24"}, Options{},
+			[]string{"223.255.255.1-223.255.255.254"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, err := ParsePool("p", tc.in, tc.o)
@@ -83,7 +85,8 @@ func TestParsePoolErrors(t *testing.T) {
 		{"overlap", "p", []string{"10.0.0.0/24", "10.0.0.200-10.0.1.5"},
 			[]string{`"10.0.0.0/24"`, `"10.0.0.200-10.0.1.5"`, "overlap"}},
 		{"twice", "p", []string{"fd00::1", "fd00::1"}, []string{"overlap"}},
-		{"inner overlap", "p", []string{"10.0.0.0/16", "10.0.3.0/24", "11.0.0.1"}, []string{`"10.0.0.0/16"`, `"10.0.3.0/24"`}},
+		{"inner overlap", "p", []string{"10.0.0.0/16", "10.0.3.0/24", "11.0.0.1"}, []string{`"10.0.0.0/16"`,
+			`"10.0.3.0/24"`}},
 		{"loopback", "p", []string{"127.0.0.1"}, []string{"loopback"}},
 		{"loopback inside", "p", []string{"126.0.0.0-128.0.0.0"}, []string{"127.0.0.0/8"}},
 		{"link-local", "p", []string{"169.254.1.0/24"}, []string{"link-local"}},

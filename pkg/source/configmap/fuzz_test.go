@@ -15,7 +15,8 @@ import (
 func FuzzParse(f *testing.F) {
 	for i, value := range []string{
 		"", "80", "a.example.com", "/menu", "true", "10.0.0.1,fd00::1", "IPv4,IPv6", "\x00", "a\nb", "${x}", "*.a", "gold",
-		"/a;}server{", "ÄÖ\u202e", "1e3", "::ffff:1.2.3.4", "-1", "http", "\xff\xfe", strings.Repeat("x", 5000), "/%00", "default",
+		"/a;}server{", "ÄÖ\u202e", "1e3", "::ffff:1.2.3.4", "-1", "http", "\xff\xfe", strings.Repeat("x", 5000), "/%00",
+		"default",
 	} {
 		f.Add(i, value, "bind_port")
 		f.Add(i+7, value, value)

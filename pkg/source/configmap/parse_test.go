@@ -52,8 +52,9 @@ func TestFindings(t *testing.T) {
 		{"protocol", []string{KeyProtocol, "UDP"}, `LB0104 data[protocol]: "UDP" is not a protocol; give HTTP or TCP`},
 		{"wildcard host", []string{KeyHost, "*.example.com"}, `LB0104 data[host]: "*.example.com": wildcards are not ` +
 			`supported; give one host, or none for every host`},
-		{"host with port", []string{KeyHost, "a.example.com:80"}, `LB0104 data[host]: "a.example.com:80" is not a DNS name; ` +
-			`give letters, digits and dashes in parts separated by dots, without a port`},
+		{"host with port", []string{KeyHost, "a.example.com:80"},
+			`LB0104 data[host]: "a.example.com:80" is not a DNS name; ` +
+				`give letters, digits and dashes in parts separated by dots, without a port`},
 		{"host part too long", []string{KeyHost, strings.Repeat("a", 64) + ".com"}, `LB0104 data[host]: "` +
 			strings.Repeat("a", 64) + `"… is not a DNS name; a part has more than 63 characters`},
 		{"path", []string{KeyPath, "menu"}, `LB0104 data[path]: "menu" is not a path; it must begin with "/"`},
@@ -69,9 +70,11 @@ func TestFindings(t *testing.T) {
 			`LB0104 data[requested-ip]: "::ffff:10.0.0.1" is not an IP address`},
 		{"zone", []string{KeyRequestedIP, "fe80::1%eth0"}, `LB0104 data[requested-ip]: "fe80::1%eth0" is not an IP address`},
 		{"pool", []string{KeyPool, "Gold"}, `LB0104 data[address-pool]: "Gold" is not an address pool's name`},
-		{"families", []string{KeyFamilies, "IPv4,IPv4"}, `LB0104 data[ip-families]: "IPv4,IPv4": give IPv4, IPv6 or "IPv4,IPv6"`},
-		{"several ports", []string{KeyService, "two", KeyBindPort, "80"}, `LB0105 data[target-port]: Service default/two has ` +
-			`several ports (80 "http", 443 "https"); give one of them`},
+		{"families", []string{KeyFamilies, "IPv4,IPv4"},
+			`LB0104 data[ip-families]: "IPv4,IPv4": give IPv4, IPv6 or "IPv4,IPv6"`},
+		{"several ports", []string{KeyService, "two", KeyBindPort, "80"},
+			`LB0105 data[target-port]: Service default/two has ` +
+				`several ports (80 "http", 443 "https"); give one of them`},
 		{"no such port", []string{KeyTargetPort, "81"},
 			`LB0106 data[target-port]: Service default/web has no port "81"; its ports are 80 "http"`},
 		{"no such port name", []string{KeyTargetPort, "web"},
@@ -97,8 +100,9 @@ func TestFindings(t *testing.T) {
 		{"one port twice by default", []string{KeySSL, "true", KeyService, "two", KeyTargetPort, "443"},
 			`LB0108 data[ssl-port]: port 443 is the target port, at which the load balancer listens as there is no bind-port; ` +
 				`add bind-port or choose another one`},
-		{"address of another family", []string{KeyRequestedIP, "fd00::1", KeyFamilies, "IPv4"}, `LB0108 data[requested-ip]: ` +
-			`fd00::1 is not of a family in ip-families; add IPv6 there or request another address`},
+		{"address of another family", []string{KeyRequestedIP, "fd00::1", KeyFamilies, "IPv4"},
+			`LB0108 data[requested-ip]: ` +
+				`fd00::1 is not of a family in ip-families; add IPv6 there or request another address`},
 		{"no such Service", []string{KeyService, "nowhere"},
 			`LB0201 data[target-service-name]: there is no Service default/nowhere; create it or correct the name`},
 		{"no ports", []string{KeyService, "none"},
@@ -114,8 +118,8 @@ func TestFindings(t *testing.T) {
 			`does not exist or does not allow namespace "default"; its owner may annotate it with ` +
 			`kubectl-lb.io/allow-from-namespaces: "default"`},
 		{"foreign and not there looks the same", []string{KeyNamespace, "other", KeyService, "nowhere"},
-			`LB0204 data[namespace]: Service other/nowhere does not exist or does not allow namespace "default"; its owner may ` +
-				`annotate it with kubectl-lb.io/allow-from-namespaces: "default"`},
+			`LB0204 data[namespace]: Service other/nowhere does not exist or does not allow namespace "default"; its owner ` +
+				`may annotate it with kubectl-lb.io/allow-from-namespaces: "default"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := Parse(object(tc.keys...), cluster())
@@ -146,11 +150,14 @@ func TestTargets(t *testing.T) {
 		{"by number", []string{KeyService, "two", KeyTargetPort, "443"}, 443, lb.TCP, "default/two:443", "10.96.0.2:443"},
 		{"by name", []string{KeyService, "two", KeyTargetPort, "https"}, 443, lb.TCP, "default/two:443", "10.96.0.2:443"},
 		{"other bind-port", []string{KeyBindPort, "8080"}, 8080, lb.TCP, "default/web:80", "10.96.0.1:80"},
-		{"empty values", []string{KeyBindPort, "", KeyNamespace, "", KeyHost, ""}, 80, lb.TCP, "default/web:80", "10.96.0.1:80"},
+		{"empty values", []string{KeyBindPort, "", KeyNamespace, "", KeyHost, ""}, 80, lb.TCP, "default/web:80",
+			"10.96.0.1:80"},
 		{"IPv6", []string{KeyService, "six"}, 80, lb.TCP, "default/six:80", "[fd00:96::1]:80"},
-		{"TCP beside UDP", []string{KeyService, "mixed", KeyTargetPort, "53"}, 53, lb.TCP, "default/mixed:53", "10.96.0.4:53"},
+		{"TCP beside UDP", []string{KeyService, "mixed", KeyTargetPort, "53"}, 53, lb.TCP, "default/mixed:53",
+			"10.96.0.4:53"},
 		{"own namespace", []string{KeyNamespace, "default"}, 80, lb.TCP, "default/web:80", "10.96.0.1:80"},
-		{"foreign, named", []string{KeyNamespace, "other", KeyService, "allowed"}, 80, lb.TCP, "other/allowed:80", "10.96.0.5:80"},
+		{"foreign, named", []string{KeyNamespace, "other", KeyService, "allowed"}, 80, lb.TCP, "other/allowed:80",
+			"10.96.0.5:80"},
 		{"foreign, all", []string{KeyNamespace, "other", KeyService, "all"}, 80, lb.TCP, "other/all:80", "10.96.0.6:80"},
 		{"HTTP", []string{KeyProtocol, "Http"}, 80, lb.HTTP, "default/web:80", "10.96.0.1:80"},
 		{"HTTP by host", []string{KeyHost, "a.b"}, 80, lb.HTTP, "default/web:80", "10.96.0.1:80"},
