@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func environment(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for _, p := range pairs {
+			if n, v, _ := strings.Cut(p, "="); n == name {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}
+
+func TestConfigurationLayers(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "daemon.yaml")
+	text := "node-name: from-file\nnamespace: from-file\nstate-dir: /from-file\nlog-level: warn\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := loadConfiguration(
+		[]string{"--config", file, "--node-name", "from-flag"},
+		environment("LB_NODE_NAME=from-env", "LB_NAMESPACE=from-env", "NODE_NAME=ignored", "LB_LOG_FORMAT=json"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Configuration{
+		NodeName: "from-flag", Namespace: "from-env", StateDir: "/from-file", RunDir: "/run/kubectl-lb",
+		MetricsBindAddress: "127.0.0.1:9445", LogLevel: "warn", LogFormat: "json",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigurationDefaults(t *testing.T) {
+	got, err := loadConfiguration(nil, environment("NODE_NAME=lb1", "POD_NAMESPACE=ns"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.NodeName != "lb1" || got.Namespace != "ns" || got.StateDir != "/var/lib/kubectl-lb" || got.LogLevel != "info" {
+		t.Errorf("%+v", got)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = loadConfiguration(nil, environment(), io.Discard); err != nil || got.NodeName != host {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got.Namespace != podNamespace(serviceAccountNamespace) {
+		t.Errorf("namespace %q", got.Namespace)
+	}
+}
+
+func TestConfigurationFaults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "daemon.yaml")
+	if err := os.WriteFile(file, []byte("nodename: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"--nonsense", "unknown flag: --nonsense"},
+		{"run", `unknown argument "run"`},
+		{"--log-level loud", `log-level: "loud" is none of`},
+		{"--log-format xml", `log-format: "xml" is neither`},
+		{"--metrics-bind-address here", "metrics-bind-address"},
+		{"--state-dir x", `state-dir: "x" is not an absolute path`},
+		{"--config " + file, "nodename"},
+		{"--config /no/such.yaml", "no such file"},
+	} {
+		_, err := loadConfiguration(strings.Fields(tt.args), environment(), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.args, err, tt.want)
+		}
+	}
+}
+
+func TestMainAnswers(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := Main([]string{"version"}, environment(), Streams{&out, &errs}); code != 0 {
+		t.Errorf("version: exit status %d", code)
+	}
+	for _, name := range []string{"lb-daemon", "nginx", "keepalived"} {
+		if !strings.Contains(out.String(), name) {
+			t.Errorf("version does not name %s: %q", name, out.String())
+		}
+	}
+	if code := Main([]string{"--help"}, environment(), Streams{&out, &errs}); code != 0 {
+		t.Errorf("help: exit status %d", code)
+	}
+	if !strings.Contains(errs.String(), "--state-dir") {
+		t.Errorf("help: %q", errs.String())
+	}
+	if code := Main([]string{"--log-level", "x"}, environment(), Streams{&out, &errs}); code != 1 {
+		t.Errorf("a fault: exit status %d", code)
+	}
+}
+
+func TestPodNamespace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "namespace")
+	if got := podNamespace(path); got != "kubectl-lb-system" {
+		t.Errorf("outside a pod: %q", got)
+	}
+	if err := os.WriteFile(path, []byte("mine\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := podNamespace(path); got != "mine" {
+		t.Errorf("in a pod: %q", got)
+	}
+}
+
+func TestModules(t *testing.T) {
+	for built, want := range map[string]bool{
+		"--with-stream --with-http_ssl_module":           true,
+		"--with-http_ssl_module":                         false,
+		"--with-stream=dynamic --modules-path=/no/where": true, // this machine has it elsewhere
+	} {
+		if _, err := modules(built); (err == nil) != want {
+			t.Errorf("%q: %v", built, err)
+		}
+	}
+	if v := nginxVersion("nginx version: nginx/1.22.1\nbuilt with"); v != "1.22.1" {
+		t.Errorf("version %q", v)
+	}
+	if v := nginxVersion("what?"); v != "" {
+		t.Errorf("version %q", v)
+	}
+}
+
+type ready bool
+
+func (r ready) Ready() bool { return bool(r) }
+
+func TestHandler(t *testing.T) {
+	for _, tt := range []struct {
+		path  string
+		ready ready
+		want  int
+	}{
+		{"/healthz", false, 200}, {"/readyz", false, 503}, {"/readyz", true, 200}, {"/metrics", true, 200}, {"/", true, 404},
+	} {
+		w := httptest.NewRecorder()
+		newHandler(tt.ready, prometheus.NewRegistry()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
+		if w.Code != tt.want {
+			t.Errorf("%s while ready=%v: %d, want %d", tt.path, tt.ready, w.Code, tt.want)
+		}
+	}
+}
+
+func TestServe(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	stop, err := serve(t.Context(), "127.0.0.1:0", http.NotFoundHandler(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if stop, err = serve(t.Context(), "0", nil, log); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, err := serve(t.Context(), "192.0.2.1:1", nil, log); err == nil {
+		t.Error("served on an address that is not here")
+	}
+}
