@@ -37,7 +37,7 @@ func (p *program) offlineChecker(ctx context.Context) *checker {
 func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error) {
 	k := &checker{services: newServices(ctx, c), now: p.now()}
 	var err error
-	if k.docs, err = p.readDocuments(ctx, c); err != nil {
+	if k.docs, err = p.readDocuments(ctx, c, "conflicts with others are not looked for"); err != nil {
 		return nil, err
 	}
 	k.pools, k.poolsKnown, err = c.pools(ctx)
@@ -67,7 +67,10 @@ func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error)
 		in.Withdrawn = k.docs.Holds()
 	}
 	if !k.poolsKnown {
-		in.Pools = anyPools(in.Wishes)
+		in.Pools = anyPool()
+		for i := range in.Wishes {
+			in.Wishes[i].Address.Pool = ""
+		}
 	}
 	found := map[lb.Key][]lb.Finding{}
 	for _, o := range plan.Make(in).Outcomes {

@@ -173,7 +173,6 @@ func (o *exposeOptions) report(cm *corev1.ConfigMap, changed bool, where string)
 		_, err := fmt.Fprintf(o.Out, "configmap/%s\n", cm.Name)
 		return err
 	case !o.output.Human():
-		cm.ManagedFields = nil
 		return o.output.Print(o.Out, cm)
 	}
 	verb := "exposed"

@@ -34,7 +34,7 @@ func (p *program) generateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "generate (svc/NAME | --for PROGRAM --node NODE)",
 		GroupID: groupAuthor,
-		Short:   "Print the manifest of a load balancer, or the files that a node runs",
+		Short:   "Print a load balancer's manifest, or a node's files",
 		Long: `Print the manifest of a load balancer for a Service. Nothing is written and no cluster is needed; what is
 wrong with the manifest itself is a finding on stderr and exit status 3.
 

@@ -48,8 +48,7 @@ type manifest struct {
 // read returns the objects of the files, in their order. An object without a namespace gets the default one, as
 // kubectl apply would have it. What can't be read is an error after everything else was read.
 func (f *fileFlags) read(stdin io.Reader, namespace string) ([]manifest, error) {
-	builder := resource.NewLocalBuilder().Unstructured().ContinueOnError().
-		NamespaceParam(namespace).DefaultNamespace()
+	builder := resource.NewLocalBuilder().Unstructured().ContinueOnError()
 	options := f.FilenameOptions
 	options.Filenames = nil
 	for _, name := range f.Filenames {
@@ -72,6 +71,10 @@ func (f *fileFlags) read(stdin io.Reader, namespace string) ([]manifest, error) 
 		object, ok := info.Object.(*unstructured.Unstructured)
 		if !ok {
 			return fmt.Errorf("%s: unexpected object %T", info.Source, info.Object)
+		}
+		// Only namespaced kinds are read from files, so this needs no knowledge of kinds.
+		if object.GetNamespace() == "" {
+			object.SetNamespace(namespace)
 		}
 		out = append(out, manifest{Unstructured: object, source: fmt.Sprintf("%s#%d", info.Source, count[info.Source])})
 		return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -28,7 +29,10 @@ which beats the file. The flags of the connection, such as --token, are taken fr
 			if showOrigin {
 				return p.showOrigins(cmd)
 			}
-			_, err := p.Out.Write([]byte("Every command has these flags:\n\n" + cmd.InheritedFlags().FlagUsages()))
+			var b strings.Builder
+			b.WriteString("Every command has these flags:\n\n")
+			listFlags(&b, cmd.InheritedFlags())
+			_, err := p.Out.Write([]byte(b.String()))
 			return err
 		},
 	}

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
-	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
 )
 
@@ -65,18 +64,11 @@ func parsePools(text string) ([]ipam.Pool, error) {
 	return pools, nil
 }
 
-// anyPools stand in for pools that nobody knows: each name that a wish uses is one with every address, so that a plan
-// finds conflicts but nothing about pools.
-func anyPools(wishes []lb.Wish) []ipam.Pool {
-	every := []ipam.Range{
+// anyPool stands in for pools that nobody knows, with every address there is: a plan then finds conflicts, but nothing
+// about pools.
+func anyPool() []ipam.Pool {
+	return []ipam.Pool{{Name: "any", Ranges: []ipam.Range{
 		{From: netip.IPv4Unspecified().Next(), To: netip.AddrFrom4([4]byte{255, 255, 255, 254})},
 		{From: netip.IPv6Unspecified().Next(), To: netip.MustParseAddr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe")},
-	}
-	pools := []ipam.Pool{{Name: "any", Ranges: every}}
-	for _, w := range wishes {
-		if _, ok := ipam.Named(pools, w.Address.Pool); !ok && w.Address.Pool != "" {
-			pools = append(pools, ipam.Pool{Name: w.Address.Pool, Ranges: every})
-		}
-	}
-	return pools
+	}}}
 }

@@ -43,6 +43,7 @@ that survives the loss of any load-balancer node.`,
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
+	root.SetUsageFunc(p.usage)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%w", err) })
 	root.AddGroup(
 		&cobra.Group{ID: groupBasic, Title: "Basic Commands:"},
@@ -57,28 +58,17 @@ that survives the loss of any load-balancer node.`,
 		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
 		p.exitCodesTopic(),
 	)
-	for _, c := range root.Commands() {
-		c.SetUsageTemplate(usageTemplate)
-	}
+	layOut(root)
 	return root
 }
 
-// usageTemplate leaves the thirty connection flags out of every command's help; `options` lists them.
-const usageTemplate = `Usage:{{if .Runnable}}
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
-  {{.CommandPath}} [command]{{end}}{{if .HasExample}}
-
-Examples:
-{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
-
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
-
-Use "{{.Root.CommandPath}} options" for the flags that every command has.
-`
+// layOut wraps the descriptions of a command and those below it.
+func layOut(cmd *cobra.Command) {
+	cmd.Long = wrapParagraphs(cmd.Long)
+	for _, c := range cmd.Commands() {
+		layOut(c)
+	}
+}
 
 func (p *program) addGlobalFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()

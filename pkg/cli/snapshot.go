@@ -22,15 +22,15 @@ func (p *program) take(ctx context.Context, c *cluster, namespace, selector stri
 	if err != nil {
 		return view.Snapshot{}, err
 	}
-	docs, err := p.readDocuments(ctx, c)
+	docs, err := p.readDocuments(ctx, c, "what the nodes report is not shown")
 	return view.Snapshot{Objects: objects, Documents: docs, Now: p.now()}, err
 }
 
-// readDocuments reads the nodes' documents; nil where that is forbidden.
-func (p *program) readDocuments(ctx context.Context, c *cluster) (*view.Documents, error) {
+// readDocuments reads the nodes' documents; nil where that is forbidden, with a note on what that costs.
+func (p *program) readDocuments(ctx context.Context, c *cluster, cost string) (*view.Documents, error) {
 	cms, err := c.documents(ctx)
 	if apierrors.IsForbidden(err) {
-		p.note("note: you may not list configmaps in namespace %q, so what the nodes report is not shown", c.system)
+		p.note("note: you may not list configmaps in namespace %q, so %s", c.system, cost)
 		return nil, nil
 	}
 	if err != nil {
@@ -75,6 +75,10 @@ type counter struct {
 
 func (p *program) newCounter(ctx context.Context, c *cluster, key lb.Key) *counter {
 	svc, err := c.CoreV1().Services(key.Namespace).Get(ctx, key.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		p.note("note: service %s does not exist", key)
+		return &counter{}
+	}
 	if err != nil {
 		p.note("note: service %s: %s", key, strings.TrimPrefix(explain(err), "error: "))
 		return &counter{}

@@ -137,7 +137,7 @@ func (o *statusOptions) pick(list *v1alpha1.LoadBalancerStatusList, namespace st
 
 // show prints the load balancers: as a tree when one was named, else as a table.
 func (o *statusOptions) show(ctx context.Context, c *cluster, list *v1alpha1.LoadBalancerStatusList) error {
-	if len(o.names) == 1 {
+	if len(o.names) == 1 && !o.output.Name() {
 		o.countEndpoints(ctx, c, &list.Items[0])
 	}
 	switch {

@@ -19,7 +19,7 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 		t.Add(v.Address.String(), printer.Cell{Text: "VIP"}, state, printer.Cell{Text: detail})
 	}
 	for _, n := range st.Nodes {
-		t.Add(n.Name, printer.Cell{Text: "Node"}, nodeState(n), printer.Cell{Text: o.nodeDetail(n)})
+		t.Add(n.Name, printer.Cell{Text: "Node"}, nodeState(st, n), printer.Cell{Text: o.nodeDetail(n)})
 	}
 	for _, l := range st.Listeners {
 		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{})
@@ -29,6 +29,9 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 		}
 	}
 	for _, f := range st.Findings {
+		if strings.Contains(st.Reason, f.Message) {
+			continue // The first line says it.
+		}
 		t.Add(string(f.Code), printer.Cell{Text: "Finding"},
 			printer.Cell{Text: string(f.Severity), Color: printer.Bad}, printer.Cell{Text: findingDetail(f)})
 	}
@@ -48,8 +51,10 @@ func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {
 	return printer.Cell{Text: "Split", Color: printer.Bad}, "by " + strings.Join(v.Holders, " and ") + " at once"
 }
 
-func nodeState(n v1alpha1.Node) printer.Cell {
+func nodeState(st v1alpha1.Status, n v1alpha1.Node) printer.Cell {
 	switch {
+	case st.Config == nil && !n.Stale:
+		return printer.Cell{Text: "Idle"}
 	case n.Reported == nil:
 		return printer.Cell{Text: "Absent", Color: printer.Bad}
 	case n.Stale:

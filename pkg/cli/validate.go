@@ -93,6 +93,8 @@ func (o *validateOptions) complete(cmd *cobra.Command, args []string) error {
 type subject struct {
 	corev1.ConfigMap
 	source string
+	// slips are what is wrong with the file rather than with the object.
+	slips []lb.Finding
 }
 
 func (o *validateOptions) run(ctx context.Context) error {
@@ -115,7 +117,7 @@ func (o *validateOptions) run(ctx context.Context) error {
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.KindFindingReport},
 		Items:    []v1alpha1.ObjectFinding{},
 	}
-	subjects, unreadable, err := o.subjects(ctx, c, namespace, checker, report)
+	subjects, unreadable, err := o.subjects(ctx, c, namespace, checker)
 	if err != nil {
 		return err
 	}
@@ -133,8 +135,8 @@ func (o *validateOptions) run(ctx context.Context) error {
 }
 
 // subjects collects the load balancers to judge. Of files, what could be read is judged even when something could not.
-func (o *validateOptions) subjects(ctx context.Context, c *cluster, namespace string, k *checker,
-	report *v1alpha1.FindingReport) (found []subject, unreadable, err error) {
+func (o *validateOptions) subjects(
+	ctx context.Context, c *cluster, namespace string, k *checker) (found []subject, unreadable, err error) {
 	if !o.given() {
 		if o.allNamespaces {
 			namespace = metav1.NamespaceAll
@@ -142,6 +144,9 @@ func (o *validateOptions) subjects(ctx context.Context, c *cluster, namespace st
 		cms, err := c.objects(ctx, namespace, o.selector)
 		for _, cm := range cms {
 			found = append(found, subject{ConfigMap: cm, source: liveSource})
+		}
+		if len(found) == 0 && err == nil {
+			o.note("No load balancers found.")
 		}
 		return found, nil, err
 	}
@@ -161,8 +166,7 @@ func (o *validateOptions) subjects(ctx context.Context, c *cluster, namespace st
 				unreadable = errors.Join(unreadable, fmt.Errorf("%s: %w", m.source, err))
 				continue
 			}
-			report.Items = append(report.Items, unquotedFindings(m, quoted)...)
-			found = append(found, subject{ConfigMap: *cm, source: m.source})
+			found = append(found, subject{ConfigMap: *cm, source: m.source, slips: unquoted(cm, quoted)})
 		case m.is("ConfigMap") && looksLikeOurs(m.Unstructured):
 			o.note("note: %s: configmap %s names a Service but lacks the label %s: %s, so the controller passes it over",
 				m.source, m.GetName(), configmap.LabelKey, configmap.LabelValue)
@@ -210,18 +214,13 @@ func (m manifest) quoteValues() []string {
 // plainKey keeps a hostile key out of messages.
 var plainKey = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-func unquotedFindings(m manifest, keys []string) []v1alpha1.ObjectFinding {
-	var out []v1alpha1.ObjectFinding
+func unquoted(cm *corev1.ConfigMap, keys []string) []lb.Finding {
+	var out []lb.Finding
 	for _, key := range keys {
-		if !plainKey.MatchString(key) {
-			continue
+		if plainKey.MatchString(key) {
+			out = append(out, lb.Finding{Code: lb.CodeBadValue, Field: "data[" + key + "]",
+				Message: fmt.Sprintf("must be a string: write %s: %q", key, cm.Data[key])})
 		}
-		data, _ := m.Object["data"].(map[string]any)
-		f := lb.Finding{Code: lb.CodeBadValue, Field: "data[" + key + "]",
-			Message: fmt.Sprintf("must be a string: write %s: %q", key, data[key])}
-		out = append(out, objectFinding(subject{source: m.source, ConfigMap: corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName()},
-		}}, f))
 	}
 	return out
 }
@@ -248,7 +247,7 @@ func judgeSubjects(k *checker, subjects []subject, report *v1alpha1.FindingRepor
 	}
 	report.Checked = len(cms)
 	for _, key := range order {
-		for _, f := range found[key] {
+		for _, f := range slices.Concat(last[key].slips, found[key]) {
 			report.Items = append(report.Items, objectFinding(last[key], f))
 		}
 	}
@@ -293,6 +292,9 @@ func (o *validateOptions) show(r *v1alpha1.FindingReport) error {
 		if err := printer.Table(o.Out, columns, rows, o.tableOptions(o.output)); err != nil {
 			return err
 		}
+	}
+	if r.Checked == 0 {
+		return nil
 	}
 	o.note("%s checked, %s", count(r.Checked, "load balancer"), count(len(r.Items), "finding"))
 	return nil

@@ -21,6 +21,9 @@ import (
 // controllerSelector selects the controller's pods as deploy/ labels them.
 const controllerSelector = "app.kubernetes.io/name=kubectl-lb,app.kubernetes.io/component=controller"
 
+// unknownVersion is what a build without version information calls itself.
+const unknownVersion = "unknown"
+
 // userAgent is how the API server's audit log knows the program.
 func userAgent() string { return "kubectl-lb/" + version.String() }
 
@@ -36,7 +39,7 @@ func (p *program) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		GroupID: groupOther,
-		Short:   "Show the versions of this program, the controller and each node's software",
+		Short:   "Show the versions of client, controller and nodes",
 		Long: `Show the version of this program, of the controller (the tag of its pods' image) and of the daemon, nginx and
 keepalived on each node, as the node reports them. Versions that differ are named on stderr.
 
@@ -98,7 +101,7 @@ func (o *versionOptions) ask(ctx context.Context, report *v1alpha1.VersionReport
 			report.Controllers = append(report.Controllers, controllerVersion(pod))
 		}
 	}
-	docs, err := o.readDocuments(ctx, c)
+	docs, err := o.readDocuments(ctx, c, "the nodes' versions are not shown")
 	if err != nil || docs == nil {
 		return err
 	}
@@ -135,7 +138,7 @@ func tagOf(image string) string {
 func skew(r *v1alpha1.VersionReport) []string {
 	var out []string
 	differ := func(what, v string) {
-		if v != "" && v != r.Client.Version {
+		if v != "" && v != unknownVersion && v != r.Client.Version && r.Client.Version != unknownVersion {
 			out = append(out, fmt.Sprintf("%s runs %s, this program is %s", what, v, r.Client.Version))
 		}
 	}

@@ -1,10 +1,13 @@
 package printer
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,10 +40,11 @@ func (f *Flags) Formats() []string {
 
 // AddTo adds the flags to a command.
 func (f *Flags) AddTo(cmd *cobra.Command) {
-	f.print.JSONYamlPrintFlags.AddFlags(cmd)
 	f.print.TemplatePrinterFlags.AddFlags(cmd)
+	cmd.Flags().Lookup("template").Usage = "Template, or its file, for -o go-template and its like."
+	cmd.Flags().Lookup("allow-missing-template-keys").Usage = "Templates may name fields that are not there."
 	cmd.Flags().StringVarP(f.print.OutputFormat, "output", "o", "",
-		fmt.Sprintf("Output format. One of: (%s).", strings.Join(f.Formats(), ", ")))
+		"Output format: "+strings.Join(f.Formats(), ", ")+".")
 	f.print.OutputFlagSpecified = func() bool { return cmd.Flag("output").Changed }
 	if f.table {
 		cmd.Flags().BoolVar(&f.noHeaders, "no-headers", false, "Leave the column headers out.")
@@ -77,7 +81,31 @@ func (f *Flags) Print(w io.Writer, obj runtime.Object) error {
 	if err != nil {
 		return err
 	}
-	return p.PrintObj(obj, w)
+	var b bytes.Buffer
+	if err := p.PrintObj(obj, &b); err != nil {
+		return err
+	}
+	text := b.String()
+	if strings.HasSuffix(f.format(), "json") {
+		text = escapeJSON(text)
+	}
+	_, err = io.WriteString(w, text)
+	return err
+}
+
+// escapeJSON writes what could steer a terminal as JSON escapes. Outside of strings JSON has no such characters.
+func escapeJSON(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r != '\n' && r != utf8.RuneError && unsafe(r) {
+			for _, u := range utf16.AppendRune(nil, r) {
+				fmt.Fprintf(&b, `\u%04x`, u)
+			}
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 func (f *Flags) format() string { return *f.print.OutputFormat }

@@ -19,9 +19,9 @@ func judge(cm corev1.ConfigMap, st *v1alpha1.Status) (v1alpha1.State, string) {
 	for _, f := range st.Findings {
 		if f.Node == "" && f.Severity == lb.SeverityError {
 			if len(st.VIPs) > 0 {
-				return v1alpha1.Error, f.String() + " (the last good version is served)"
+				return v1alpha1.Error, words(f) + " (the last good version is served)"
 			}
-			return v1alpha1.Error, f.String()
+			return v1alpha1.Error, words(f)
 		}
 	}
 	if st.Object == "" {
@@ -62,7 +62,7 @@ func judgeNodes(st *v1alpha1.Status) (v1alpha1.State, string) {
 	}
 	for _, f := range st.Findings {
 		if f.Node != "" {
-			return v1alpha1.Degraded, fmt.Sprintf("%s: %s", f.Node, f.String())
+			return v1alpha1.Degraded, fmt.Sprintf("%s: %s", f.Node, words(f))
 		}
 	}
 	if pending {
@@ -115,4 +115,12 @@ func pendingReason(object, otherwise string) string {
 		return otherwise
 	}
 	return text
+}
+
+// words returns a finding as one line; one that was not written by this project has no code.
+func words(f v1alpha1.Finding) string {
+	if f.Code == "" {
+		return f.Message
+	}
+	return f.String()
 }

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+var update = flag.Bool("update", false, "write the golden files") //nolint:gochecknoglobals // a flag of the test
+
+// result is what a run of the program left behind.
+type result struct {
+	code        int
+	out, errOut string
+}
+
+// call runs the program.
+type call struct {
+	args  []string
+	env   map[string]string
+	stdin string
+	now   time.Time
+	// name is the program's own; "kubectl-lb" when empty.
+	name string
+}
+
+func (c call) run(ctx context.Context) result {
+	var out, errOut bytes.Buffer
+	p := &program{
+		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(c.stdin), Out: &out, ErrOut: &errOut},
+		env: func(name string) (string, bool) {
+			v, ok := c.env[name]
+			return v, ok
+		},
+		now: func() time.Time { return c.now },
+	}
+	if c.now.IsZero() {
+		p.now = time.Now
+	}
+	name := c.name
+	if name == "" {
+		name = "/usr/local/bin/kubectl-lb"
+	}
+	code := p.run(ctx, append([]string{name}, c.args...))
+	return result{code: code, out: out.String(), errOut: errOut.String()}
+}
+
+// lb runs the program against the API server.
+func (s *server) lb(t *testing.T, args ...string) result {
+	t.Helper()
+	return s.call(t, call{args: args})
+}
+
+func (s *server) call(t *testing.T, c call) result {
+	t.Helper()
+	c.args = append(c.args, "--kubeconfig", s.kubeconfig)
+	return c.run(t.Context())
+}
+
+// expect compares a result with a golden file, which holds the arguments, the exit status and both streams. It also
+// checks the laws that hold for every output that is not a terminal.
+func (r result) expect(t *testing.T, name string, args []string) {
+	t.Helper()
+	if strings.ContainsRune(r.out+r.errOut, 0x1b) {
+		t.Errorf("an escape byte in a pipe:\n%q\n%q", r.out, r.errOut)
+	}
+	for _, line := range strings.Split(r.out, "\n") {
+		if strings.HasSuffix(line, " ") {
+			t.Errorf("blanks at the end of line %q", line)
+		}
+	}
+	// What delete has deleted stays deleted, whatever it then waits for in vain.
+	failed := r.code == ExitError || r.code == ExitUsage || r.code == ExitTimeout && args[0] != "delete"
+	if failed && r.out != "" {
+		t.Errorf("exit status %d with something on stdout: %q", r.code, r.out)
+	}
+	text := "$ kubectl lb " + strings.Join(args, " ") + "\n" + scrub(r.out)
+	if r.errOut != "" {
+		text += "--- stderr\n" + scrub(r.errOut)
+	}
+	text += fmt.Sprintf("--- exit %d\n", r.code)
+	golden(t, name, text)
+}
+
+// golden compares text with testdata/<name>.golden.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it):\n%s", path, diff)
+	}
+}
+
+// scrub replaces what differs between two runs.
+func scrub(s string) string {
+	for _, r := range []struct{ pattern, with string }{
+		{`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`, "UID"},
+		{`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`, "TIME"},
+		{`resourceVersion: "\d+"`, `resourceVersion: "N"`},
+		{`/tmp/[A-Za-z0-9/_.-]*/(\d{3}/)?`, "DIR/"},
+		{`go1\.\d+(\.\d+)?`, "GO"},
+		{`(linux|darwin|windows)/(amd64|arm64)`, "PLATFORM"},
+		{`devel-[0-9a-f]{12}|v0\.0\.0-\d{14}-[0-9a-f]{12}(\+dirty)?`, "VERSION"},
+		{`--cache-dir string    Default cache directory \(default .*\)`, "--cache-dir string    Default cache directory"},
+	} {
+		s = regexp.MustCompile(r.pattern).ReplaceAllString(s, r.with)
+	}
+	return s
+}
