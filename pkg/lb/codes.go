@@ -1,5 +1,7 @@
 package lb
 
+import "slices"
+
 // Code numbers a kind of finding. Numbers are stable: a retired one is never used again.
 type Code string
 
@@ -51,6 +53,11 @@ func Describe(c Code) (Description, bool) {
 
 // Descriptions returns the documentation of every code, in their order.
 func Descriptions() []Description {
+	return slices.Concat(dataDescriptions(), serviceDescriptions(), addressDescriptions(), backendDescriptions())
+}
+
+// dataDescriptions documents LB01: the object's own data.
+func dataDescriptions() []Description {
 	return []Description{
 		{CodeUnknownKey, SeverityError, "unknown key",
 			"The object has a key that no version of the contract knows; it is usually a misspelling.",
@@ -76,6 +83,12 @@ func Descriptions() []Description {
 		{CodeConflictingKeys, SeverityError, "conflicting keys",
 			"Two keys of the object contradict each other.",
 			"Remove one of the two."},
+	}
+}
+
+// serviceDescriptions documents LB02: the Service it targets.
+func serviceDescriptions() []Description {
+	return []Description{
 		{CodeServiceNotFound, SeverityError, "Service not found",
 			"The Service that the object names does not exist.",
 			"Create the Service or correct target-service-name and namespace."},
@@ -88,6 +101,12 @@ func Descriptions() []Description {
 		{CodeServiceForeign, SeverityError, "Service of another namespace",
 			"The object targets a Service of another namespace, whose owner has not allowed it.",
 			"Annotate the Service with kubectl-lb.io/allow-from-namespaces, or put the object beside it."},
+	}
+}
+
+// addressDescriptions documents LB03: its address.
+func addressDescriptions() []Description {
+	return []Description{
 		{CodeAddressOutside, SeverityError, "address outside the pools",
 			"The requested address belongs to no address pool (or not to the named one).",
 			"Request an address of a pool, or have the pool extended in the controller's configuration."},
@@ -106,6 +125,12 @@ func Descriptions() []Description {
 		{CodeAddressStray, SeverityWarning, "address not in the pool",
 			"The load balancer keeps its address, but no pool (or not the named one) holds it.",
 			"Extend a pool by the address, request one of the pool, or recreate the load balancer to get another one."},
+	}
+}
+
+// backendDescriptions documents LB04: the backend.
+func backendDescriptions() []Description {
+	return []Description{
 		{CodeBackendCannot, SeverityError, "not supported by the backend",
 			"The backend in use cannot do what the object asks for.",
 			"Drop the wish or use a backend that can fulfil it."},

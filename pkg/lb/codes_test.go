@@ -51,7 +51,7 @@ func constants(t *testing.T) []Code {
 func TestDescriptions(t *testing.T) {
 	var documented []Code
 	titles := map[string]Code{}
-	form := regexp.MustCompile(`^LB0[1-9][0-9]{2}$`)
+	form := regexp.MustCompile(`^LB0[1-9]\d{2}$`)
 	for _, d := range Descriptions() {
 		documented = append(documented, d.Code)
 		if !form.MatchString(string(d.Code)) {

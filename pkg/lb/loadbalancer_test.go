@@ -98,8 +98,8 @@ func scramble(v reflect.Value) (n int) {
 		return n
 	case reflect.Struct:
 		if v.NumField() > 0 && v.Type().Field(0).IsExported() {
-			for i := range v.NumField() {
-				n += scramble(v.Field(i))
+			for _, f := range v.Fields() {
+				n += scramble(f)
 			}
 			return n
 		}

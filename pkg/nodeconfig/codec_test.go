@@ -202,6 +202,7 @@ func FuzzDecode(f *testing.F) {
 
 // again reads, writes, reads and writes, and compares what was written.
 func again[D nodeconfig.Document](t *testing.T, text string) {
+	t.Helper()
 	first, err := nodeconfig.Decode[D](text)
 	if err != nil {
 		return

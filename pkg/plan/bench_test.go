@@ -10,8 +10,9 @@ import (
 )
 
 // many returns the input of n load balancers, none of them served yet.
-func many(t testing.TB, n int) Input {
-	in := Input{Pools: []ipam.Pool{pool(t, "p", "10.0.0.0/16"), pool(t, "six", "fd00::/64")}, Capabilities: everything()}
+func many(tb testing.TB, n int) Input {
+	tb.Helper()
+	in := Input{Pools: []ipam.Pool{pool(tb, "p", "10.0.0.0/16"), pool(tb, "six", "fd00::/64")}, Capabilities: everything()}
 	for i := range n {
 		in.Wishes = append(in.Wishes, wish(fmt.Sprintf("lb%05d", i), i%7, families(lb.IPv4, lb.IPv6)))
 	}

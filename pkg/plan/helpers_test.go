@@ -25,11 +25,11 @@ func addrs(s string) []netip.Addr {
 }
 
 // pool makes a pool of addresses; a name that begins with "manual" makes it manual.
-func pool(t testing.TB, name string, addresses ...string) ipam.Pool {
-	t.Helper()
+func pool(tb testing.TB, name string, addresses ...string) ipam.Pool {
+	tb.Helper()
 	p, err := ipam.ParsePool(name, addresses, ipam.Options{Manual: strings.HasPrefix(name, "manual")})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }

@@ -56,6 +56,7 @@ func (s scenario) run(t *testing.T) {
 }
 
 func runAll(t *testing.T, scenarios []scenario) {
+	t.Helper()
 	for _, s := range scenarios {
 		t.Run(s.name, s.run)
 	}

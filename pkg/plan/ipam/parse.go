@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -107,10 +108,10 @@ func parseEnds(first, last string) (Range, error) {
 		return Range{}, err
 	}
 	if from.BitLen() != to.BitLen() {
-		return Range{}, fmt.Errorf("the range mixes IPv4 and IPv6")
+		return Range{}, errors.New("the range mixes IPv4 and IPv6")
 	}
 	if to.Less(from) {
-		return Range{}, fmt.Errorf("the range ends before it begins")
+		return Range{}, errors.New("the range ends before it begins")
 	}
 	return Range{From: from, To: to}, nil
 }
@@ -119,10 +120,10 @@ func parseEnds(first, last string) (Range, error) {
 func parsePrefix(text string, whole bool) (Range, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		return Range{}, fmt.Errorf("not a CIDR, a range a-b or an address")
+		return Range{}, errors.New("not a CIDR, a range a-b or an address")
 	}
 	if p.Addr().Is4In6() {
-		return Range{}, fmt.Errorf("write an IPv4 network in the IPv4 way")
+		return Range{}, errors.New("write an IPv4 network in the IPv4 way")
 	}
 	if p != p.Masked() {
 		return Range{}, fmt.Errorf("the address has bits beyond the prefix; the network is %s", p.Masked())
@@ -143,9 +144,9 @@ func parseAddr(text string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(strings.TrimSpace(text))
 	switch {
 	case err != nil:
-		return netip.Addr{}, fmt.Errorf("not a CIDR, a range a-b or an address")
+		return netip.Addr{}, errors.New("not a CIDR, a range a-b or an address")
 	case a.Zone() != "":
-		return netip.Addr{}, fmt.Errorf("an address with a zone cannot be a virtual IP")
+		return netip.Addr{}, errors.New("an address with a zone cannot be a virtual IP")
 	case a.Is4In6():
 		return netip.Addr{}, fmt.Errorf("write it as the IPv4 address %s", a.Unmap())
 	}

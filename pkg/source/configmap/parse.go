@@ -84,9 +84,9 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 				Message: "the key is read from data only; move it there"})
 		case isKnown:
 		case near != "":
-			r.add(lb.CodeUnknownKey, key, "there is no such key; did you mean %q?", near)
+			r.addf(lb.CodeUnknownKey, key, "there is no such key; did you mean %q?", near)
 		default:
-			r.add(lb.CodeUnknownKey, key, "there is no such key; the keys are %s", strings.Join(known, ", "))
+			r.addf(lb.CodeUnknownKey, key, "there is no such key; the keys are %s", strings.Join(known, ", "))
 		}
 	}
 }
@@ -95,13 +95,13 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 func (r *reading) value(k Key, v string) {
 	if v == "" {
 		if k.Name == KeyService {
-			r.add(lb.CodeMissingKey, KeyService, "the key is missing; give the name of the Service that gets the traffic")
+			r.addf(lb.CodeMissingKey, KeyService, "the key is missing; give the name of the Service that gets the traffic")
 		}
 		return
 	}
 	if why := unsafe(v); why != "" {
 		if !k.Written {
-			r.add(lb.CodeUnsafeValue, k.Name, "%s", why)
+			r.addf(lb.CodeUnsafeValue, k.Name, "%s", why)
 		}
 		return
 	}
@@ -117,15 +117,15 @@ func (r *reading) contradictions() {
 	case r.protocol == "":
 		r.protocol = lb.TCP
 	case r.protocol == lb.TCP && http:
-		r.add(lb.CodeConflictingKeys, KeyProtocol,
+		r.addf(lb.CodeConflictingKeys, KeyProtocol,
 			"host, path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out")
 	}
 	if r.ssl && r.bindPort == r.sslPort {
-		r.add(lb.CodeConflictingKeys, KeySSLPort, "port %d is bind-port already; choose another one", r.sslPort)
+		r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is bind-port already; choose another one", r.sslPort)
 	}
 	for _, a := range r.address.Requested {
 		if f := lb.FamilyOf(a); len(r.address.Families) > 0 && !slices.Contains(r.address.Families, f) {
-			r.add(lb.CodeConflictingKeys, KeyRequestedIP, "%s is not of a family in %s; add %s there or request another "+
+			r.addf(lb.CodeConflictingKeys, KeyRequestedIP, "%s is not of a family in %s; add %s there or request another "+
 				"address", a, KeyFamilies, f)
 		}
 	}

@@ -47,25 +47,25 @@ func (r *reading) target(services Services) lb.Target {
 	}
 	svc, ok := services.Service(key)
 	if foreign := r.namespace != r.origin.Namespace; foreign && (!ok || !allows(svc, r.origin.Namespace)) {
-		r.add(lb.CodeServiceForeign, KeyNamespace, "Service %s does not exist or does not allow namespace %s; its owner "+
+		r.addf(lb.CodeServiceForeign, KeyNamespace, "Service %s does not exist or does not allow namespace %s; its owner "+
 			"may annotate it with %s: %[2]s", key, quote(r.origin.Namespace), AnnotationAllowFrom)
 		return lb.Target{}
 	}
 	if !ok {
-		r.add(lb.CodeServiceNotFound, KeyService, "there is no Service %s; create it or correct the name", key)
+		r.addf(lb.CodeServiceNotFound, KeyService, "there is no Service %s; create it or correct the name", key)
 		return lb.Target{}
 	}
 	port, ok := r.servicePort(key, svc)
 	ip, err := netip.ParseAddr(svc.Spec.ClusterIP)
 	if err != nil {
-		r.add(lb.CodeServiceNoIP, KeyService, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
+		r.addf(lb.CodeServiceNoIP, KeyService, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
 		return lb.Target{}
 	}
 	if !ok {
 		return lb.Target{}
 	}
 	if r.ssl && r.bindPort == 0 && port == r.sslPort {
-		r.add(lb.CodeConflictingKeys, KeySSLPort, "port %d is the target port, at which the load balancer listens as there "+
+		r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is the target port, at which the load balancer listens as there "+
 			"is no bind-port; add bind-port or choose another one", port)
 	}
 	return lb.Target{
@@ -100,14 +100,14 @@ func withoutIP(svc *corev1.Service) string {
 func (r *reading) servicePort(key lb.Key, svc *corev1.Service) (uint16, bool) {
 	ports := svc.Spec.Ports
 	if len(ports) == 0 {
-		r.add(lb.CodeServiceNoPorts, KeyService, "Service %s has no ports; add one to it", key)
+		r.addf(lb.CodeServiceNoPorts, KeyService, "Service %s has no ports; add one to it", key)
 		return 0, false
 	}
 	if r.faulty(KeyTargetPort) {
 		return 0, false
 	}
 	if r.targetPort == "" && len(ports) > 1 {
-		r.add(lb.CodeAmbiguousPort, KeyTargetPort, "Service %s has several ports (%s); give one of them", key,
+		r.addf(lb.CodeAmbiguousPort, KeyTargetPort, "Service %s has several ports (%s); give one of them", key,
 			portList(ports))
 		return 0, false
 	}
@@ -122,10 +122,10 @@ func (r *reading) servicePort(key lb.Key, svc *corev1.Service) (uint16, bool) {
 		other = &ports[i]
 	}
 	if other != nil {
-		r.add(lb.CodePortNotFound, KeyTargetPort, "port %d of Service %s is %s, but protocol %s needs a TCP port; its ports "+
-			"are %s", other.Port, key, other.Protocol, r.protocol, portList(ports))
+		r.addf(lb.CodePortNotFound, KeyTargetPort, "port %d of Service %s is %s, but protocol %s needs a TCP port; its "+
+			"ports are %s", other.Port, key, other.Protocol, r.protocol, portList(ports))
 	} else {
-		r.add(lb.CodePortNotFound, KeyTargetPort, "Service %s has no port %s; its ports are %s%s", key, quote(r.targetPort),
+		r.addf(lb.CodePortNotFound, KeyTargetPort, "Service %s has no port %s; its ports are %s%s", key, quote(r.targetPort),
 			portList(ports), r.podPortHint(ports))
 	}
 	return 0, false

@@ -15,7 +15,7 @@ import (
 
 func (r *reading) readNamespace(v string) {
 	if len(validation.IsDNS1123Label(v)) > 0 {
-		r.bad(KeyNamespace, "%s is not a namespace's name", quote(v))
+		r.badf(KeyNamespace, "%s is not a namespace's name", quote(v))
 		return
 	}
 	r.namespace = v
@@ -23,7 +23,7 @@ func (r *reading) readNamespace(v string) {
 
 func (r *reading) readService(v string) {
 	if len(validation.IsDNS1123Label(v)) > 0 {
-		r.bad(KeyService, "%s is not a Service's name", quote(v))
+		r.badf(KeyService, "%s is not a Service's name", quote(v))
 		return
 	}
 	r.service = v
@@ -38,7 +38,7 @@ func (r *reading) readTargetPort(v string) {
 		return
 	}
 	if len(validation.IsDNS1123Label(v)) > 0 {
-		r.add(lb.CodeBadPort, KeyTargetPort, "%s is neither a port number nor a port's name", quote(v))
+		r.addf(lb.CodeBadPort, KeyTargetPort, "%s is neither a port number nor a port's name", quote(v))
 		return
 	}
 	r.targetPort = v
@@ -52,7 +52,7 @@ func (r *reading) readSSLPort(v string) { r.sslPort = r.port(KeySSLPort, v) }
 func (r *reading) port(key, v string) uint16 {
 	n, err := strconv.ParseUint(v, 10, 16)
 	if err != nil || n == 0 {
-		r.add(lb.CodeBadPort, key, "%s is not a port; give a number from 1 to 65535", quote(v))
+		r.addf(lb.CodeBadPort, key, "%s is not a port; give a number from 1 to 65535", quote(v))
 		return 0
 	}
 	return uint16(n)
@@ -65,7 +65,7 @@ func (r *reading) readProtocol(v string) {
 			return
 		}
 	}
-	r.bad(KeyProtocol, "%s is not a protocol; give HTTP or TCP", quote(v))
+	r.badf(KeyProtocol, "%s is not a protocol; give HTTP or TCP", quote(v))
 }
 
 // readHost takes DNS names (RFC 1123, 2.1) only: a name goes into the data plane's configuration.
@@ -73,16 +73,16 @@ func (r *reading) readHost(v string) {
 	host := strings.ToLower(v)
 	switch {
 	case strings.HasPrefix(host, "*"):
-		r.bad(KeyHost, "%s: wildcards are not supported; give one host, or none for every host", quote(v))
+		r.badf(KeyHost, "%s: wildcards are not supported; give one host, or none for every host", quote(v))
 		return
 	case len(validation.IsDNS1123Subdomain(host)) > 0:
-		r.bad(KeyHost, "%s is not a DNS name; give letters, digits and dashes in parts separated by dots, without a "+
+		r.badf(KeyHost, "%s is not a DNS name; give letters, digits and dashes in parts separated by dots, without a "+
 			"port", quote(v))
 		return
 	}
 	for part := range strings.SplitSeq(host, ".") {
 		if len(part) > validation.DNS1123LabelMaxLength {
-			r.bad(KeyHost, "%s is not a DNS name; a part has more than 63 characters", quote(v))
+			r.badf(KeyHost, "%s is not a DNS name; a part has more than 63 characters", quote(v))
 			return
 		}
 	}
@@ -96,17 +96,17 @@ var pathPattern = regexp.MustCompile(`^/[A-Za-z0-9._~+,=:@/-]*$`)
 // readPath takes paths in the form in which requests are compared: decoded, without empty or dot segments.
 func (r *reading) readPath(v string) {
 	if !strings.HasPrefix(v, "/") {
-		r.bad(KeyPath, `%s is not a path; it must begin with "/"`, quote(v))
+		r.badf(KeyPath, `%s is not a path; it must begin with "/"`, quote(v))
 		return
 	}
 	if !pathPattern.MatchString(v) {
-		r.bad(KeyPath, "%s: a path takes letters, digits and . _ ~ + , = : @ / - only", quote(v))
+		r.badf(KeyPath, "%s: a path takes letters, digits and . _ ~ + , = : @ / - only", quote(v))
 		return
 	}
 	segments := strings.Split(v[1:], "/")
 	for i, s := range segments {
 		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
-			r.bad(KeyPath, `%s would match no request; leave out "//", "/./" and "/../"`, quote(v))
+			r.badf(KeyPath, `%s would match no request; leave out "//", "/./" and "/../"`, quote(v))
 			return
 		}
 	}
@@ -119,7 +119,7 @@ func (r *reading) readSSL(v string) {
 		r.ssl = true
 	case "false":
 	default:
-		r.bad(KeySSL, "%s is neither true nor false", quote(v))
+		r.badf(KeySSL, "%s is neither true nor false", quote(v))
 	}
 }
 
@@ -128,11 +128,11 @@ func (r *reading) readRequestedIP(v string) {
 	for text := range strings.SplitSeq(v, ",") {
 		a, err := netip.ParseAddr(strings.TrimSpace(text))
 		if err != nil || a.Zone() != "" || a.Is4In6() {
-			r.bad(KeyRequestedIP, "%s is not an IP address", quote(strings.TrimSpace(text)))
+			r.badf(KeyRequestedIP, "%s is not an IP address", quote(strings.TrimSpace(text)))
 			return
 		}
 		if slices.ContainsFunc(addrs, func(b netip.Addr) bool { return lb.FamilyOf(a) == lb.FamilyOf(b) }) {
-			r.bad(KeyRequestedIP, "two %s addresses; give at most one of each family", lb.FamilyOf(a))
+			r.badf(KeyRequestedIP, "two %s addresses; give at most one of each family", lb.FamilyOf(a))
 			return
 		}
 		addrs = append(addrs, a)
@@ -143,7 +143,7 @@ func (r *reading) readRequestedIP(v string) {
 
 func (r *reading) readPool(v string) {
 	if len(validation.IsDNS1123Label(v)) > 0 {
-		r.bad(KeyPool, "%s is not an address pool's name", quote(v))
+		r.badf(KeyPool, "%s is not an address pool's name", quote(v))
 		return
 	}
 	r.address.Pool = v
@@ -155,7 +155,7 @@ func (r *reading) readFamilies(v string) {
 		known := []lb.Family{lb.IPv4, lb.IPv6}
 		i := slices.IndexFunc(known, func(f lb.Family) bool { return strings.EqualFold(string(f), strings.TrimSpace(text)) })
 		if i < 0 || slices.Contains(families, known[i]) {
-			r.bad(KeyFamilies, `%s: give IPv4, IPv6 or "IPv4,IPv6"`, quote(v))
+			r.badf(KeyFamilies, `%s: give IPv4, IPv6 or "IPv4,IPv6"`, quote(v))
 			return
 		}
 		families = append(families, known[i])
@@ -177,10 +177,12 @@ func (r *reading) readBindIP(v string) {
 	slices.SortFunc(r.address.Recorded, netip.Addr.Compare)
 }
 
-// bad adds a finding about a value that is not what its key takes.
-func (r *reading) bad(key, format string, args ...any) { r.add(lb.CodeBadValue, key, format, args...) }
+// badf adds a finding about a value that is not what its key takes.
+func (r *reading) badf(key, format string, args ...any) {
+	r.addf(lb.CodeBadValue, key, format, args...)
+}
 
-// add adds a finding about a key.
-func (r *reading) add(code lb.Code, key, format string, args ...any) {
+// addf adds a finding about a key.
+func (r *reading) addf(code lb.Code, key, format string, args ...any) {
 	r.findings = append(r.findings, lb.Finding{Code: code, Field: field(key), Message: fmt.Sprintf(format, args...)})
 }
