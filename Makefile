@@ -54,7 +54,6 @@ test: deps build ## Run every test, with all that this needs (root).
 	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
 	run go test -timeout 20m ./...; \
 	CGO_ENABLED=1 run go test -race -timeout 20m $(LIGHT); \
-	run hack/check-manifests.sh; \
 	run go test -C test -p 1 -timeout 40m ./...; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" >&2; exit 1; fi; echo "all tests passed"
 
@@ -69,10 +68,6 @@ test-race: deps build ## Run the tests of the main module under the race detecto
 .PHONY: e2e
 e2e: deps build ## Run the end-to-end tests in a lab of their own (root).
 	assets="$(ASSETS)"; KUBEBUILDER_ASSETS="$$assets" go test -C test -p 1 -timeout 40m -v ./e2e/...
-
-.PHONY: manifests
-manifests: deps build ## Check deploy/ and examples/ against a real API server.
-	assets="$(ASSETS)"; KUBEBUILDER_ASSETS="$$assets" hack/check-manifests.sh
 
 .PHONY: bench
 bench: deps build ## Measure, and write docs/benchmarks.md (root).

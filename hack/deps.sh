@@ -19,7 +19,6 @@ need nftables command -v nft
 need conntrack command -v conntrack
 need iproute2 command -v ip
 need curl command -v curl
-need openssl command -v openssl
 need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 need git command -v git
 # The race detector is written in C.
