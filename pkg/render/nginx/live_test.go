@@ -158,7 +158,7 @@ func ask(t *testing.T, port uint16, request string) answer {
 }
 
 func TestRouting(t *testing.T) {
-	names := []string{"root", "foo", "bar", "tea", "green", "space"}
+	names := []string{"root", "foo", "bar", "tea", "green", "space", "own"}
 	at := make(map[string]string)
 	for _, n := range names {
 		at[n] = backend(t, n)
@@ -167,7 +167,8 @@ func TestRouting(t *testing.T) {
 	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port,
 		route("", "/", at["root"]), route("", "/foo", at["foo"]), route("", "/foo/bar/", at["bar"]),
 		route("tea.example.com", "/tea", at["tea"]), route("tea.example.com", "/tea/green", at["green"]),
-		route("only.example.com", "/a%20b", at["space"]))))
+		route("only.example.com", "/a%20b", at["space"]),
+		route("own.example.com", "/", at["own"]))))
 	for _, tt := range []struct{ host, path, want string }{
 		{"x.example.com", "/", "root GET /"},
 		{"x.example.com", "/foo", "foo GET /foo"},
@@ -183,6 +184,7 @@ func TestRouting(t *testing.T) {
 		{"tea.example.com", "/teapot", "root GET /teapot"},
 		{"only.example.com", "/a%20b/c", "space GET /a%20b/c"},
 		{"only.example.com", "/a+b", "root GET /a+b"},
+		{"own.example.com", "/foo/bar", "own GET /foo/bar"},
 	} {
 		a := ask(t, port, "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
 		if got, _, _ := strings.Cut(a.body, "\n"); got != tt.want {
