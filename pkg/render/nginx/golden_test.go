@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
-	"github.com/kubectl-lb/kubectl-lb/pkg/render/rendertest"
 )
 
 var update = rendertest.UpdateFlag()

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
-	"github.com/kubectl-lb/kubectl-lb/pkg/render/rendertest"
 )
 
 // TestSwitch replaces a running generation through a symbolic link and HUP, as the daemon does, and asks the probe

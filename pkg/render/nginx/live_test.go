@@ -16,9 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
-	"github.com/kubectl-lb/kubectl-lb/pkg/render/rendertest"
 )
 
 // deadline bounds every wait of these tests.
