@@ -22,6 +22,14 @@ func TestFamilies(t *testing.T) {
 		{name: "dual stack with both recorded",
 			wishes: []lb.Wish{wish("a", 1, families(lb.IPv4, lb.IPv6), recordedIP("10.0.0.3,fd00::3"))},
 			want:   "a=10.0.0.3,fd00::3"},
+		{name: "half recorded, half allocated: not from what another one records", wishes: []lb.Wish{
+			wish("a", 9, families(lb.IPv4, lb.IPv6), recordedIP("10.0.0.3")), wish("b", 1, recordedIP("fd00::1")),
+		}, want: "a=10.0.0.3,fd00::2 b=fd00::1"},
+		{name: "half recorded, half requested: not what another one records", wishes: []lb.Wish{
+			wish("a", 9, families(lb.IPv4, lb.IPv6), recordedIP("10.0.0.3"), requestedIP("fd00::1"), onPort(81)),
+			wish("b", 1, recordedIP("fd00::1")),
+		}, want: "b=fd00::1", findings: `
+a: LB0302 requested: fd00::1 belongs to default/b; request another address`},
 		{name: "adding a family", wishes: []lb.Wish{wish("a", 1, families(lb.IPv4, lb.IPv6))},
 			current: []lb.LoadBalancer{balancer("a", 1, "10.0.0.3")}, want: "a=10.0.0.3,fd00::1"},
 		{name: "removing a family", wishes: []lb.Wish{wish("a", 1, families(lb.IPv6))},
