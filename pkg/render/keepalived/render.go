@@ -68,12 +68,20 @@ func sorted(as []netip.Addr) []netip.Addr {
 
 func global(t *render.Text, in Input) {
 	t.Block("global_defs", func() {
+		// Without a router_id keepalived asks the resolver for its host's name at every start and reload, and waits for
+		// an answer while it sends no adverts. It is only a label of alerts that are never sent.
+		t.Line("router_id kubectl-lb")
 		t.Line("vrrp_version 3")
 		t.Line("vrrp_check_unicast_src")
 		t.Line("enable_script_security")
 		// A reload of a broken file would otherwise end keepalived, with its addresses left behind.
 		t.Line("reload_check_config", path.Join(path.Dir(in.Gate), checkLog))
-		// -1 leaves the scheduling alone and silences the advice to change it.
+		// A busy machine must not delay adverts: at normal priority four busy loops on two cores cost hundreds of spurious
+		// elections in 40 s, at this one none (docs/design/failover.md). The limit, in microseconds without a pause, is
+		// what adding thousands of addresses may take; keepalived's default of 10 ms would kill it then. Where real-time
+		// scheduling is forbidden (CAP_SYS_NICE) keepalived says so and runs on.
+		t.Line("vrrp_rt_priority 50")
+		t.Line("vrrp_rlimit_rttime 1000000")
 		t.Line("max_auto_priority -1")
 		// Two bursts a second apart reach a switch that lost the first; the refresh mends a forwarding table that
 		// forgot. A master that hears a lower one answers with another burst, for clients may follow the other.
