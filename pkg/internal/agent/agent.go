@@ -92,7 +92,8 @@ func New(o Options) (*Agent, error) {
 	}
 	ledger, err := openLedger(o.StateDir)
 	if err != nil {
-		return nil, err
+		// It is made again from what will run; only leftovers of what ran before are not known any more.
+		o.Log.Error("the ledger cannot be read", "error", err)
 	}
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
@@ -231,7 +232,7 @@ func (a *Agent) finish(ctx context.Context, r result) {
 const (
 	retryRefused = 30 * time.Second
 	retryFirst   = time.Second
-	retryLongest = time.Minute
+	retryLongest = 10 * time.Second
 )
 
 // failed reports why the wanted configuration does not run, and tries again later.

@@ -17,7 +17,9 @@ const shard = "lb-shard-000"
 func (l *lab) config(revision int64, loads ...lb.LoadBalancer) nodeconfig.Config {
 	f := nodeconfig.Fleet{
 		Version: nodeconfig.Version, Revision: 1, Cluster: "test",
-		Timing: nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(50 * time.Millisecond), PreemptDelay: nodeconfig.Duration(time.Second)},
+		Timing: nodeconfig.Timing{
+			AdvertInterval: nodeconfig.Duration(50 * time.Millisecond), PreemptDelay: nodeconfig.Duration(time.Second),
+		},
 	}
 	for i, n := range l.nodes {
 		f.Nodes = append(f.Nodes, nodeconfig.Node{Name: n.name, Addresses: []netip.Addr{n.addr}})
@@ -33,7 +35,8 @@ func (l *lab) config(revision int64, loads ...lb.LoadBalancer) nodeconfig.Config
 	}
 	s := nodeconfig.Shard{Version: nodeconfig.Version, Revision: revision}
 	for i, load := range loads {
-		s.LoadBalancers = append(s.LoadBalancers, nodeconfig.Entry{LoadBalancer: load, Group: i % len(l.nodes), Revision: revision})
+		e := nodeconfig.Entry{LoadBalancer: load, Group: i % len(l.nodes), Revision: revision}
+		s.LoadBalancers = append(s.LoadBalancers, e)
 	}
 	return nodeconfig.Config{Fleet: f, Shards: map[string]nodeconfig.Shard{shard: s}}
 }
@@ -79,4 +82,59 @@ func TestChangesAreServedAndHarmNobody(t *testing.T) {
 		l.dump()
 		t.Errorf("%d of %d probes of the neighbour failed", failed, asked)
 	}
+}
+
+// TestDualStack has a second instance for each group, whose anchor is link-local.
+func TestDualStack(t *testing.T) {
+	l := newLab(t, 2)
+	both := load(1, lb.TCP, 80)
+	both.VIPs = append(both.VIPs, six(vip(1)))
+	c := l.config(1, both)
+	for i := range c.Fleet.Nodes {
+		c.Fleet.Nodes[i].Addresses = append(c.Fleet.Nodes[i].Addresses, six(l.nodes[i].addr))
+		anchor := netip.MustParseAddr(fmt.Sprintf("fe80::77:%x", i+1))
+		c.Fleet.Groups[i].Anchors = append(c.Fleet.Groups[i].Anchors, anchor)
+	}
+	l.want(c)
+	for _, n := range l.nodes {
+		n.start()
+	}
+	for _, n := range l.nodes {
+		n.runs(1)
+	}
+	for _, a := range both.VIPs {
+		l.answers(netip.AddrPortFrom(a, 80))
+	}
+	l.settled()
+	n := l.oneHolder(six(vip(1)))
+	if s := n.status(); len(s.Groups) != 4 || len(s.Holding) != 2 {
+		t.Errorf("%s holds %v in groups %+v", n.name, s.Holding, s.Groups)
+	}
+	n.terminate()
+	for _, a := range both.VIPs {
+		if have := l.oneHolder(a); have == n {
+			t.Errorf("%s still holds %s", n.name, a)
+		}
+		l.answers(netip.AddrPortFrom(a, 80))
+	}
+}
+
+// TestManyAtOnce: a storm of documents is taken in few steps, and all of it is served.
+func TestManyAtOnce(t *testing.T) {
+	l := up(t, 1)
+	var loads []lb.LoadBalancer
+	begun := time.Now()
+	for i := range 200 {
+		protocol := lb.TCP
+		if i%2 == 0 {
+			protocol = lb.HTTP
+		}
+		loads = append(loads, load(i+1, protocol, 80))
+		l.want(l.config(int64(i+2), loads...))
+	}
+	l.nodes[0].runs(201)
+	for i := range loads {
+		l.answers(at(i+1, 80))
+	}
+	t.Logf("200 load balancers answer after %s", time.Since(begun))
 }

@@ -105,6 +105,9 @@ func (a *Agent) adopt(ctx context.Context) {
 			a.keepalivedID = id
 		}
 		a.opts.Log.Info("adopted keepalived", "pid", a.keepalived.Process().PID(), "generation", a.keepalivedID)
+	} else if err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses); err != nil {
+		// Nobody announces them here, and another node may do so by now.
+		a.opts.Log.Warn("addresses may be left over", "error", err)
 	}
 	a.track.processes()
 	a.track.owned(a.ledger.Interface, a.ledger.Addresses, nil)

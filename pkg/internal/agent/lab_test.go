@@ -86,6 +86,13 @@ func (l *lab) host(name string, addr netip.Addr) {
 	l.in(name, "link", "set", "lo", "up")
 	l.in(name, "link", "set", "eth0", "up")
 	l.in(name, "addr", "add", addr.String()+"/16", "dev", "eth0")
+	l.in(name, "addr", "add", six(addr).String()+"/64", "dev", "eth0", "nodad")
+}
+
+// six returns the IPv6 address that goes with an address.
+func six(a netip.Addr) netip.Addr {
+	b := a.As4()
+	return netip.MustParseAddr(fmt.Sprintf("fd00:77::%x:%x", b[2], b[3]))
 }
 
 func (l *lab) remove(name string) {

@@ -26,10 +26,11 @@ type ledger struct {
 	Interface string `json:"interface"`
 }
 
+// openLedger reads the ledger; with an error it is empty.
 func openLedger(stateDir string) (*ledger, error) {
 	l := &ledger{path: filepath.Join(stateDir, "ledger.json")}
 	if err := readJSON(l.path, l); err != nil {
-		return nil, err
+		return &ledger{path: l.path}, err
 	}
 	return l, nil
 }

@@ -43,7 +43,7 @@ func Needed() bool { return os.Getpid() == 1 && os.Getenv(childMark) == "" }
 // Run runs this program again as a child, with the same arguments, and returns its exit status.
 func Run(log *slog.Logger) (int, error) {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
 	ended := make(chan death, 16)
 	go reap(ended)
 	started := make(chan struct{}, 1)

@@ -79,6 +79,14 @@ var ErrNotRunning = errors.New("not running")
 // Adopt finds the program that a former supervisor started from an equal Spec. It fails with [ErrNotRunning] when that
 // has ended.
 func Adopt(spec Spec) (*Process, error) {
+	p, err := adopt(spec)
+	if err != nil && len(Orphans(spec.Record)) == 0 {
+		_ = os.Remove(spec.Record) // it names nobody any more, and one day its number would name somebody else
+	}
+	return p, err
+}
+
+func adopt(spec Spec) (*Process, error) {
 	want, err := recall(spec.Record)
 	if err != nil {
 		return nil, fmt.Errorf("adopt %s: %w", spec.Path, ErrNotRunning)
