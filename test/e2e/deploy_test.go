@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestManifestsAreStrict: the API server accepts every manifest as it stands, unknown fields being errors.
+func TestManifestsAreStrict(t *testing.T) {
+	for _, pattern := range []string{"deploy/*.yaml", "examples/*.yaml"} {
+		files, err := filepath.Glob(filepath.Join(shared.Repo, pattern))
+		must(t, err)
+		if len(files) == 0 {
+			t.Errorf("no files match %s", pattern)
+		}
+		for _, file := range files {
+			if _, err := shared.MustKubectl(t.Context(), "", "apply", "--dry-run=server", "--validate=strict", "-f", file); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// TestLeastPrivilege: the service accounts can do their work (everything else here shows it) and nothing beyond.
+func TestLeastPrivilege(t *testing.T) {
+	account := func(name string) string { return "system:serviceaccount:kubectl-lb-system:" + name }
+	for _, c := range []struct{ account, verb, resource, namespace, want string }{
+		{"lb-controller", "patch", "configmaps", "default", "yes"},
+		{"lb-controller", "create", "configmaps", "default", "no"},
+		{"lb-controller", "delete", "configmaps", "default", "no"},
+		{"lb-controller", "get", "secrets", "default", "no"},
+		{"lb-controller", "get", "secrets", "kubectl-lb-system", "no"},
+		{"lb-controller", "patch", "nodes", "", "no"},
+		{"lb-daemon", "list", "configmaps", "kubectl-lb-system", "yes"},
+		{"lb-daemon", "list", "configmaps", "default", "no"},
+		{"lb-daemon", "delete", "configmaps", "kubectl-lb-system", "no"},
+		{"lb-daemon", "list", "services", "default", "no"},
+		{"lb-daemon", "get", "secrets", "kubectl-lb-system", "no"},
+		{"lb-daemon", "list", "nodes", "", "no"},
+	} {
+		args := []string{"auth", "can-i", c.verb, c.resource, "--as", account(c.account)}
+		if c.namespace != "" {
+			args = append(args, "-n", c.namespace)
+		}
+		res, err := shared.Kubectl(t.Context(), "", args...)
+		must(t, err)
+		if got := strings.TrimSpace(res.Stdout); got != c.want {
+			t.Errorf("%s may %s %s in %q: %s, want %s", c.account, c.verb, c.resource, c.namespace, got, c.want)
+		}
+	}
+}

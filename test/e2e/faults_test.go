@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/test/lab"
+	"github.com/kubectl-lb/kubectl-lb/test/rig"
+)
+
+// failoverBound is far above what a failover takes (docs/benchmarks.md has the figures), and far below what a broken
+// one would: these tests prove that it happens, the benches how fast.
+const failoverBound = 5 * time.Second
+
+// holder returns the one node that has the address.
+func holder(t *testing.T, address string) string {
+	t.Helper()
+	var node string
+	must(t, rig.Wait(t.Context(), 20*time.Second, "one node to hold "+address, func() (bool, string) {
+		nodes, err := shared.Holders(address)
+		if err != nil {
+			return false, err.Error()
+		}
+		if len(nodes) != 1 {
+			return false, fmt.Sprintf("held by %v", nodes)
+		}
+		node = nodes[0]
+		return true, ""
+	}))
+	return node
+}
+
+// mended waits until everything is as it was: API, daemons, and every VRRP group at home.
+func mended(t *testing.T) {
+	t.Helper()
+	must(t, shared.WaitInstalled(t.Context()))
+}
+
+// lose takes the link from a node until the returned function, or the end of the test, gives it back.
+func lose(t *testing.T, node string) (giveBack func()) {
+	t.Helper()
+	must(t, shared.Lab.LinkDown(node))
+	lost := true
+	giveBack = func() {
+		if lost {
+			must(t, shared.Lab.LinkUp(node))
+		}
+		lost = false
+	}
+	t.Cleanup(giveBack)
+	return giveBack
+}
+
+// tookOver fails the test unless an outage happened and ended within the bound.
+func tookOver(t *testing.T, r rig.Report) {
+	t.Helper()
+	if r.Failed == 0 || !r.Ended() || r.Outage() > failoverBound {
+		t.Error(r)
+	}
+	t.Log(r)
+}
+
+// TestNodeLost: the node that holds the address is cut off; another takes over, and when it is back it serves again,
+// with one owner in the end.
+func TestNodeLost(t *testing.T) {
+	ip := serve(t, "lost", "target-service-name: coffee-svc")
+	active := holder(t, ip)
+	running := probe(t, ip)
+	giveBack := lose(t, active)
+	report := running.StopAfter(failoverBound)
+	tookOver(t, report)
+	running = probe(t, ip)
+	giveBack()
+	mended(t)
+	if now := holder(t, ip); now != active {
+		t.Errorf("%s holds the address, not its home %s", now, active)
+	}
+	t.Logf("coming home: %s", running.Stop())
+}
+
+// TestControlPlaneDown: without an API server nothing that served stops, and a lost node still fails over.
+func TestControlPlaneDown(t *testing.T) {
+	ip := serve(t, "headless", "target-service-name: coffee-svc")
+	active := holder(t, ip)
+	running := probe(t, ip)
+	must(t, shared.Lab.APIDown(t.Context()))
+	t.Cleanup(func() { must(t, shared.Lab.APIUp(t.Context())) })
+	lossless(t, running.StopAfter(10*time.Second))
+
+	running = probe(t, ip)
+	giveBack := lose(t, active)
+	tookOver(t, running.StopAfter(failoverBound))
+	giveBack()
+	must(t, shared.Lab.APIUp(t.Context()))
+	mended(t)
+}
+
+// TestDaemonKilled: keepalived and nginx outlive the daemon; the new one adopts them. No probe is lost, nothing moves,
+// and it still works: a new load balancer is served.
+func TestDaemonKilled(t *testing.T) {
+	ip := serve(t, "orphan", "target-service-name: coffee-svc")
+	active := holder(t, ip)
+	before, err := shared.NodeStatus(t.Context(), active)
+	must(t, err)
+	daemon := onlyDaemon(t, active)
+	running := probe(t, ip)
+	must(t, shared.Lab.KillDaemon(active))
+	must(t, rig.Wait(t.Context(), 20*time.Second, "another daemon", func() (bool, string) {
+		all, err := shared.Lab.Processes(active, lab.Daemon)
+		if err != nil {
+			return false, err.Error()
+		}
+		for _, p := range all {
+			if p.InnerPID != 1 && p.PID != daemon {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("%d daemons", len(all))
+	}))
+	serve(t, "orphan-two", "target-service-name: coffee-svc")
+	lossless(t, running.Stop())
+	if now := holder(t, ip); now != active {
+		t.Errorf("the address moved from %s to %s", active, now)
+	}
+	after, err := shared.NodeStatus(t.Context(), active)
+	must(t, err)
+	for i, p := range after.Processes {
+		if i < len(before.Processes) && p.PID != before.Processes[i].PID {
+			t.Errorf("%s was not adopted: pid %d, was %d", p.Name, p.PID, before.Processes[i].PID)
+		}
+	}
+}
+
+// onlyDaemon returns the pid of the daemon proper, which is not the init of its container.
+func onlyDaemon(t *testing.T, node string) int {
+	t.Helper()
+	all, err := shared.Lab.Processes(node, lab.Daemon)
+	must(t, err)
+	for _, p := range all {
+		if p.InnerPID != 1 {
+			return p.PID
+		}
+	}
+	t.Fatalf("%s runs no daemon: %v", node, all)
+	return 0
+}
+
+// TestProcessKilled: what is killed on the active node is started again, and the address answers.
+func TestProcessKilled(t *testing.T) {
+	ip := serve(t, "restarted", "target-service-name: coffee-svc")
+	for _, program := range []string{lab.Nginx, lab.Keepalived} {
+		t.Run(program, func(t *testing.T) {
+			active := holder(t, ip)
+			running := probe(t, ip)
+			must(t, shared.Lab.Kill(active, program))
+			report := running.StopAfter(failoverBound)
+			if !report.Ended() {
+				t.Error(report)
+			}
+			t.Log(report)
+			mended(t)
+			holder(t, ip) // one, not two
+		})
+	}
+}
+
+// TestLeaderKilled: the controller that leads dies; no address moves, no probe is lost, and the other one takes up
+// the work without giving anything away twice.
+func TestLeaderKilled(t *testing.T) {
+	ip := serve(t, "led", "target-service-name: coffee-svc")
+	active := holder(t, ip)
+	running := probe(t, ip)
+	leader, err := shared.Leader(t.Context())
+	must(t, err)
+	_, err = shared.MustKubectl(t.Context(), "", "-n", rig.SystemNamespace, "delete", "pod", leader,
+		"--force", "--grace-period=0")
+	must(t, err)
+	other := serve(t, "led-two", "target-service-name: coffee-svc")
+	if other == ip {
+		t.Errorf("%s was given twice", ip)
+	}
+	if next, err := shared.Leader(t.Context()); err != nil || next == leader {
+		t.Errorf("the leader is %q, %v; the dead one was %q", next, err, leader)
+	}
+	lossless(t, running.Stop())
+	if now := holder(t, ip); now != active {
+		t.Errorf("the address moved from %s to %s", active, now)
+	}
+	mended(t)
+}
+
+// TestChurn: fifty neighbours come, change and go; the one that stays loses nothing.
+func TestChurn(t *testing.T) {
+	ip := serve(t, "rock", "target-service-name: coffee-svc")
+	running := probe(t, ip)
+	many := func(port int) (manifests string) {
+		for i := range 50 {
+			manifests += loadBalancer(fmt.Sprintf("sand-%02d", i), "target-service-name: coffee-svc",
+				fmt.Sprintf("bind-port: \"%d\"", port)) + "---\n"
+		}
+		return manifests
+	}
+	apply(t, many(80))
+	for _, port := range []int{80, 8080} {
+		must(t, shared.Apply(t.Context(), many(port)))
+		for i := range 50 {
+			_, err := shared.WaitServing(t.Context(), "default", fmt.Sprintf("sand-%02d", i))
+			must(t, err)
+		}
+	}
+	remove(t, many(80))
+	lossless(t, running.Stop())
+}

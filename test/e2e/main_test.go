@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/test/rig"
+)
+
+// shared is the rig of this run. Tests that break a node mend it before they return.
+var shared *rig.Rig
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Getuid() != 0 {
+		fmt.Fprintln(os.Stderr, "e2e: skipped: network namespaces need root")
+		return
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := rig.Up(ctx, rig.Options{Name: "e2e", LBNodes: 3, Workers: 2, Progress: os.Stderr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	defer r.Down()
+	go func() { // an interrupted run leaves nothing behind
+		<-ctx.Done()
+		r.Down()
+		os.Exit(130)
+	}()
+	if err := r.Install(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	for _, app := range []string{"examples/coffee-app.yaml", "examples/tea-app.yaml"} {
+		if err := r.ApplyFile(ctx, app); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			return 1
+		}
+	}
+	shared = r
+	return m.Run()
+}
+
+// must fails the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// apply applies manifests and deletes them when the test ends.
+func apply(t *testing.T, manifests string) {
+	t.Helper()
+	must(t, shared.Apply(t.Context(), manifests))
+	t.Cleanup(func() { remove(t, manifests) })
+}
+
+// remove deletes what manifests name, and waits until no node holds an address of it any more.
+func remove(t *testing.T, manifests string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := shared.MustKubectl(ctx, manifests, "delete", "--ignore-not-found", "-f", "-"); err != nil {
+		t.Error(err)
+	}
+}
+
+// probe asks an address from the client until the report is wanted; every test that says "no probe is lost" uses it.
+func probe(t *testing.T, address string) *rig.Probe {
+	t.Helper()
+	p, err := shared.Probe(t.Context(), "client", address)
+	must(t, err)
+	return p
+}
+
+// lossless fails the test if any probe was lost, or hardly any was sent.
+func lossless(t *testing.T, r rig.Report) {
+	t.Helper()
+	if r.Failed != 0 || r.Sent < 100 {
+		t.Error(r)
+	}
+}
+
+// loadBalancer is a ConfigMap of the default namespace; keys are "key: value" lines.
+func loadBalancer(name string, keys ...string) string {
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: " + name +
+		"\n  namespace: default\n  labels:\n    app: loadbalancer\ndata:\n"
+	for _, k := range keys {
+		text += "  " + k + "\n"
+	}
+	return text
+}
+
+// serve applies a load balancer and returns its address once it answers.
+func serve(t *testing.T, name string, keys ...string) string {
+	t.Helper()
+	apply(t, loadBalancer(name, keys...))
+	ip, err := shared.WaitServing(t.Context(), "default", name)
+	must(t, err)
+	return ip
+}

@@ -1,0 +1,76 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Holders returns the load-balancer nodes whose kernel has the address, by name: the truth, whoever says what.
+func (r *Rig) Holders(address string) ([]string, error) {
+	want, err := netip.ParseAddr(address)
+	if err != nil {
+		return nil, err
+	}
+	var nodes []string
+	for _, name := range r.LBNodes() {
+		addrs, err := r.Addresses(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(addrs, want) {
+			nodes = append(nodes, name)
+		}
+	}
+	return nodes, nil
+}
+
+// Addresses returns the addresses of a machine's interfaces.
+func (r *Rig) Addresses(node string) ([]netip.Addr, error) {
+	n, err := r.Lab.Node(node)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := netns.GetFromName(n.Namespace)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", node, err)
+	}
+	defer ns.Close()
+	handle, err := netlink.NewHandleAt(ns)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", node, err)
+	}
+	defer handle.Close()
+	list, err := handle.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", node, err)
+	}
+	var addrs []netip.Addr
+	for _, a := range list {
+		if addr, ok := netip.AddrFromSlice(a.IP); ok {
+			addrs = append(addrs, addr.Unmap())
+		}
+	}
+	return addrs, nil
+}
+
+// Leader returns the name of the controller's pod that leads.
+func (r *Rig) Leader(ctx context.Context) (string, error) {
+	leases, err := r.Client.CoordinationV1().Leases(SystemNamespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	for _, l := range leases.Items {
+		if l.Spec.HolderIdentity != nil && *l.Spec.HolderIdentity != "" {
+			pod, _, _ := strings.Cut(*l.Spec.HolderIdentity, "_")
+			return pod, nil
+		}
+	}
+	return "", fmt.Errorf("no lease in %s is held", SystemNamespace)
+}

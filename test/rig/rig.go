@@ -1,0 +1,132 @@
+package rig
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubectl-lb/kubectl-lb/test/lab"
+	"github.com/kubectl-lb/kubectl-lb/test/lab/controlplane"
+	"github.com/kubectl-lb/kubectl-lb/test/lab/fabric"
+	"github.com/kubectl-lb/kubectl-lb/test/lab/netspace"
+)
+
+// Options describe a rig.
+type Options struct {
+	// Name is the lab's; see lab.Options.
+	Name string
+	// LBNodes, Workers and Clients count the machines; defaults 3, 2 and 1.
+	LBNodes, Workers, Clients int
+	// Progress takes the lab's progress; nil keeps it quiet.
+	Progress io.Writer
+}
+
+// Rig is a lab and what is needed to use it.
+type Rig struct {
+	Lab *lab.Lab
+	// Client is an administrator's.
+	Client kubernetes.Interface
+	// Repo is the checkout, Bin holds what was built from it, Binaries the control plane's programs.
+	Repo, Bin, Binaries string
+
+	home    string
+	mu      sync.Mutex
+	dialers map[string]*netspace.Dialer
+}
+
+// Up builds the programs of the checkout and starts a lab. The product is not installed yet: see [Rig.Install].
+func Up(ctx context.Context, o Options) (*Rig, error) {
+	repo, err := controlplane.RepoRoot()
+	if err != nil {
+		return nil, err
+	}
+	r := &Rig{Repo: repo, Bin: filepath.Join(repo, "bin"), dialers: map[string]*netspace.Dialer{}}
+	if err := r.build(ctx); err != nil {
+		return nil, err
+	}
+	if r.Lab, err = lab.Up(ctx, lab.Options{
+		Name: o.Name, LBNodes: o.LBNodes, Workers: o.Workers, Clients: o.Clients, BinDir: r.Bin, Out: o.Progress,
+	}); err != nil {
+		return nil, err
+	}
+	r.Binaries = filepath.Dir(r.Lab.Info().Kubectl)
+	if err := r.connect(); err != nil {
+		r.Down()
+		return nil, err
+	}
+	return r, nil
+}
+
+// build compiles what the lab runs; a no-op when `make build` has just done so.
+func (r *Rig) build(ctx context.Context) error {
+	for _, c := range []struct{ dir, packages string }{
+		{r.Repo, "./cmd/..."}, {filepath.Join(r.Repo, "test"), "./lab/cmd/..."}, {filepath.Join(r.Repo, "test"), "./hello/..."},
+	} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", r.Bin+"/", c.packages)
+		cmd.Dir = c.dir
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go build %s in %s: %w\n%s", c.packages, c.dir, err, out)
+		}
+	}
+	return nil
+}
+
+func (r *Rig) connect() error {
+	config, err := r.Lab.RESTConfig()
+	if err != nil {
+		return err
+	}
+	if r.Client, err = kubernetes.NewForConfig(config); err != nil {
+		return err
+	}
+	r.home, err = os.MkdirTemp("", "kubectl-lb-rig-")
+	return err
+}
+
+// Down removes the lab and everything of the rig. It may be called more than once.
+func (r *Rig) Down() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, d := range r.dialers {
+		d.Close()
+		delete(r.dialers, name)
+	}
+	if err := r.Lab.Down(); err != nil {
+		fmt.Fprintln(os.Stderr, "rig:", err)
+	}
+	if r.home != "" {
+		os.RemoveAll(r.home)
+	}
+}
+
+// LBNodes returns the names of the load-balancer nodes.
+func (r *Rig) LBNodes() []string {
+	var names []string
+	for _, n := range r.Lab.Info().Nodes {
+		if n.Role == fabric.RoleLB {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// dialer returns the one dialer of a machine.
+func (r *Rig) dialer(node string) (*netspace.Dialer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d, ok := r.dialers[node]; ok {
+		return d, nil
+	}
+	d, err := r.Lab.Dialer(node)
+	if err == nil {
+		r.dialers[node] = d
+	}
+	return d, err
+}
