@@ -6,6 +6,7 @@ replace github.com/kubectl-lb/kubectl-lb => ../
 
 require (
 	github.com/coder/websocket v1.8.15
+	github.com/google/go-cmp v0.7.0
 	github.com/kubectl-lb/kubectl-lb v0.0.0-00010101000000-000000000000
 	github.com/spf13/cobra v1.10.2
 	github.com/vishvananda/netlink v1.3.1

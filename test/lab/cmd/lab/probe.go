@@ -103,4 +103,6 @@ func printReport(out io.Writer, r probe.Report) error {
 	return err
 }
 
-func millis(m probe.Millis) string { return fmt.Sprintf("%.1f ms", float64(m)/float64(time.Millisecond)) }
+func millis(m probe.Millis) string {
+	return fmt.Sprintf("%.1f ms", float64(m)/float64(time.Millisecond))
+}
