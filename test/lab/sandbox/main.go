@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,10 @@ func Main() error {
 	argv0, err := lookUp(spec)
 	if err != nil {
 		return fmt.Errorf("container: %w", err)
+	}
+	// Whatever whoever started the lab had open is none of the container's business.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("container: close descriptors: %w", err)
 	}
 	return fmt.Errorf("container: exec %s: %w", argv0, unix.Exec(argv0, spec.Argv, spec.Env))
 }
