@@ -34,9 +34,12 @@ type settings struct {
 
 // notConfigurable are flags that only the command line sets. The connection flags are among them: a file or variable
 // that is not kubectl's own must never redirect a command to another cluster or make it another user. So are the flags
-// that choose what is acted on.
+// that choose what is acted on: they mean one call. (Besides, a Service named kubectl-lb gives every pod beside it a
+// variable KUBECTL_LB_PORT.)
 func (p *program) notConfigurable() []string {
-	names := []string{"help", "config", "all", "all-namespaces", "filename", "kustomize", "recursive", "selector", "v"}
+	names := []string{"help", "config", "all", "all-namespaces", "filename", "kustomize", "recursive", "selector", "v", "name",
+		"port", "target-port", "target-namespace", "host", "path", "requested-ip", "for", "node", "template",
+		"force-conflicts", "show-origin", "client", "local", "dir"}
 	connection := pflag.NewFlagSet("", pflag.ContinueOnError)
 	p.connection.AddFlags(connection)
 	connection.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

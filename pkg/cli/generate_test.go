@@ -3,13 +3,19 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 )
 
 func TestGenerateGolden(t *testing.T) {
@@ -35,28 +41,66 @@ func TestGenerateGolden(t *testing.T) {
 	}
 }
 
-// What is printed for a node is the same from the cluster and from a dump of its documents.
+// What is printed is what the daemon's renderers make of the same documents, byte for byte, from the cluster and from a
+// dump of its documents.
 func TestGenerateForNode(t *testing.T) {
 	w := newWorld(t, "render")
-	w.serve("tea", "10.88.100.1", "lb2", 80)
 	w.serve("milk", "10.88.100.2", "lb2", 8080)
+	w.serve("tea", "10.88.100.1", "lb2", 80)
 	w.publish()
-	for name, args := range map[string][]string{
-		"generate-nginx":        {"generate", "--for", "nginx", "--node", "lb1"},
-		"generate-keepalived":   {"generate", "--for", "keepalived", "--node", "lb2", "--interface", "ens3"},
-		"generate-unknown-node": {"generate", "--for", "nginx", "--node", "lb9"},
+	dump := w.dump(t)
+	docs, err := w.client.CoreV1().ConfigMaps(w.system).List(t.Context(), v1.ListOptions{})
+	w.must(err)
+	config := view.DecodeDocuments(docs.Items).Config
+	for _, c := range []struct {
+		args  []string
+		files func(nodeconfig.View) render.Files
+	}{
+		{[]string{"generate", "--for", "nginx", "--node", "lb1"}, func(v nodeconfig.View) render.Files {
+			result, err := nginx.Render(nginx.Input{
+				LoadBalancers: v.LoadBalancers, RunDir: "/run/kubectl-lb",
+				Modules: []string{"/usr/lib/nginx/modules/ngx_stream_module.so"},
+			})
+			w.must(err)
+			return result.Files
+		}},
+		{[]string{"generate", "--for", "keepalived", "--node", "lb1", "--interface", "ens3"},
+			func(v nodeconfig.View) render.Files {
+				in := keepalived.Input{
+					Version: keepalived.Oldest(), Interface: "ens3", Gate: "/run/kubectl-lb/gate",
+					AdvertInterval: time.Duration(v.Timing.AdvertInterval), PreemptDelay: time.Duration(v.Timing.PreemptDelay),
+				}
+				for _, i := range v.Instances {
+					in.Instances = append(in.Instances, keepalived.Instance(i))
+				}
+				result, err := keepalived.Render(in)
+				w.must(err)
+				return result.Files
+			}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			live := w.lb(t, args...)
-			live.expect(t, name, args)
-			dump := w.dump(t)
-			offline := call{args: append(append([]string(nil), args...), "-f", dump, "--kubeconfig", os.DevNull)}.
-				run(t.Context())
-			if live != offline {
-				t.Errorf("live: %+v\noffline: %+v", live, offline)
+		live := w.lb(t, c.args...)
+		offline := call{args: append(slices.Clone(c.args), "-f", dump, "--kubeconfig", os.DevNull)}.run(t.Context())
+		if live != offline {
+			t.Errorf("live: %+v\noffline: %+v", live, offline)
+		}
+		v, err := config.For("lb1")
+		w.must(err)
+		files := c.files(v)
+		if len(files) == 0 || live.code != ExitOK {
+			t.Fatalf("%d files, %+v", len(files), live)
+		}
+		for _, f := range files {
+			text := string(f.Data)
+			if len(files) > 1 {
+				text = headline(f.Path) + "\n" + text
 			}
-		})
+			if !strings.Contains(live.out, text) {
+				t.Errorf("%s is not printed as it is:\n%s", f.Path, live.out)
+			}
+		}
 	}
+	args := []string{"generate", "--for", "nginx", "--node", "lb9"}
+	w.lb(t, args...).expect(t, "generate-unknown-node", args)
 }
 
 // dump writes the documents to a file, as kubectl get -o yaml does.

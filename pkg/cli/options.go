@@ -45,9 +45,6 @@ func (p *program) showOrigins(cmd *cobra.Command) error {
 	root := cmd.Root()
 	var rows [][]printer.Cell
 	for _, name := range configurableFlags(root, p.notConfigurable()) {
-		if name == "show-origin" {
-			continue
-		}
 		f := findFlag(root, name)
 		value, origin := f.Value.String(), p.settings.origin(f)
 		if !f.Changed && origin != originDefault {

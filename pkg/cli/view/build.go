@@ -132,6 +132,9 @@ func objectFindings(status string) []v1alpha1.Finding {
 		return nil
 	}
 	text = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), ":"))
+	if text == "" {
+		text = "the controller gives no reason"
+	}
 	f := lb.Finding{Message: text}
 	code, rest, _ := strings.Cut(text, " ")
 	if _, known := lb.Describe(lb.Code(code)); known {
