@@ -98,9 +98,9 @@ verify: lint ## Lint, and check that generated files and go.mod are current.
 ##@ Change
 
 .PHONY: fmt
-fmt: $(LINT) ## Format the code.
-	$(LINT) fmt ./...
-	cd test && $(LINT) fmt --config ../.golangci.yml ./...
+fmt: $(LINT) ## Format the code, and mend what the linters can mend.
+	$(LINT) run --fix ./... || true
+	cd test && $(LINT) run --fix --config ../.golangci.yml ./... || true
 
 .PHONY: generate
 generate: ## Write what is generated from code.
