@@ -24,6 +24,7 @@
 //	                  ""                   namespaces/kube-system   get
 //	                  events.k8s.io        events                   create patch
 //	system namespace: ""                   configmaps               create update
+//	                  ""                   events                   create patch (of the leader election)
 //	                  coordination.k8s.io  leases                   get create update
 //
 // The missing "create" on users' ConfigMaps is deliberate: a server-side apply then cannot bring a deleted one back.

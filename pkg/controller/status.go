@@ -63,9 +63,12 @@ func (w *statusWriter) report(ctx context.Context, cms []*corev1.ConfigMap, verd
 		if !ok {
 			continue
 		}
-		earlier := w.shown(cm)
+		earlier, futile := w.shown(cm)
+		if v.keepIP {
+			v.bindIP = earlier.bindIP
+		}
 		w.herald.warn(cm, v)
-		if earlier.bindIP == v.bindIP && earlier.status == v.status || w.futile(cm, v) {
+		if earlier.bindIP == v.bindIP && earlier.status == v.status || futile(v) {
 			continue
 		}
 		slots <- struct{}{}
@@ -88,6 +91,8 @@ func (w *statusWriter) forget(cms []*corev1.ConfigMap) {
 	for _, cm := range cms {
 		there[cm.UID] = true
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for uid := range w.written {
 		if !there[uid] {
 			delete(w.written, uid)
@@ -96,26 +101,24 @@ func (w *statusWriter) forget(cms []*corev1.ConfigMap) {
 	w.herald.forget(there)
 }
 
-// shown returns what the object says, be it that the cache does not know it yet.
-func (w *statusWriter) shown(cm *corev1.ConfigMap) written {
-	last, ok := w.written[cm.UID]
-	if ok {
-		if c, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, last.version); err == nil && c < 0 {
-			return last
-		}
+// shown returns what the object says, be it that the cache does not know it yet, and whether it is futile to write a
+// verdict: the very same was applied to the object as it is, without the object showing it. Then somebody else owns the
+// key too, such as a user who keeps bind-ip in his manifest.
+func (w *statusWriter) shown(cm *corev1.ConfigMap) (shown written, futile func(verdict) bool) {
+	w.mu.Lock()
+	last := w.written[cm.UID]
+	w.mu.Unlock()
+	futile = func(v verdict) bool {
+		return last == written{version: cm.ResourceVersion, bindIP: v.bindIP, status: v.status}
+	}
+	if c, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, last.version); err == nil && c < 0 {
+		return last, futile
 	}
 	return written{
 		version: cm.ResourceVersion,
 		bindIP:  cm.Data[configmap.KeyBindIP],
 		status:  cm.Data[configmap.KeyStatus],
-	}
-}
-
-// futile reports whether the very same was applied to the object as it is, without the object showing it: somebody else
-// owns the key too, such as a user who keeps bind-ip in his manifest.
-func (w *statusWriter) futile(cm *corev1.ConfigMap, v verdict) bool {
-	last, ok := w.written[cm.UID]
-	return ok && last == written{version: cm.ResourceVersion, bindIP: v.bindIP, status: v.status}
+	}, futile
 }
 
 func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdict, earlier written) error {

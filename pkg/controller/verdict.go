@@ -32,7 +32,9 @@ type verdict struct {
 	condition condition
 	// bindIP and status are the values of the keys; an empty bindIP means that there is no such key.
 	bindIP, status string
-	findings       []lb.Finding
+	// keepIP leaves bind-ip as it is: it may be the only memory of an address that could not be adopted yet.
+	keepIP   bool
+	findings []lb.Finding
 }
 
 // judge says what became of a wish, from what the plan granted and what the backend has been told.
@@ -46,6 +48,7 @@ func judge(o plan.Outcome, served *lb.LoadBalancer, h backend.Health) verdict {
 	case failed >= 0:
 		v.set(conditionInvalid, v.findings[failed].String())
 	case served == nil || !slices.Equal(served.VIPs, o.VIPs):
+		v.keepIP = served == nil
 		v.set(conditionPending, "its configuration could not be handed to the nodes yet")
 	case !h.Ready:
 		v.set(conditionPending, h.Reason)

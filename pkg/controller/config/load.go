@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -140,7 +141,13 @@ func readFile(path string) (Configuration, error) {
 func Decode(text []byte) (Configuration, error) {
 	c := Default()
 	c.APIVersion, c.Kind = "", ""
-	if err := yaml.UnmarshalStrict(text, &c); err != nil {
+	// Unlike yaml.UnmarshalStrict this tells upper from lower case, so that a field has one spelling.
+	json, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return Configuration{}, err
+	}
+	strict, err := kjson.UnmarshalStrict(json, &c)
+	if err := errors.Join(append(strict, err)...); err != nil {
 		return Configuration{}, err
 	}
 	if c.APIVersion == "" || c.Kind == "" {
