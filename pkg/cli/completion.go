@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -55,10 +56,15 @@ When it is called through kubectl, kubectl's own completion asks a program named
 	return cmd
 }
 
-// installCompletion makes the link. An equal one is left alone; anything else of that name is not overwritten.
+// installCompletion makes the link. An equal one is left alone; anything else of that name is not overwritten. It leads
+// to where the program was called, not to where that leads: what krew puts into PATH is a link itself, which outlives
+// an upgrade.
 func (p *program) installCompletion(dir string) error {
-	self, err := os.Executable()
+	self, err := exec.LookPath(p.self)
 	if err != nil {
+		return err
+	}
+	if self, err = filepath.Abs(self); err != nil {
 		return err
 	}
 	if dir == "" {

@@ -71,19 +71,32 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
+// The link lies beside what was called, which for krew is a link into its store.
 func TestCompletionInstall(t *testing.T) {
-	dir := t.TempDir()
-	args := []string{"completion", "install", "--dir", dir}
+	store, bin := t.TempDir(), t.TempDir()
+	binary, called := filepath.Join(store, "kubectl-lb"), filepath.Join(bin, "kubectl-lb")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(binary, called); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(bin, completer)
 	for _, want := range []string{"created", "unchanged"} {
-		if r := (call{args: args}).run(t.Context()); r.code != ExitOK || !strings.HasSuffix(r.out, want+"\n") {
+		r := call{name: called, args: []string{"completion", "install"}}.run(t.Context())
+		if r.code != ExitOK || r.out != link+" "+want+"\n" {
 			t.Errorf("got %+v, want %s", r, want)
 		}
+	}
+	if to, err := os.Readlink(link); err != nil || to != called {
+		t.Errorf("the link leads to %q: %v", to, err)
 	}
 	other := t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, completer), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := (call{args: []string{"completion", "install", "--dir", other}}).run(t.Context()); r.code != ExitError {
+	r := call{name: called, args: []string{"completion", "install", "--dir", other}}.run(t.Context())
+	if r.code != ExitError {
 		t.Errorf("overwrote another's file: %+v", r)
 	}
 }

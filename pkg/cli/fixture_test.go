@@ -171,7 +171,8 @@ func (w *world) object(name string, data map[string]string) {
 	w.t.Helper()
 	w.put(&corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: w.user, Labels: map[string]string{configmap.LabelKey: configmap.LabelValue},
+			Name: name, Namespace: w.user,
+			Labels: map[string]string{configmap.LabelKey: configmap.LabelValue, "world": w.user},
 		},
 		Data: data,
 	})

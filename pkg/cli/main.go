@@ -44,6 +44,8 @@ type program struct {
 	env LookupEnv
 	now func() time.Time
 
+	// self is the path by which the program was called.
+	self string
 	// display is how the user calls the program: "kubectl lb", or "kubectl-lb" when the file has another name.
 	display         string
 	connection      *genericclioptions.ConfigFlags
@@ -54,7 +56,8 @@ type program struct {
 }
 
 func (p *program) run(ctx context.Context, args []string) int {
-	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	p.self = args[0]
+	name := strings.TrimSuffix(filepath.Base(p.self), ".exe")
 	args = args[1:]
 	if name == completer {
 		name, args = "kubectl-lb", append([]string{"__complete"}, args...)

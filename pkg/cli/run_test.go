@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,26 @@ type call struct {
 	now   time.Time
 	// name is the program's own; "kubectl-lb" when empty.
 	name string
+	// screen takes stdout where the test looks at it while the program runs.
+	screen *screen
+}
+
+// screen is a writer that can be read at the same time.
+type screen struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *screen) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 func (c call) run(ctx context.Context) result {
@@ -43,6 +64,9 @@ func (c call) run(ctx context.Context) result {
 			return v, ok
 		},
 		now: func() time.Time { return c.now },
+	}
+	if c.screen != nil {
+		p.Out = c.screen
 	}
 	if c.now.IsZero() {
 		p.now = time.Now
