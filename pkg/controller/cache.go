@@ -103,7 +103,8 @@ type reader struct{ cache client.Reader }
 // ConfigMaps returns the users' ConfigMaps, sorted by key. They are the cache's own and must not be changed.
 func (r reader) ConfigMaps(ctx context.Context) ([]*corev1.ConfigMap, error) {
 	var list corev1.ConfigMapList
-	err := r.cache.List(ctx, &list, client.MatchingLabels{nodeconfig.LabelApp: appLoadBalancer}, client.UnsafeDisableDeepCopy)
+	ours := client.MatchingLabels{nodeconfig.LabelApp: appLoadBalancer}
+	err := r.cache.List(ctx, &list, ours, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, err
 	}

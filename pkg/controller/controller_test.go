@@ -2,7 +2,6 @@ package controller
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -40,8 +39,8 @@ func TestServes(t *testing.T) {
 	}
 }
 
-// TestUserApplyDoesNotFight re-applies the user's manifest, with a bind-ip of his own in it, as the README of 2016 shows
-// one.
+// TestUserApplyDoesNotFight re-applies the user's manifest with a bind-ip of his own in it, as the README of 2016
+// shows one.
 func TestUserApplyDoesNotFight(t *testing.T) {
 	r := newRig(t, "10.88.0.1-10.88.0.9")
 	cm := r.waitStatus(r.coffee("coffee"), "SUCCESS")
@@ -292,13 +291,4 @@ func TestDeletionIsRespected(t *testing.T) {
 	}
 	now.Finalizers = nil
 	r.must(r.client.Update(t.Context(), now))
-}
-
-// TestNoKubeconfig: a missing kubeconfig is named.
-func TestNoKubeconfig(t *testing.T) {
-	var out, errs strings.Builder
-	code := Main([]string{"--kubeconfig", "/does/not/exist"}, os.Environ(), &out, &errs)
-	if code != exitError || out.Len() > 0 || !strings.Contains(errs.String(), "/does/not/exist") {
-		t.Errorf("exit %d, stdout %q, stderr %q", code, out.String(), errs.String())
-	}
 }

@@ -1,5 +1,5 @@
-// Package controller is lb-controller: it reads the users' ConfigMaps, plans what shall be served, has the backend serve
-// it, and writes what became of it back onto the ConfigMaps.
+// Package controller is lb-controller: it reads the users' ConfigMaps, plans what shall be served, has the backend
+// serve it, and writes what became of it back onto the ConfigMaps.
 //
 // Addresses are a matter between all load balancers, so the grain of its work is a pass over all of them:
 //

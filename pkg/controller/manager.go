@@ -170,7 +170,8 @@ func connectSoftware(
 			namespace: c.SystemNamespace, cache: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(),
 		}
 		return software.New(st, software.Options{
-			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing, Log: log,
+			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing,
+			NodeSelector: c.Software.NodeSelector, Log: log,
 		}), nil
 	}
 }

@@ -38,7 +38,8 @@ func TestConfigMapMatters(t *testing.T) {
 		older, newer *corev1.ConfigMap
 		want         bool
 	}{
-		{"a user's key", labelled("u", appLoadBalancer, nil), labelled("u", appLoadBalancer, map[string]string{"a": "b"}), true},
+		{"a user's key", labelled("u", appLoadBalancer, nil),
+			labelled("u", appLoadBalancer, map[string]string{"a": "b"}), true},
 		{"nothing", labelled("u", appLoadBalancer, nil), labelled("u", appLoadBalancer, nil), false},
 		{"deletion", labelled("u", appLoadBalancer, nil), deleting, true},
 		{"another label", labelled("sys", nodeconfig.AppNode, nil), labelled("sys", appLoadBalancer, nil), true},

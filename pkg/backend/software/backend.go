@@ -28,6 +28,8 @@ type Options struct {
 	VRIDBase uint8
 	// Timing is how fast VRRP notices and acts; zero means nodeconfig.DefaultTiming.
 	Timing nodeconfig.Timing
+	// NodeSelector is the label selector of the nodes, for messages; empty means "type=loadbalancer".
+	NodeSelector string
 	// Log takes what is wrong with the documents; nil discards it.
 	Log *slog.Logger
 }
@@ -51,6 +53,9 @@ func New(store Store, o Options) *Backend {
 	}
 	if o.Timing == (nodeconfig.Timing{}) {
 		o.Timing = nodeconfig.DefaultTiming()
+	}
+	if o.NodeSelector == "" {
+		o.NodeSelector = "type=loadbalancer"
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -78,7 +83,7 @@ func (b *Backend) State(ctx context.Context) (backend.State, error) {
 		return backend.State{}, err
 	}
 	valid, _ := s.entries()
-	j := newJudge(s, time.Now())
+	j := newJudge(s, b.options.NodeSelector, time.Now())
 	state := backend.State{
 		LoadBalancers: make([]lb.LoadBalancer, 0, len(valid)),
 		Withdrawn:     s.holds(),

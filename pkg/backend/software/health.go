@@ -16,19 +16,21 @@ import (
 type judge struct {
 	live     []nodeconfig.Status // of the fleet's nodes, sorted by node
 	members  int
+	selector string // of the nodes, for messages
 	findings map[lb.Key][]lb.Finding
 	expires  time.Time
 }
 
-func newJudge(s snapshot, now time.Time) *judge {
-	j := &judge{members: len(s.members), findings: map[lb.Key][]lb.Finding{}}
+func newJudge(s snapshot, selector string, now time.Time) *judge {
+	j := &judge{members: len(s.members), selector: selector, findings: map[lb.Key][]lb.Finding{}}
 	for _, n := range s.members {
 		status, ok := s.statuses[n.Name]
 		if !ok || status.Stale(now) {
 			continue
 		}
 		j.live = append(j.live, status)
-		if end := status.Reported.Add(nodeconfig.StaleAfter + time.Millisecond); j.expires.IsZero() || end.Before(j.expires) {
+		end := status.Reported.Add(nodeconfig.StaleAfter + time.Millisecond)
+		if j.expires.IsZero() || end.Before(j.expires) {
 			j.expires = end
 		}
 		for _, f := range status.Findings {
@@ -44,7 +46,8 @@ func newJudge(s snapshot, now time.Time) *judge {
 func (j *judge) health(e entry) backend.Health {
 	h := backend.Health{Findings: slices.Clone(j.findings[e.Origin.Key])}
 	if len(j.live) == 0 {
-		f := lb.Finding{Code: lb.CodeNoNodes, Message: "no node is labelled for load balancing; label some with type=loadbalancer"}
+		f := lb.Finding{Code: lb.CodeNoNodes}
+		f.Message = "no node is there for load balancing; label some with " + j.selector
 		if j.members > 0 {
 			f.Message = fmt.Sprintf("none of %d load-balancer nodes reports; see that the lb-daemon runs on them", j.members)
 		}

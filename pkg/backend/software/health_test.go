@@ -37,9 +37,9 @@ func TestHealth(t *testing.T) {
 			name:   "no node",
 			report: func(*testStore, *testing.T) {},
 			want: backend.Health{
-				Reason: "no node is labelled for load balancing; label some with type=loadbalancer",
+				Reason: "no node is there for load balancing; label some with type=loadbalancer",
 				Findings: []lb.Finding{{
-					Code: lb.CodeNoNodes, Message: "no node is labelled for load balancing; label some with type=loadbalancer",
+					Code: lb.CodeNoNodes, Message: "no node is there for load balancing; label some with type=loadbalancer",
 				}},
 			},
 		},

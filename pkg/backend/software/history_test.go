@@ -102,8 +102,8 @@ func (w *world) step() string {
 	}
 }
 
-// change changes one wish, from a settled state, and checks that this rewrites at most one shard, or more where the load
-// balancer has outgrown its own.
+// change changes one wish, from a settled state, and checks that this rewrites at most one shard, or more where the
+// load balancer has outgrown its own.
 func (w *world) change(what string) string {
 	w.settle()
 	key, grows := w.alter(what)

@@ -130,7 +130,8 @@ func TestTakesItsAddressBack(t *testing.T) {
 		t.Fatalf("held: %v", state.Withdrawn)
 	}
 	thief := balancer("b", "10.9.0.1")
-	if err := b.Apply(t.Context(), []lb.LoadBalancer{thief, c}); err == nil || !strings.Contains(err.Error(), "default/a") {
+	err = b.Apply(t.Context(), []lb.LoadBalancer{thief, c})
+	if err == nil || !strings.Contains(err.Error(), "default/a") {
 		t.Errorf("an address on hold was given away: %v", err)
 	}
 	if got := holders(t, store, "b"); len(got) > 0 {

@@ -117,7 +117,8 @@ func (a *arranger) relieve() {
 	}
 }
 
-// elsewhere returns another draft with room that nothing moves out of in this round, so that no two wait for each other.
+// elsewhere returns another draft with room that nothing moves out of in this round, so that no two wait for each
+// other.
 func (a *arranger) elsewhere(from *draft, size int) *draft {
 	for _, d := range a.drafts {
 		if d != from && len(d.after) == 0 && d.size+size <= a.in.target {

@@ -58,7 +58,8 @@ func TestLayers(t *testing.T) {
 				return map[bool]string{true: "on", false: "off"}[c.LeaderElection.Enabled]
 			}, "on"},
 		{"kubeconfig", "", []string{"KUBECONFIG=/k"}, nil, func(c Configuration) string { return c.Kubeconfig }, "/k"},
-		{"2016's variable", "", []string{"BACKEND=software"}, nil, func(c Configuration) string { return c.Backend }, "software"},
+		{"2016's variable", "", []string{"BACKEND=software"}, nil,
+			func(c Configuration) string { return c.Backend }, "software"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := load(t, tc.file, tc.env, tc.args)

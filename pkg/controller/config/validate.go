@@ -95,7 +95,8 @@ func (c Configuration) NodeSelector() (labels.Selector, error) {
 // Times returns the timing of VRRP. A lost node is noticed after three intervals and a skew.
 func (t Timing) Times() (nodeconfig.Timing, error) {
 	if t.Profile != ProfileCustom && (t.AdvertInterval != 0 || t.PreemptDelay != 0) {
-		return nodeconfig.Timing{}, fmt.Errorf("software.timing.profile %q: own times need profile %q", t.Profile, ProfileCustom)
+		return nodeconfig.Timing{}, fmt.Errorf(
+			"software.timing.profile %q: own times need profile %q", t.Profile, ProfileCustom)
 	}
 	switch t.Profile {
 	case ProfileDefault:
