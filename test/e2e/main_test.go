@@ -43,8 +43,12 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	for _, app := range []string{"examples/coffee-app.yaml", "examples/tea-app.yaml"} {
-		if err := r.ApplyFile(ctx, app); err != nil {
+	for file, service := range map[string]string{"coffee-app.yaml": "coffee-svc", "tea-app.yaml": "tea"} {
+		err := r.ApplyFile(ctx, "examples/"+file)
+		if err == nil {
+			err = r.WaitService(ctx, "default", service)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "e2e:", err)
 			return 1
 		}

@@ -39,10 +39,15 @@ func (r Report) Ended() bool {
 
 // String is for logs and failures.
 func (r Report) String() string {
-	return fmt.Sprintf("%d of %d probes failed, longest outage %s, reasons %v", r.Failed, r.Sent, r.Outage(), r.Reasons)
+	return fmt.Sprintf("%d of %d probes failed, longest outage %s, reasons %v, outages %v",
+		r.Failed, r.Sent, r.Outage(), r.Reasons, r.Windows)
 }
 
-// Probe asks an address at port 80 every 5 ms from a machine of the lab, until it is stopped.
+// warmUp is how long a prober runs before whatever is to happen, so that an outage has a last success before it.
+const warmUp = 200 * time.Millisecond
+
+// Probe asks an address at port 80 every 5 ms from a machine of the lab, until it is stopped. It returns once the
+// prober has run for a moment.
 func (r *Rig) Probe(ctx context.Context, from, address string) (*Probe, error) {
 	addr, err := netip.ParseAddr(address)
 	if err != nil {
@@ -53,6 +58,7 @@ func (r *Rig) Probe(ctx context.Context, from, address string) (*Probe, error) {
 		return nil, err
 	}
 	p.Start(ctx)
+	time.Sleep(warmUp)
 	return &Probe{prober: p, ctx: ctx}, nil
 }
 

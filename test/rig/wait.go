@@ -76,3 +76,22 @@ func NameOf(manifest string) string {
 	}
 	return ""
 }
+
+// WaitService waits until a Service answers at its cluster IP on every load-balancer node: its pods are ready, and
+// kube-proxy, which takes its second, has heard of them.
+func (r *Rig) WaitService(ctx context.Context, namespace, name string) error {
+	service, err := r.Client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	for _, node := range r.LBNodes() {
+		err := wait(ctx, 60*time.Second, name+" to answer on "+node, func() (bool, string) {
+			_, err := r.Get(ctx, node, "http://"+service.Spec.ClusterIP+"/")
+			return err == nil, fmt.Sprint(err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -66,6 +66,9 @@ func run(ctx context.Context, o options, only string) error {
 	if err := r.ApplyFile(ctx, "examples/coffee-app.yaml"); err != nil {
 		return err
 	}
+	if err := r.WaitService(ctx, "default", "coffee-svc"); err != nil {
+		return err
+	}
 	b := &bench{options: o, rig: r}
 	for _, m := range []struct {
 		name string

@@ -80,8 +80,8 @@ func (d *demo) app(ctx context.Context, name string) (string, error) {
 	if err := d.rig.ApplyFile(ctx, "examples/"+name+"-app.yaml"); err != nil {
 		return "", err
 	}
-	_, err := d.rig.MustKubectl(ctx, "", "wait", "--for=condition=Ready", "pod", "-l", "app="+name, "--timeout=60s")
-	return "its pods are ready", err
+	service := map[string]string{"coffee": "coffee-svc", "tea": "tea"}[name]
+	return "its pods answer inside the cluster", d.rig.WaitService(ctx, "default", service)
 }
 
 // hello asks an address from the client that stands outside, and wants a pod's answer.
