@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -85,8 +86,7 @@ func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
 	for _, g := range in.groups {
 		a.known[g.ID] = g
 	}
-	valid, _ := in.snapshot.entries()
-	for _, e := range valid {
+	for _, e := range in.snapshot.valid {
 		a.home[e.Origin.Key] = e.shard
 		if w, ok := a.want[e.Origin.Key]; ok {
 			a.load[e.Group] += len(w.VIPs)
@@ -142,6 +142,9 @@ func (d *draft) withdraw(e nodeconfig.Entry, keep []netip.Addr, revision int64) 
 // same reports whether two entries are the same text. It compares what is written rather than field by field, so that
 // no field of a later model is forgotten.
 func same(a, b nodeconfig.Entry) bool {
+	if reflect.DeepEqual(a, b) {
+		return true
+	}
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)
@@ -219,10 +222,9 @@ func (a *arranger) open(d *draft) []nodeconfig.Withdrawal {
 // guard refuses what would put an address into two entries, or take it from a withdrawal that is still open: the plan
 // never asks for it, but this is where it would do harm. A refused load balancer stays as it is stored.
 func guard(in arrangement) ([]lb.LoadBalancer, error) {
-	valid, _ := in.snapshot.entries()
-	current := map[lb.Key]nodeconfig.Entry{}
-	for _, e := range valid {
-		current[e.Origin.Key] = e.Entry
+	current := make(map[lb.Key]*entry, len(in.snapshot.valid))
+	for i := range in.snapshot.valid {
+		current[in.snapshot.valid[i].Origin.Key] = &in.snapshot.valid[i]
 	}
 	owner := in.snapshot.owners()
 	var out []lb.LoadBalancer

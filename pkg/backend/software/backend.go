@@ -82,15 +82,14 @@ func (b *Backend) State(ctx context.Context) (backend.State, error) {
 	if err != nil {
 		return backend.State{}, err
 	}
-	valid, _ := s.entries()
 	j := newJudge(s, b.options.NodeSelector, time.Now())
 	state := backend.State{
-		LoadBalancers: make([]lb.LoadBalancer, 0, len(valid)),
+		LoadBalancers: make([]lb.LoadBalancer, 0, len(s.valid)),
 		Withdrawn:     s.holds(),
-		Health:        make(map[lb.Key]backend.Health, len(valid)),
+		Health:        make(map[lb.Key]backend.Health, len(s.valid)),
 		Expires:       j.expires,
 	}
-	for _, e := range valid {
+	for _, e := range s.valid {
 		state.LoadBalancers = append(state.LoadBalancers, e.Clone())
 		state.Health[e.Origin.Key] = j.health(e)
 	}

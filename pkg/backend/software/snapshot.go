@@ -21,6 +21,8 @@ type snapshot struct {
 	members  []nodeconfig.Node            // those of them that are or will be in the fleet
 	versions map[string]string            // of the objects, by name
 	damaged  map[string]bool              // objects whose text is unreadable, served from memory
+	valid    []entry                      // the entry of each key, sorted by key
+	stale    []entry                      // copies that a move to another shard has left behind, sorted by key
 }
 
 // shard is a stored shard and the size of its text in bytes.
@@ -81,6 +83,7 @@ func (b *Backend) load(ctx context.Context) (snapshot, error) {
 	b.readStatuses(docs.Status, &s, &next)
 	b.memory = next
 	s.members = fleetNodes(s.fleet.Nodes, s.nodes)
+	s.valid, s.stale = s.entries()
 	return s, nil
 }
 
@@ -163,8 +166,7 @@ type entry struct {
 	shard string
 }
 
-// entries returns the valid entry of each key, sorted by key, and the copies that a move to another shard has left
-// behind, sorted likewise.
+// entries sorts out which entry of each key is the valid one.
 func (s snapshot) entries() (valid, stale []entry) {
 	home := map[lb.Key]string{}
 	for name, sh := range s.shards {
@@ -174,6 +176,7 @@ func (s snapshot) entries() (valid, stale []entry) {
 			}
 		}
 	}
+	valid = make([]entry, 0, len(home))
 	for name, sh := range s.shards {
 		for _, e := range sh.LoadBalancers {
 			if home[e.Origin.Key] == name {

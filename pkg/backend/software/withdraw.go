@@ -14,7 +14,7 @@ import (
 // owners returns whom each address belongs to: the load balancer that has it, else the one that has just lost it.
 // Where damaged documents give an address to two, the older object has it.
 func (s snapshot) owners() map[netip.Addr]lb.Key {
-	valid, _ := s.entries()
+	valid := slices.Clone(s.valid)
 	slices.SortStableFunc(valid, func(a, b entry) int {
 		return cmp.Or(a.Origin.Created.Compare(b.Origin.Created), a.Origin.Compare(b.Origin.Key))
 	})
@@ -37,9 +37,8 @@ func (s snapshot) owners() map[netip.Addr]lb.Key {
 // holds returns the addresses that no valid entry has any more but a node may still hold: those of open withdrawals and
 // those of copies that a move left behind. Sorted by address.
 func (s snapshot) holds() []plan.Hold {
-	valid, stale := s.entries()
 	served := map[netip.Addr]bool{}
-	for _, e := range valid {
+	for _, e := range s.valid {
 		for _, a := range e.VIPs {
 			served[a] = true
 		}
@@ -52,7 +51,7 @@ func (s snapshot) holds() []plan.Hold {
 			}
 		}
 	}
-	for _, e := range stale {
+	for _, e := range s.stale {
 		add(e.Origin.Key, e.VIPs, s.pending(e.shard, math.MaxInt64))
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.shards)) {
