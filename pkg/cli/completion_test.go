@@ -31,7 +31,7 @@ func TestCompletionAsKubectlAsks(t *testing.T) {
 	} {
 		r := call{name: "/x/" + completer, args: w.completing(c.words)}.run(t.Context())
 		var got []string
-		for _, line := range strings.Split(r.out, "\n") {
+		for line := range strings.SplitSeq(r.out, "\n") {
 			if word, _, _ := strings.Cut(line, "\t"); word != "" && !strings.HasPrefix(word, ":") {
 				got = append(got, word)
 			}
@@ -40,7 +40,7 @@ func TestCompletionAsKubectlAsks(t *testing.T) {
 		for _, g := range got {
 			have[g] = true
 		}
-		for _, want := range strings.Fields(c.want) {
+		for want := range strings.FieldsSeq(c.want) {
 			if !have[want] {
 				t.Errorf("%q completes to %q, which lacks %q", c.words, got, want)
 			}

@@ -37,9 +37,11 @@ type settings struct {
 // that choose what is acted on: they mean one call. (Besides, a Service named kubectl-lb gives every pod beside it a
 // variable KUBECTL_LB_PORT.)
 func (p *program) notConfigurable() []string {
-	names := []string{"help", "config", "all", "all-namespaces", "filename", "kustomize", "recursive", "selector", "v", "name",
-		"port", "target-port", "target-namespace", "host", "path", "requested-ip", "for", "node", "template",
-		"force-conflicts", "show-origin", "client", "local", "dir"}
+	names := []string{
+		"help", "config", "v", "all", "all-namespaces", "selector", "filename", "kustomize", "recursive",
+		"name", "port", "target-port", "target-namespace", "host", "path", "requested-ip", "for", "node", "template",
+		"force-conflicts", "show-origin", "client", "local", "dir",
+	}
 	connection := pflag.NewFlagSet("", pflag.ContinueOnError)
 	p.connection.AddFlags(connection)
 	connection.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

@@ -51,7 +51,7 @@ func TestConfigLayers(t *testing.T) {
 func TestConfigIsStrict(t *testing.T) {
 	for name, text := range map[string]string{
 		"malformed":        "output: [json\n",
-		"unknown":          "ouput: json\n",
+		"unknown":          "outputs: json\n",
 		"other cluster":    "server: https://evil.example.com\n",
 		"other user":       "as: system:admin\n",
 		"everything":       "all: true\n",

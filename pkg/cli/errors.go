@@ -45,8 +45,7 @@ func explain(err error) string {
 		}
 		return fmt.Sprintf("Error from server: %s", err)
 	}
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		if utilnet.IsConnectionRefused(err) {
 			host := u.URL
 			if parsed, perr := url.Parse(u.URL); perr == nil {

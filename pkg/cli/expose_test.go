@@ -138,7 +138,7 @@ func TestExposeWait(t *testing.T) {
 		args := []string{"expose", "svc/tea", "--wait", "--timeout", "30s"}
 		c := call{args: append(w.in(args), "--kubeconfig", w.kubeconfig)}
 		w.object("tea", map[string]string{"target-service-name": "tea"})
-		go func() { done <- c.run(context.Background()) }()
+		go func() { done <- c.run(t.Context()) }()
 		w.entry("tea", "10.88.100.2", "lb2", 80)
 		w.shard.LoadBalancers[0].Listeners[0].Routes[0].Target = lb.Target{
 			Service:   lb.Service{Key: lb.Key{Namespace: w.user, Name: "tea"}, Port: 80},

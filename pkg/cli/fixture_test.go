@@ -32,6 +32,7 @@ type world struct {
 // newWorld makes a fleet of three nodes that serves nothing. The clock stands half an hour ahead of the objects, so
 // that their ages are the same in every run.
 func newWorld(t testing.TB, name string) *world {
+	t.Helper()
 	w := &world{
 		server: apiServer(t), t: t, user: name, system: name + "-system",
 		now:      time.Now().Add(30*time.Minute + 30*time.Second).Truncate(time.Second),
@@ -40,7 +41,7 @@ func newWorld(t testing.TB, name string) *world {
 	}
 	for _, ns := range []string{w.user, w.system} {
 		object := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}
-		_, err := w.client.CoreV1().Namespaces().Create(context.Background(), object, metav1.CreateOptions{})
+		_, err := w.client.CoreV1().Namespaces().Create(t.Context(), object, metav1.CreateOptions{})
 		w.must(err)
 	}
 	fleet := nodeconfig.Fleet{

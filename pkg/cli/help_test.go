@@ -22,7 +22,7 @@ func TestHelpGolden(t *testing.T) {
 		args := append(strings.Fields(name), "-h")
 		r := call{args: args}.run(t.Context())
 		r.expect(t, "help/"+strings.ReplaceAll(name, " ", "-"), args)
-		for _, line := range strings.Split(r.out, "\n") {
+		for line := range strings.SplitSeq(r.out, "\n") {
 			if len(line) > helpWidth && !strings.HasPrefix(line, "  kubectl lb") {
 				t.Errorf("%s: the help is wider than %d: %q", name, helpWidth, line)
 			}

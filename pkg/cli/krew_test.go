@@ -53,7 +53,7 @@ func TestKrewManifest(t *testing.T) {
 	if n := len(s.ShortDescription); n == 0 || n > 50 || strings.Contains(s.ShortDescription, "\n") {
 		t.Errorf("short description of %d characters", n)
 	}
-	for _, line := range strings.Split(s.Description+s.Caveats, "\n") {
+	for line := range strings.SplitSeq(s.Description+s.Caveats, "\n") {
 		if len(line) > 80 {
 			t.Errorf("wider than 80: %q", line)
 		}

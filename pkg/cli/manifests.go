@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -96,7 +95,7 @@ func (m manifest) configMap() (*corev1.ConfigMap, error) {
 func (m manifest) service() (*corev1.Service, error) {
 	svc := &corev1.Service{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(m.Object, svc); err != nil {
-		return nil, fmt.Errorf("%s: %w", m.source, errors.Unwrap(err))
+		return nil, fmt.Errorf("%s: %w", m.source, err)
 	}
 	return svc, nil
 }

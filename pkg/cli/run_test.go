@@ -17,7 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 )
 
-var update = flag.Bool("update", false, "write the golden files") //nolint:gochecknoglobals // a flag of the test
+var update = flag.Bool("update", false, "write the golden files")
 
 // result is what a run of the program left behind.
 type result struct {
@@ -79,12 +79,7 @@ func (c call) run(ctx context.Context) result {
 	return result{code: code, out: out.String(), errOut: errOut.String()}
 }
 
-// lb runs the program against the API server.
-func (s *server) lb(t *testing.T, args ...string) result {
-	t.Helper()
-	return s.call(t, call{args: args})
-}
-
+// call runs the program against the API server.
 func (s *server) call(t *testing.T, c call) result {
 	t.Helper()
 	c.args = append(c.args, "--kubeconfig", s.kubeconfig)
@@ -95,10 +90,16 @@ func (s *server) call(t *testing.T, c call) result {
 // checks the laws that hold for every output that is not a terminal.
 func (r result) expect(t *testing.T, name string, args []string) {
 	t.Helper()
+	r.expectIn(t, "testdata", name, args)
+}
+
+// expectIn is expect for tests that have left their directory.
+func (r result) expectIn(t *testing.T, dir, name string, args []string) {
+	t.Helper()
 	if strings.ContainsRune(r.out+r.errOut, 0x1b) {
 		t.Errorf("an escape byte in a pipe:\n%q\n%q", r.out, r.errOut)
 	}
-	for _, line := range strings.Split(r.out, "\n") {
+	for line := range strings.SplitSeq(r.out, "\n") {
 		if strings.HasSuffix(line, " ") {
 			t.Errorf("blanks at the end of line %q", line)
 		}
@@ -113,13 +114,12 @@ func (r result) expect(t *testing.T, name string, args []string) {
 		text += "--- stderr\n" + scrub(r.errOut)
 	}
 	text += fmt.Sprintf("--- exit %d\n", r.code)
-	golden(t, name, text)
+	golden(t, filepath.Join(dir, name+".golden"), text)
 }
 
-// golden compares text with testdata/<name>.golden.
-func golden(t *testing.T, name, text string) {
+// golden compares text with a file.
+func golden(t *testing.T, path, text string) {
 	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
 	if *update {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

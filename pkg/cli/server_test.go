@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ type server struct {
 	started    bool
 }
 
-var shared server //nolint:gochecknoglobals // one API server for the package; stopped by TestMain
+var shared server
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -129,8 +130,8 @@ func (s *server) run(name string, args ...string) error {
 }
 
 func (s *server) stop() {
-	for i := len(s.processes) - 1; i >= 0; i-- {
-		if p := s.processes[i]; p.Process != nil {
+	for _, p := range slices.Backward(s.processes) {
+		if p.Process != nil {
 			_ = p.Process.Kill()
 			_ = p.Wait()
 		}
@@ -151,13 +152,18 @@ func writeKey(path string) error {
 
 func freePorts(n int) ([]int, error) {
 	var ports []int
+	var open []net.Listener
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close()
+		open = append(open, l)
 		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	// All were open at once, so that no port is given twice.
+	for _, l := range open {
+		_ = l.Close()
 	}
 	return ports, nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
@@ -75,7 +76,7 @@ func portsOf(st v1alpha1.Status) string {
 // listenerName returns "80/TCP", or "80/HTTP".
 func listenerName(l v1alpha1.Listener) string {
 	if l.Protocol == "" {
-		return fmt.Sprint(l.Port)
+		return strconv.Itoa(int(l.Port))
 	}
 	return fmt.Sprintf("%d/%s", l.Port, l.Protocol)
 }
@@ -120,7 +121,7 @@ func groupOf(st v1alpha1.Status) string {
 	if st.Config == nil {
 		return printer.None
 	}
-	return fmt.Sprint(st.Config.Group)
+	return strconv.Itoa(st.Config.Group)
 }
 
 func stateColor(s v1alpha1.State) printer.Color {

@@ -18,6 +18,7 @@ import (
 
 // gallery has a load balancer in every state that there is.
 func gallery(t testing.TB, name string) *world {
+	t.Helper()
 	w := newWorld(t, name)
 	w.service("tea", port(80, ""))
 	w.endpoints("tea", 2, 1)

@@ -96,7 +96,7 @@ func listFlags(b *strings.Builder, flags *pflag.FlagSet) {
 func wrapText(text string, width int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		switch {
 		case line == "":
 			line = word
@@ -120,7 +120,7 @@ func wrapParagraphs(text string) string {
 			paragraph = nil
 		}
 	}
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		if line == "" || strings.HasPrefix(line, " ") {
 			flush()
 			out = append(out, line)

@@ -150,13 +150,24 @@ func (o *validateOptions) subjects(
 		}
 		return found, nil, err
 	}
+	found, unreadable = o.fromFiles(namespace, k)
+	if len(found) == 0 && unreadable == nil {
+		o.note("note: there is no load balancer in the files (a ConfigMap with the label %s: %s)",
+			configmap.LabelKey, configmap.LabelValue)
+	}
+	return found, unreadable, nil
+}
+
+// fromFiles collects the load balancers of the files, and gives their Services to the checker.
+func (o *validateOptions) fromFiles(namespace string, k *checker) (found []subject, unreadable error) {
 	manifests, unreadable := o.read(o.In, namespace)
 	for _, m := range manifests {
 		switch {
 		case m.is("Service"):
 			svc, err := m.service()
 			if err != nil {
-				return nil, nil, err
+				unreadable = errors.Join(unreadable, err)
+				continue
 			}
 			k.services.add(imagine(svc))
 		case m.is("ConfigMap") && m.GetLabels()[configmap.LabelKey] == configmap.LabelValue:
@@ -172,11 +183,7 @@ func (o *validateOptions) subjects(
 				m.source, m.GetName(), configmap.LabelKey, configmap.LabelValue)
 		}
 	}
-	if len(found) == 0 && unreadable == nil {
-		o.note("note: there is no load balancer in the files (a ConfigMap with the label %s: %s)",
-			configmap.LabelKey, configmap.LabelValue)
-	}
-	return found, unreadable, nil
+	return found, unreadable
 }
 
 // imagine gives a Service of a file the cluster IP that it will get.

@@ -63,8 +63,13 @@ data: {target-service-name: b, target-port: "80", requested-ip: 10.88.100.9}
 	}
 }
 
-func writeFiles(t *testing.T) {
+// writeFiles writes the manifests into a directory of their own, goes there, and returns where the golden files are.
+func writeFiles(t *testing.T) string {
 	t.Helper()
+	goldens, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	for name, text := range files() {
 		path := filepath.Join(dir, name)
@@ -76,30 +81,11 @@ func writeFiles(t *testing.T) {
 		}
 	}
 	t.Chdir(dir)
-}
-
-// expectAt is expect for tests that work in another directory.
-func (r result) expectAt(t *testing.T, home, name string, args []string) {
-	t.Helper()
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chdir(home); err != nil {
-		t.Fatal(err)
-	}
-	r.expect(t, name, args)
-	if err := os.Chdir(here); err != nil {
-		t.Fatal(err)
-	}
+	return goldens
 }
 
 func TestValidateLocalGolden(t *testing.T) {
-	home, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFiles(t)
+	goldens := writeFiles(t)
 	for _, c := range []struct {
 		name, stdin string
 		args        []string
@@ -121,7 +107,7 @@ func TestValidateLocalGolden(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			args := append([]string{"validate", "--local"}, c.args...)
 			r := call{args: append(args, "--kubeconfig", os.DevNull), stdin: c.stdin}.run(t.Context())
-			r.expectAt(t, home, c.name, args)
+			r.expectIn(t, goldens, c.name, args)
 		})
 	}
 }
@@ -135,11 +121,7 @@ func TestValidateLiveGolden(t *testing.T) {
 	w.allow("jane", w.user, rbacv1.PolicyRule{
 		APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list"},
 	})
-	home, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFiles(t)
+	goldens := writeFiles(t)
 	for name, args := range map[string][]string{
 		"validate-live":         {"validate"},
 		"validate-live-json":    {"validate", "-o", "json"},
@@ -148,6 +130,6 @@ func TestValidateLiveGolden(t *testing.T) {
 		"validate-merged": {"validate", "-f", "same.yaml"},
 		"validate-tenant": {"validate", "--as", "jane"},
 	} {
-		t.Run(name, func(t *testing.T) { w.lb(t, args...).expectAt(t, home, name, args) })
+		t.Run(name, func(t *testing.T) { w.lb(t, args...).expectIn(t, goldens, name, args) })
 	}
 }

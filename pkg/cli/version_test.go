@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,7 +20,7 @@ func TestVersionGolden(t *testing.T) {
 			Name: "lb-controller", Image: "ghcr.io/kubectl-lb/lb-controller:v0.1.0",
 		}}},
 	}
-	_, err := w.client.CoreV1().Pods(w.system).Create(context.Background(), pod, metav1.CreateOptions{})
+	_, err := w.client.CoreV1().Pods(w.system).Create(t.Context(), pod, metav1.CreateOptions{})
 	w.must(err)
 	for name, args := range map[string][]string{
 		"version":           {"version"},

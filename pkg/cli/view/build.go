@@ -101,7 +101,7 @@ func fromObject(st *v1alpha1.Status, cm corev1.ConfigMap) {
 // Addresses returns the virtual IPs that the controller has written on an object.
 func Addresses(cm corev1.ConfigMap) []netip.Addr {
 	var out []netip.Addr
-	for _, text := range strings.Split(cm.Data["bind-ip"], ",") {
+	for text := range strings.SplitSeq(cm.Data["bind-ip"], ",") {
 		if a, err := netip.ParseAddr(strings.TrimSpace(text)); err == nil {
 			out = append(out, a)
 		}
