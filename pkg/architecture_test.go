@@ -43,7 +43,7 @@ var floors = map[string]int{
 var reserved = map[string][]string{
 	"github.com/gophercloud/gophercloud":  {"pkg/backend/octavia"},
 	"github.com/olekukonko/tablewriter":   {"pkg/cli/printer"},
-	"github.com/prometheus/client_golang": {"pkg/controller", "pkg/daemon"},
+	"github.com/prometheus/client_golang": {"pkg/controller", "pkg/daemon", "pkg/internal/agent"},
 	"github.com/spf13/cobra":              {"pkg/cli", "pkg/controller", "pkg/daemon"},
 	"github.com/spf13/viper":              {"pkg/cli", "pkg/controller", "pkg/daemon"},
 	"github.com/vishvananda/netlink":      {"pkg/daemon", "pkg/internal"},
