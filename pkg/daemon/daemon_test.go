@@ -154,7 +154,7 @@ func TestHandler(t *testing.T) {
 		{"/healthz", false, 200}, {"/readyz", false, 503}, {"/readyz", true, 200}, {"/metrics", true, 200}, {"/", true, 404},
 	} {
 		w := httptest.NewRecorder()
-		newHandler(tt.ready, prometheus.NewRegistry()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, nil))
+		newHandler(tt.ready, prometheus.NewRegistry()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.path, http.NoBody))
 		if w.Code != tt.want {
 			t.Errorf("%s while ready=%v: %d, want %d", tt.path, tt.ready, w.Code, tt.want)
 		}

@@ -138,7 +138,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	stopLooking()
 	lookers.Wait()
-	return a.resign()
+	return a.resign() //nolint:contextcheck // that context is done
 }
 
 // listen keeps the feed going: what fails is tried again, for the data plane needs none of it.
@@ -249,8 +249,7 @@ func (a *Agent) failed(ctx context.Context, c *candidate, err error) {
 		found = append(found, c.findings...)
 	}
 	a.track.findings("configuration", append(found, a.blame(c, err)...))
-	var refused *driver.RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*driver.RefusedError](err); ok {
 		a.opts.Metrics.refused(refused.Program)
 	}
 }

@@ -133,7 +133,7 @@ func (a *Agent) rollBack(ctx context.Context, cause error) {
 }
 
 // bindFailure finds the address in nginx's words "bind() to 10.0.0.1:80 failed (98: Address already in use)".
-var bindFailure = regexp.MustCompile(`bind\(\) to (\S+) failed`) //nolint:gochecknoglobals // a constant in all but name
+var bindFailure = regexp.MustCompile(`bind\(\) to (\S+) failed`)
 
 // blame names the load balancers behind an error, or the node when no one is known.
 func (a *Agent) blame(c *candidate, err error) []nodeconfig.NodeFinding {

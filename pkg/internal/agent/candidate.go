@@ -116,15 +116,6 @@ func (c *candidate) owned() []netip.Addr {
 	return sorted(as)
 }
 
-// vips returns the virtual IPs, sorted.
-func (c *candidate) vips() []netip.Addr {
-	var as []netip.Addr
-	for _, in := range c.announce.instances {
-		as = append(as, in.VIPs...)
-	}
-	return sorted(as)
-}
-
 // listens returns the addresses and ports that nginx listens on, sorted.
 func (c *candidate) listens() []netip.AddrPort {
 	var ls []netip.AddrPort

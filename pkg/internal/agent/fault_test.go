@@ -236,6 +236,20 @@ func TestForeignAddressesAreLeftAlone(t *testing.T) {
 	}
 }
 
+// TestLeftoverIsRemoved: an address that keepalived knows nothing of, as one has that lost its VRRP process while the
+// configuration changed, goes with the load balancer that it belonged to.
+func TestLeftoverIsRemoved(t *testing.T) {
+	l := up(t, 2)
+	n, other := l.nodes[0], l.nodes[1]
+	l.in(other.name, "addr", "add", vip(1).String()+"/32", "dev", "eth0")
+	l.want(l.config(2, load(2, lb.TCP, 80)))
+	n.runs(2)
+	other.runs(2)
+	if have := l.holders(vip(1)); len(have) > 0 {
+		t.Errorf("%s still has %s", have[0].name, vip(1))
+	}
+}
+
 func TestTerminatedAgentResigns(t *testing.T) {
 	l := up(t, 3)
 	n := l.oneHolder(vip(1))

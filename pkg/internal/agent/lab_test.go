@@ -181,9 +181,11 @@ func get(to netip.AddrPort) error {
 // answers waits until the client is answered.
 func (l *lab) answers(to netip.AddrPort) {
 	l.t.Helper()
+	var err error
 	l.within("c", func() {
-		l.eventually(10*time.Second, func() error { return get(to) })
+		err = eventually(10*time.Second, func() error { return get(to) })
 	})
+	l.must(10*time.Second, err)
 }
 
 // probe asks every 5 ms until the returned function is called, which returns how many were asked and failed, and the
@@ -196,6 +198,8 @@ func (l *lab) probe(to netip.AddrPort) func() (asked, failed int, gap time.Durat
 		defer close(done)
 		l.within("c", func() {
 			last := time.Now()
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
 			for {
 				select {
 				case <-stop:
@@ -206,12 +210,15 @@ func (l *lab) probe(to netip.AddrPort) func() (asked, failed int, gap time.Durat
 				at := time.Now()
 				if err := get(to); err != nil {
 					failed++
+					if failed > 3 {
+						continue
+					}
 					l.t.Logf("%s probe failed: %v", at.Format(time.StampMilli), err)
 				} else {
 					gap = max(gap, at.Sub(last))
 					last = at
 				}
-				time.Sleep(5 * time.Millisecond) // the pace of the probe, not a synchronisation
+				<-pace.C
 			}
 		})
 	}()
@@ -224,10 +231,15 @@ func (l *lab) probe(to netip.AddrPort) func() (asked, failed int, gap time.Durat
 
 func (l *lab) eventually(within time.Duration, f func() error) {
 	l.t.Helper()
-	if err := eventually(within, f); err != nil {
+	l.must(within, eventually(within, f))
+}
+
+// must ends the test with an error that stayed.
+func (l *lab) must(within time.Duration, err error) {
+	l.t.Helper()
+	if err != nil {
 		l.dump()
-		l.t.Errorf("after %s: %v", within, err)
-		runtime.Goexit()
+		l.t.Fatalf("after %s: %v", within, err)
 	}
 }
 
@@ -238,7 +250,7 @@ func eventually(within time.Duration, f func() error) error {
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }
 
@@ -378,7 +390,7 @@ func (n *node) pids() []int {
 		return nil
 	}
 	var pids []int
-	for _, word := range strings.Fields(string(out)) {
+	for word := range strings.FieldsSeq(string(out)) {
 		if pid, err := strconv.Atoi(word); err == nil {
 			pids = append(pids, pid)
 		}

@@ -25,21 +25,26 @@ import (
 // TestMain is a node's agent where the lab says so.
 func TestMain(m *testing.M) {
 	if os.Getenv("KLB_AGENT_NODE") == "" {
-		os.Exit(m.Run())
+		m.Run()
+		return
 	}
+	os.Exit(runNode())
+}
+
+func runNode() int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if pidone.Needed() {
 		status, err := pidone.Run(log)
 		if err != nil {
 			log.Error("init", "error", err)
 		}
-		os.Exit(status)
+		return status
 	}
 	if err := runAgent(log); err != nil {
 		log.Error("agent", "error", err)
-		os.Exit(1)
+		return 1
 	}
-	os.Exit(0)
+	return 0
 }
 
 func runAgent(log *slog.Logger) error {
@@ -92,7 +97,7 @@ func fileFeed(path string) func(context.Context, *nodeconfig.Config, func(feed.U
 				}
 				put(feed.Update{Config: &c})
 			}
-			time.Sleep(5 * time.Millisecond)
+			<-time.After(5 * time.Millisecond)
 		}
 		return nil
 	}

@@ -78,7 +78,7 @@ func (a *Agent) carryLogs(ctx context.Context) {
 		log := a.opts.Log.With("origin", origin)
 		wait.Go(func() {
 			tail := logtail.Tail{Path: path}
-			err := tail.Run(ctx, func(line string) { log.Log(ctx, severity(line), line) })
+			err := tail.Run(ctx, func(line string) { log.Log(ctx, severity(line), "said", "line", line) })
 			if err != nil {
 				log.Error("its log cannot be read", "error", err)
 			}

@@ -53,7 +53,7 @@ func check(ctx context.Context, program, dir string, argv ...string) error {
 }
 
 // nginxFile finds the place in a message such as "unknown directive "x" in /gen/1/http/a_b.conf:12".
-var nginxFile = regexp.MustCompile(` in (/\S+):\d+`) //nolint:gochecknoglobals // a constant in all but name
+var nginxFile = regexp.MustCompile(` in (/\S+):\d+`)
 
 // fileAtFault returns the file that the program's words name, relative to the generation.
 func fileAtFault(dir, output string) string {

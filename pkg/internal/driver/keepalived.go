@@ -120,22 +120,35 @@ func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) erro
 	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
 	defer cancel()
 	var asked time.Time
+	begun := time.Now()
 	err := poll(ctx, verifyEvery, k.proc.Load().Done(), func(ctx context.Context) error {
-		if err := k.inForce(want); err != nil {
+		left, err := k.inForce(want)
+		if err != nil {
 			return err
+		}
+		if len(left) > 0 && time.Since(begun) < leftoverAfter {
+			return fmt.Errorf("%s are still on %s", ifaddr.String(left), want.Interface)
 		}
 		// A dump keeps keepalived from its adverts for a moment.
 		if time.Since(asked) < dumpSpacing {
 			return errors.New("it has not read the generation yet")
 		}
 		asked = time.Now()
-		return k.taken(ctx, want)
+		if err := k.taken(ctx, want); err != nil || len(left) == 0 {
+			return err
+		}
+		// It no longer knows them: the leavings of a VRRP process that was killed.
+		_, err = ifaddr.Remove(want.Interface, left)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("keepalived does not run generation %s: %w", id, err)
 	}
 	return k.Store.SetRunning(id)
 }
+
+// leftoverAfter is how long keepalived may take to remove an address that it is no longer to announce.
+const leftoverAfter = 500 * time.Millisecond
 
 // start clears what a killed keepalived leaves: its VRRP process, its PID files, and the addresses, which a new one
 // would neither announce nor remove.
@@ -174,11 +187,11 @@ func (k *Keepalived) awaitHandler(ctx context.Context, sig syscall.Signal) error
 }
 
 // inForce compares the kernel's addresses with the announcement. A node that has an instance's anchor has to have all
-// of its virtual IPs; what is in no instance must be gone.
-func (k *Keepalived) inForce(want Announcement) error {
+// of its virtual IPs. It returns those of our addresses that are in no instance and on the interface all the same.
+func (k *Keepalived) inForce(want Announcement) (left []netip.Addr, err error) {
 	have, err := ifaddr.List(want.Interface)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	has := func(a netip.Addr) bool {
 		_, ok := slices.BinarySearchFunc(have, a, netip.Addr.Compare)
@@ -190,16 +203,16 @@ func (k *Keepalived) inForce(want Announcement) error {
 		for _, vip := range in.VIPs {
 			announced[vip] = true
 			if has(in.Anchor) && !has(vip) {
-				return fmt.Errorf("%s is not on %s", vip, want.Interface)
+				return nil, fmt.Errorf("%s is not on %s", vip, want.Interface)
 			}
 		}
 	}
 	for _, a := range want.Owned {
 		if !announced[a] && has(a) {
-			return fmt.Errorf("%s is still on %s", a, want.Interface)
+			left = append(left, a)
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // Stop ends keepalived, which resigns and removes its addresses, and clears away what it may have left of ours.

@@ -40,7 +40,7 @@ func (a *Assembler) Assemble(docs Documents) Update {
 		switch {
 		case name == nodeconfig.FleetName:
 		case !strings.HasPrefix(name, nodeconfig.ShardPrefix):
-			fs.add("ConfigMap %s is none of this project's documents; it is ignored", name)
+			fs.addf("ConfigMap %s is none of this project's documents; it is ignored", name)
 		default:
 			a.shard(name, docs[name], next.Shards, &fs)
 		}
@@ -54,7 +54,7 @@ func (a *Assembler) fleet(docs Documents, fs *findings) (nodeconfig.Fleet, bool)
 	text, ok := docs[nodeconfig.FleetName]
 	if !ok {
 		if a.Last != nil {
-			fs.add("ConfigMap %s has vanished; the last configuration stays in force", nodeconfig.FleetName)
+			fs.addf("ConfigMap %s has vanished; the last configuration stays in force", nodeconfig.FleetName)
 		}
 		return nodeconfig.Fleet{}, false
 	}
@@ -62,7 +62,7 @@ func (a *Assembler) fleet(docs Documents, fs *findings) (nodeconfig.Fleet, bool)
 	if err == nil {
 		return fleet, true
 	}
-	fs.add("ConfigMap %s cannot be read, its last version stays in force: %v", nodeconfig.FleetName, err)
+	fs.addf("ConfigMap %s cannot be read, its last version stays in force: %v", nodeconfig.FleetName, err)
 	if a.Last == nil {
 		return nodeconfig.Fleet{}, false
 	}
@@ -75,7 +75,7 @@ func (a *Assembler) shard(name, text string, shards map[string]nodeconfig.Shard,
 		shards[name] = shard
 		return
 	}
-	fs.add("ConfigMap %s cannot be read, its last version stays in force: %v", name, err)
+	fs.addf("ConfigMap %s cannot be read, its last version stays in force: %v", name, err)
 	if last, ok := a.lastShard(name); ok {
 		shards[name] = last
 	}
@@ -117,14 +117,14 @@ func (a *Assembler) keepVanished(shards map[string]nodeconfig.Shard, fs *finding
 		})
 		if n := len(last.LoadBalancers); n > 0 {
 			shards[name] = last
-			fs.add("ConfigMap %s has vanished; its %d load balancers stay in force", name, n)
+			fs.addf("ConfigMap %s has vanished; its %d load balancers stay in force", name, n)
 		}
 	}
 }
 
 type findings []nodeconfig.NodeFinding
 
-func (fs *findings) add(format string, args ...any) {
+func (fs *findings) addf(format string, args ...any) {
 	*fs = append(*fs, nodeconfig.NodeFinding{
 		Finding: lb.Finding{Code: lb.CodeNodeRefused, Message: fmt.Sprintf(format, args...)},
 	})

@@ -14,11 +14,11 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
-func encode[D nodeconfig.Document](t testing.TB, d D) string {
-	t.Helper()
+func encode[D nodeconfig.Document](tb testing.TB, d D) string {
+	tb.Helper()
 	text, err := nodeconfig.Encode(d)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }

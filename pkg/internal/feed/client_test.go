@@ -87,7 +87,7 @@ func (i *inbox) await(t *testing.T, want string, findings int) {
 		if time.Now().After(deadline) {
 			t.Fatalf("got %+v, want %q and %d findings", got, want, findings)
 		}
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -33,7 +32,7 @@ func (c *Client) Report(ctx context.Context, status nodeconfig.Status) error {
 	if err != nil {
 		return fmt.Errorf("report the status: %w", err)
 	}
-	options := &metav1.PatchOptions{FieldManager: FieldManager, Force: ptr.To(true)}
+	options := &metav1.PatchOptions{FieldManager: FieldManager, Force: new(true)}
 	err = c.rest.Patch(types.ApplyPatchType).Namespace(c.namespace).Resource("configmaps").Name(name).
 		VersionedParams(options, c.params).Timeout(requestTimeout).Body(body).Do(ctx).Error()
 	if err != nil {

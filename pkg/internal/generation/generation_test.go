@@ -43,7 +43,7 @@ func TestStore(t *testing.T) {
 	if err != nil || string(data) != "1" {
 		t.Errorf("through current: %q, %v", data, err)
 	}
-	info, err := os.Stat(filepath.Join(dir, "http/a_b.conf"))
+	info, err := os.Stat(filepath.Join(dir, "http", "a_b.conf"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
@@ -58,8 +58,8 @@ func TestStore(t *testing.T) {
 func TestWriteMendsWhatIsDamaged(t *testing.T) {
 	for name, damage := range map[string]func(dir string) error{
 		"cut":     func(dir string) error { return os.Truncate(filepath.Join(dir, "main.conf"), 0) },
-		"missing": func(dir string) error { return os.Remove(filepath.Join(dir, "http/a_b.conf")) },
-		"more":    func(dir string) error { return os.WriteFile(filepath.Join(dir, "http/evil.conf"), nil, 0o600) },
+		"missing": func(dir string) error { return os.Remove(filepath.Join(dir, "http", "a_b.conf")) },
+		"more":    func(dir string) error { return os.WriteFile(filepath.Join(dir, "http", "evil.conf"), nil, 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := Store{Dir: t.TempDir()}

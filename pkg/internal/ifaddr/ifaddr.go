@@ -166,13 +166,11 @@ func Taken(listen []netip.AddrPort) []netip.AddrPort {
 
 // tryBind binds a socket as nginx does and closes it. It never listens, so no connection can reach it.
 func tryBind(l netip.AddrPort) error {
-	family := unix.AF_INET
-	var to unix.Sockaddr = &unix.SockaddrInet4{Port: int(l.Port())}
+	family := unix.AF_INET6
+	var to unix.Sockaddr = &unix.SockaddrInet6{Port: int(l.Port()), Addr: l.Addr().As16()}
 	if l.Addr().Is4() {
+		family = unix.AF_INET
 		to = &unix.SockaddrInet4{Port: int(l.Port()), Addr: l.Addr().As4()}
-	} else {
-		family = unix.AF_INET6
-		to = &unix.SockaddrInet6{Port: int(l.Port()), Addr: l.Addr().As16()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -35,7 +35,7 @@ func (l *lines) await(t *testing.T, want ...string) {
 		if time.Now().After(deadline) {
 			t.Fatalf("lines %q, want %q", got, want)
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 }
 
@@ -63,7 +63,7 @@ func TestTail(t *testing.T) {
 	}()
 	<-ready
 	// The tail starts at the end of what is there; until it has, a line may be before its time too.
-	time.Sleep(20 * time.Millisecond)
+	<-time.After(20 * time.Millisecond)
 	write("one\ntwo\r\n\nthr")
 	got.await(t, "one", "two")
 	write("ee\n")
@@ -72,7 +72,7 @@ func TestTail(t *testing.T) {
 	got.await(t, "one", "two", "three", strings.Repeat("x", 70))
 	deadline := time.Now().Add(5 * time.Second)
 	for Size(path) != 0 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	if n := Size(path); n != 0 {
 		t.Errorf("the file still has %d bytes", n)

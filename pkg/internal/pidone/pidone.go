@@ -2,8 +2,8 @@
 //
 // The container's first process takes everything with it when it ends. So the program, when it is that process, runs
 // itself as a child and only does what an init must: it hands signals on, reaps whoever has lost their parent, and
-// starts the child again when it was killed or has panicked. The child's own children go on meanwhile, and the new child
-// adopts them.
+// starts the child again when it was killed or has panicked. The child's own children go on meanwhile, and the new
+// child adopts them.
 //
 //	child exits 0 or fails by itself ──► exit with its status (the container ends)
 //	child is killed, or panics (2)   ──► start it again: at once, then with growing pauses
@@ -87,7 +87,7 @@ func reap(ended chan<- death) {
 		case err == nil:
 			ended <- death{pid, ws}
 		case errors.Is(err, unix.ECHILD): // between two children
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 		}
 	}
 }

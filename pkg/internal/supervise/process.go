@@ -47,7 +47,7 @@ func Start(spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(spec.Path, spec.Args...)
+	cmd := exec.Command(spec.Path, spec.Args...) //nolint:noctx // it outlives every context here
 	cmd.Env = append(os.Environ(), spec.Env...)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
@@ -201,5 +201,6 @@ func recall(path string) (identity, error) {
 	if err != nil {
 		return id, err
 	}
-	return id, json.Unmarshal(data, &id)
+	err = json.Unmarshal(data, &id)
+	return id, err
 }

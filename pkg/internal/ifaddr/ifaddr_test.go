@@ -1,0 +1,123 @@
+package ifaddr
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// apart runs a function in a network namespace of its own, whose interface veth0 has some addresses.
+func apart(t *testing.T, f func()) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: a network namespace")
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		runtime.LockOSThread()
+		if syscall.Gettid() == os.Getpid() { // the first thread cannot be thrown away
+			defer runtime.UnlockOSThread()
+			apart(t, f)
+			return
+		}
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Errorf("make a namespace: %v", err)
+			return
+		}
+		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth0"}, PeerName: "veth1"}
+		if err := netlink.LinkAdd(veth); err != nil {
+			t.Errorf("make an interface: %v", err)
+			return
+		}
+		for _, text := range []string{"10.1.0.1/24", "10.1.9.1/32", "fd00::1/128"} {
+			add(t, text)
+		}
+		f()
+	})
+	wait.Wait()
+}
+
+func add(t *testing.T, text string) {
+	t.Helper()
+	link, err := netlink.LinkByName("veth0")
+	if err == nil {
+		var a *netlink.Addr
+		if a, err = netlink.ParseAddr(text); err == nil {
+			err = netlink.AddrAdd(link, a)
+		}
+	}
+	if err != nil {
+		t.Errorf("add %s: %v", text, err)
+	}
+}
+
+func addrs(texts ...string) []netip.Addr {
+	var as []netip.Addr
+	for _, t := range texts {
+		as = append(as, netip.MustParseAddr(t))
+	}
+	return as
+}
+
+func TestFindListRemove(t *testing.T) {
+	apart(t, func() {
+		if name, err := Find(netip.MustParseAddr("10.1.9.1")); err != nil || name != "veth0" {
+			t.Errorf("find: %q, %v", name, err)
+		}
+		if name, err := Find(netip.MustParseAddr("10.1.9.2")); err == nil {
+			t.Errorf("found an address that is nowhere on %q", name)
+		}
+		removed, err := Remove("veth0", addrs("10.1.9.1", "fd00::1", "10.7.7.7"))
+		if err != nil || len(removed) != 2 {
+			t.Errorf("removed %v, %v", removed, err)
+		}
+		if have, err := List("veth0"); err != nil || !slices.Equal(have, addrs("10.1.0.1")) {
+			t.Errorf("left %v, %v", have, err)
+		}
+		if _, err := List("nope"); err == nil {
+			t.Error("listed an interface that is not there")
+		}
+		if _, err := Remove("nope", nil); err == nil {
+			t.Error("removed from an interface that is not there")
+		}
+	})
+}
+
+func TestTaken(t *testing.T) {
+	apart(t, func() {
+		other, err := net.Listen("tcp4", "0.0.0.0:8081")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer other.Close()
+		listen := []netip.AddrPort{
+			netip.MustParseAddrPort("10.1.0.1:8080"), netip.MustParseAddrPort("10.1.0.1:8081"),
+			netip.MustParseAddrPort("10.1.9.1:8081"),
+		}
+		if taken := Taken(listen); !slices.Equal(taken, listen[1:]) {
+			t.Errorf("taken %v, want %v", taken, listen[1:])
+		}
+	})
+}
+
+// TestWatch runs in the namespace that the test is in, where nothing is changed: a watch ends with its context, and
+// says nothing before that. What it says is tested with the agent.
+func TestWatch(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- Watch(ctx, func() {}) }()
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
