@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -34,11 +35,11 @@ func (s *server) echoUDP(ctx context.Context) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, peer, err := s.udp.ReadFrom(buffer)
-		if err != nil {
-			if _, ok := err.(*net.OpError); ok && ctx.Err() == nil {
-				continue // an ICMP error of a former answer
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			continue // an ICMP error of a former answer
 		}
 		_, _ = s.udp.WriteTo(append([]byte("hello from "+s.name+": "), buffer[:n]...), peer)
 	}

@@ -25,7 +25,7 @@ func start(t *testing.T) (*server, func() error) {
 	if err := s.listen("127.0.0.1", func(string) string { return "0" }); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.serve(ctx) }()
 	stop := func() error { cancel(); return <-ended }
@@ -71,7 +71,7 @@ func TestHTTP(t *testing.T) {
 	if got := response.Header.Get("Server-Name"); got != "tea-1" {
 		t.Errorf("Server-Name %q", got)
 	}
-	if _, response := get(t, base+"/status/503"); response.StatusCode != 503 {
+	if _, response := get(t, base+"/status/503"); response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("status %d", response.StatusCode)
 	}
 	if body, _ := get(t, base+"/headers", "X-Test", "yes"); !strings.Contains(body, "X-Test: yes") {
@@ -119,7 +119,7 @@ func TestWebsocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.CloseNow()
+	defer func() { _ = c.CloseNow() }()
 	for i, want := range []string{"hello from tea-1", "ping"} {
 		if i > 0 {
 			if err := c.Write(t.Context(), websocket.MessageText, []byte(want)); err != nil {

@@ -91,7 +91,7 @@ func (s *server) echoWebsocket(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	defer c.CloseNow()
+	defer func() { _ = c.CloseNow() }()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	if err := c.Write(ctx, websocket.MessageText, []byte("hello from "+s.name)); err != nil {

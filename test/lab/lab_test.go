@@ -124,6 +124,7 @@ func TestLab(t *testing.T) {
 }
 
 func testNodes(t *testing.T, l *Lab) {
+	t.Helper()
 	out, err := kubectl(t, l, "", "get", "nodes", "-l", "type=loadbalancer", "-o",
 		`jsonpath={range .items[*]}{.metadata.name} {.spec.taints[0].key} {.status.addresses[*].address}{"\n"}{end}`)
 	want := "lb1 kubectl-lb.io/loadbalancer 10.88.0.11 fd00:88::11 lb1\nlb2 kubectl-lb.io/loadbalancer 10.88.0.12 fd00:88::12 lb2\n"
@@ -136,6 +137,7 @@ func testNodes(t *testing.T, l *Lab) {
 }
 
 func testService(t *testing.T, l *Lab) {
+	t.Helper()
 	if out, err := kubectl(t, l, teaManifest, "apply", "-f", "-"); err != nil {
 		t.Fatal(err, out)
 	}
@@ -178,6 +180,7 @@ func fetch(t *testing.T, l *Lab, from, address string) {
 }
 
 func testClerk(t *testing.T, l *Lab) {
+	t.Helper()
 	if out, err := kubectl(t, l, clerkManifest, "apply", "-f", "-"); err != nil {
 		t.Fatal(err, out)
 	}
@@ -196,6 +199,7 @@ func testClerk(t *testing.T, l *Lab) {
 
 // testRestart kills a Pod's process: NotReady at once, and the same Pod comes back.
 func testRestart(t *testing.T, l *Lab) {
+	t.Helper()
 	state := "jsonpath={.items[0].metadata.name} {.items[0].status.containerStatuses[0].restartCount} " +
 		`{.items[0].status.conditions[?(@.type=="Ready")].status}`
 	before, err := kubectl(t, l, "", "get", "pods", "-l", "app=tea", "-o", state)
@@ -213,20 +217,21 @@ func testRestart(t *testing.T, l *Lab) {
 	within(t, 15*time.Second, "the Pod is back", func() error {
 		after, err := kubectl(t, l, "", "get", "pods", "-l", "app=tea", "-o", state)
 		if after != pod+" 1 True" {
-			return fmt.Errorf("%q, %v", after, err)
+			return fmt.Errorf("%q, %w", after, err)
 		}
 		return nil
 	})
 }
 
 func testUnknownImage(t *testing.T, l *Lab) {
+	t.Helper()
 	if out, err := kubectl(t, l, "", "run", "odd", "--image=example.com/odd:1"); err != nil {
 		t.Fatal(err, out)
 	}
 	within(t, 15*time.Second, "the image is refused", func() error {
 		out, err := kubectl(t, l, "", "get", "pod", "odd", "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}")
 		if out != "ErrImagePull" {
-			return fmt.Errorf("%q, %v", out, err)
+			return fmt.Errorf("%q, %w", out, err)
 		}
 		return nil
 	})
@@ -237,6 +242,7 @@ func testUnknownImage(t *testing.T, l *Lab) {
 
 // testNetworkFaults probes a Pod on w1 from the client while the way there breaks and heals twice.
 func testNetworkFaults(t *testing.T, l *Lab) {
+	t.Helper()
 	ip, err := kubectl(t, l, "", "get", "pods", "-l", "app=tea", "-o", "jsonpath={.items[0].status.podIP}")
 	if err != nil {
 		t.Fatal(err)
@@ -268,11 +274,11 @@ func testNetworkFaults(t *testing.T, l *Lab) {
 				return nil
 			})
 		}
-		await("works at first", func(good, bad int) bool { return good > 20 })
+		await("works at first", func(good, _ int) bool { return good > 20 })
 		if err := broken(); err != nil {
 			t.Fatal(err)
 		}
-		await("breaks", func(good, bad int) bool { return bad > 20 })
+		await("breaks", func(_, bad int) bool { return bad > 20 })
 		status, err := l.Status(t.Context())
 		if err != nil || (kind == "link-down") != !status.Nodes[2].Up || (kind == "link-down") != (len(status.Cuts) == 0) {
 			t.Errorf("%s: status %+v, %v", kind, status, err)
@@ -281,7 +287,7 @@ func testNetworkFaults(t *testing.T, l *Lab) {
 		if err := l.HealAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		await("heals", func(good, bad int) bool {
+		await("heals", func(_, _ int) bool {
 			samples := p.Samples()
 			last := samples[max(healed, len(samples)-5):]
 			for _, s := range last {
@@ -299,6 +305,7 @@ func testNetworkFaults(t *testing.T, l *Lab) {
 
 // testProcessFaults uses a stand-in for lb-daemon: as a Pod it is its own init, which kill-daemon must spare.
 func testProcessFaults(t *testing.T, l *Lab) {
+	t.Helper()
 	if out, err := kubectl(t, l, daemonManifest, "apply", "-f", "-"); err != nil {
 		t.Fatal(err, out)
 	}
@@ -350,7 +357,9 @@ func testProcessFaults(t *testing.T, l *Lab) {
 	if err := l.KillDaemon("lb1"); err != nil {
 		t.Fatal(err)
 	}
-	<-exited
+	if err := <-exited; err == nil {
+		t.Error("the killed daemon ended well")
+	}
 	if found, err := l.Processes("lb1", Daemon); err != nil || len(found) != 1 || found[0].InnerPID != 1 {
 		t.Errorf("left: %v, %v, want the init alone", found, err)
 	}
@@ -360,12 +369,13 @@ func testProcessFaults(t *testing.T, l *Lab) {
 }
 
 func testAPIOutage(t *testing.T, l *Lab) {
+	t.Helper()
 	if err := l.APIDown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	within(t, 10*time.Second, "the API server is away", func() error {
 		if s, err := l.Status(t.Context()); err != nil || s.API {
-			return fmt.Errorf("api %v, %v", s.API, err)
+			return fmt.Errorf("api %v, %w", s.API, err)
 		}
 		return nil
 	})
@@ -383,6 +393,7 @@ func testAPIOutage(t *testing.T, l *Lab) {
 
 // testCrash kills the supervisor: the lab is dead, its processes are not, and down finds them all.
 func testCrash(t *testing.T, l *Lab) {
+	t.Helper()
 	owner, err := readOwner(l.Info().Dir)
 	if err != nil {
 		t.Fatal(err)

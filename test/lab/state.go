@@ -116,7 +116,8 @@ func writeOwner(dir string, pid int) error {
 
 func readOwner(dir string) (netspace.Process, error) {
 	var p netspace.Process
-	return p, readJSON(filepath.Join(dir, ownerFile), &p)
+	err := readJSON(filepath.Join(dir, ownerFile), &p)
+	return p, err
 }
 
 // writeJSON replaces the file in one step.

@@ -271,7 +271,7 @@ func (s *supervisor) serveControl(ctx context.Context) error {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api-down", func(w http.ResponseWriter, r *http.Request) { s.cluster.APIDown() })
+	mux.HandleFunc("POST /api-down", func(http.ResponseWriter, *http.Request) { s.cluster.APIDown() })
 	mux.HandleFunc("POST /api-up", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.cluster.APIUp(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)

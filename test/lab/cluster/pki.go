@@ -62,7 +62,10 @@ func newAuthority(dir string) (*authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("service account key: %w", err)
 	}
-	return a, a.writeKey("service-accounts", tokens)
+	if err := a.writeKey("service-accounts", tokens); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // issue writes <file>.crt and <file>.key for the identity.

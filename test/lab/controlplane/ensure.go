@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ func fingerprint(source string) (version, sum string, err error) {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\x00%s\x00%v", mod, sums, ldflags(string(found[1])))
-	return string(found[1]), fmt.Sprintf("%x", h.Sum(nil)[:6]), nil
+	return string(found[1]), hex.EncodeToString(h.Sum(nil)[:6]), nil
 }
 
 func ldflags(version string) string {

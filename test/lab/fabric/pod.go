@@ -1,6 +1,7 @@
 package fabric
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"net"
@@ -50,8 +51,11 @@ func (s *PodSpace) Remove() error {
 	defer s.Close()
 	return withHandle(s.node.Namespace, func(h *netlink.Handle) error {
 		link, err := h.LinkByName(s.link)
+		if _, missing := errors.AsType[netlink.LinkNotFoundError](err); missing { // it was never made
+			return nil
+		}
 		if err != nil {
-			return nil // never made, or gone with the node
+			return err
 		}
 		return h.LinkDel(link)
 	})

@@ -17,7 +17,7 @@ import (
 // A failed liveness or start-up probe is sent to unhealthy.
 func (c *container) probe(ctx context.Context, pid int, unhealthy chan<- string) {
 	if p := c.spec.StartupProbe; p != nil {
-		ok := c.follow(ctx, p, pid, func(good bool) bool { return true })
+		ok := c.follow(ctx, p, pid, func(bool) bool { return true })
 		if ctx.Err() != nil {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -230,7 +231,7 @@ func (c *container) preStop(ctx context.Context, pid int, grace time.Duration) {
 
 // enter runs a command beside a container's process.
 func enter(ctx context.Context, pid int, argv []string) error {
-	args := append([]string{"-t", fmt.Sprint(pid), "-m", "-p", "-n", "-u", "-i", "--"}, argv...)
+	args := append([]string{"-t", strconv.Itoa(pid), "-m", "-p", "-n", "-u", "-i", "--"}, argv...)
 	out, err := exec.CommandContext(ctx, "nsenter", args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", strings.Join(argv, " "), err, strings.TrimSpace(string(out)))

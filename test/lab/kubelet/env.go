@@ -2,10 +2,12 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -89,9 +91,9 @@ func envFrom(ctx context.Context, from objects, namespace string, s corev1.EnvFr
 	return nil, nil
 }
 
-func envValue(ctx context.Context, from objects, pod *corev1.Pod, c *corev1.Container, s *corev1.EnvVarSource, at place) (
-	value string, found bool, err error,
-) {
+func envValue(
+	ctx context.Context, from objects, pod *corev1.Pod, c *corev1.Container, s *corev1.EnvVarSource, at place,
+) (value string, found bool, err error) {
 	switch {
 	case s.FieldRef != nil:
 		value, err = field(pod, s.FieldRef.FieldPath, at)
@@ -121,7 +123,7 @@ func envValue(ctx context.Context, from objects, pod *corev1.Pod, c *corev1.Cont
 		}
 		return string(data), found, err
 	}
-	return "", false, fmt.Errorf("the lab does not know this kind of source")
+	return "", false, errors.New("the lab does not know this kind of source")
 }
 
 func unlessOptional(err error, optional *bool) error {
@@ -220,7 +222,7 @@ func resourceField(c *corev1.Container, ref *corev1.ResourceFieldSelector) (stri
 		divisor = resource.MustParse("1")
 	}
 	up := (quantity.MilliValue() + divisor.MilliValue() - 1) / divisor.MilliValue()
-	return fmt.Sprint(up), nil
+	return strconv.FormatInt(up, 10), nil
 }
 
 // expand replaces $(NAME) by known values, as Kubernetes does in env, command and args; $$ is a literal $.

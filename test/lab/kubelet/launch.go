@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,7 +66,7 @@ func argv(spec *corev1.Container, entrypoint, env []string) []string {
 		words = spec.Command
 	}
 	var out []string
-	for _, w := range append(words[:len(words):len(words)], spec.Args...) {
+	for _, w := range append(slices.Clip(words), spec.Args...) {
 		out = append(out, expand(w, values))
 	}
 	return out

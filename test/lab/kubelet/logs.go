@@ -91,11 +91,11 @@ func sendLog(w http.ResponseWriter, r *http.Request, path string) error {
 	if n, err := strconv.Atoi(query.Get("limitBytes")); err == nil && n < len(data) {
 		data = data[:n]
 	}
-	if _, err := w.Write(data); err != nil || query.Get("follow") != "true" {
-		return nil
+	_, err = w.Write(data)
+	if err == nil && query.Get("follow") == "true" {
+		follow(w, r, path, int64(offset))
 	}
-	follow(w, r, path, int64(offset))
-	return nil
+	return err
 }
 
 func follow(w http.ResponseWriter, r *http.Request, path string, offset int64) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -174,9 +175,7 @@ func (v volumes) configMap(
 		return unlessOptional(err, optional)
 	}
 	data := map[string][]byte{}
-	for key, value := range cm.BinaryData {
-		data[key] = value
-	}
+	maps.Copy(data, cm.BinaryData)
 	for key, value := range cm.Data {
 		data[key] = []byte(value)
 	}
@@ -195,9 +194,7 @@ func (v volumes) secret(
 
 func pick(files, data map[string][]byte, items []corev1.KeyToPath, optional *bool) error {
 	if len(items) == 0 {
-		for key, value := range data {
-			files[key] = value
-		}
+		maps.Copy(files, data)
 		return nil
 	}
 	for _, item := range items {

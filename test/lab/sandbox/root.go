@@ -78,7 +78,7 @@ func (r root) host(dir string) error {
 	if to, err := os.Readlink(dir); err == nil {
 		return os.Symlink(to, r.at(dir))
 	}
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return r.bind(Mount{Source: dir, Target: dir, ReadOnly: true})

@@ -44,7 +44,7 @@ func printJSON(out io.Writer, value any) error {
 func newDown(name *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "down", Short: "Remove the lab and everything that a crash of it may have left", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return lab.Down(*name) },
+		RunE: func(*cobra.Command, []string) error { return lab.Down(*name) },
 	}
 }
 
@@ -75,7 +75,7 @@ func newExec(name *string) *cobra.Command {
 		Long: `Run a command in the network of lb1…, w1… or client. Files and processes are the host's; KUBECONFIG leads to
 the cluster. The exit status is the command's.`,
 		Example: "  lab exec client -- curl -s http://10.88.100.1/\n  lab exec lb1 -- ip address",
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := lab.Open(*name)
 			if err != nil {
 				return err
