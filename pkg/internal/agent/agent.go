@@ -74,8 +74,8 @@ func (m *mailbox) get() feed.Update {
 // The budget of reloads: a reload costs nginx a set of workers, so a storm of changes is taken in fewer steps.
 const (
 	reloadSpacing = 20 * time.Millisecond
-	reloadRate    = 5 // a second
-	reloadBurst   = 10
+	reloadRate    = 4 // a second, of either program
+	reloadBurst   = 6
 )
 
 // gateName is the gate's file, in the run directory.

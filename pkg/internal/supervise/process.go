@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +27,9 @@ type Spec struct {
 	Log string
 	// Record is the file that remembers the process.
 	Record string
+	// Nice is the scheduling priority that it and its children start with, -20 (first) to 19 (last); default 0. A
+	// negative one needs CAP_SYS_NICE (setpriority(2)); without that the program starts with the supervisor's own.
+	Nice int
 }
 
 // Process is a running program.
@@ -52,7 +56,7 @@ func Start(spec Spec) (*Process, error) {
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := startNice(cmd, spec.Nice); err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Path, err)
 	}
 	id, err := identify(cmd.Process.Pid)
@@ -71,6 +75,22 @@ func Start(spec Spec) (*Process, error) {
 	_ = cmd.Process.Release() // from here on it is named by p.fd
 	go p.watch()
 	return p, nil
+}
+
+// startNice starts the command from a thread that has the priority for that moment: a child inherits its thread's, and
+// so has it before it can have children of its own.
+func startNice(cmd *exec.Cmd, nice int) error {
+	if nice == 0 {
+		return cmd.Start()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err == nil && unix.Setpriority(unix.PRIO_PROCESS, 0, nice) == nil {
+		// The system call answers 20 − nice.
+		defer func() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-before) }()
+	}
+	return cmd.Start()
 }
 
 // ErrNotRunning says that there is nothing to adopt.

@@ -76,11 +76,8 @@ func global(t *render.Text, in Input) {
 		t.Line("enable_script_security")
 		// A reload of a broken file would otherwise end keepalived, with its addresses left behind.
 		t.Line("reload_check_config", path.Join(path.Dir(in.Gate), checkLog))
-		// A busy machine must not delay adverts: at normal priority four busy loops on two cores cost hundreds of spurious
-		// elections in 40 s, at this one none (docs/design/failover.md). Real-time scheduling would do the same, but
-		// without CAP_SYS_RESOURCE a reload leaves 2.2.7 with a limit that the kernel kills it for. Where even this is
-		// forbidden (CAP_SYS_NICE) keepalived says so and runs on.
-		t.Line("vrrp_priority -20")
+		// -1 leaves the scheduling to the daemon, which starts keepalived with a priority of its own: what keepalived
+		// sets itself it drops for the time of each reload.
 		t.Line("max_auto_priority -1")
 		// Two bursts a second apart reach a switch that lost the first; the refresh mends a forwarding table that
 		// forgot. A master that hears a lower one answers with another burst, for clients may follow the other.
