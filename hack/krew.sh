@@ -16,14 +16,17 @@ manifest=krew/lb.yaml
 module=github.com/kubectl-lb/kubectl-lb
 download=https://github.com/kubectl-lb/kubectl-lb/releases/download
 
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
 field() { sed -n "s/^$1 *//p" "$manifest" 2>/dev/null | head -1; }
 
 # build PLATFORM VERSION SOURCE EPOCH OUT: builds one archive.
 build() {
   local os=${1%/*} arch=${1#*/} version=$2 source=$3 epoch=$4 out=$5
-  local bin=kubectl-lb stage
-  [[ $os == windows ]] && bin=kubectl-lb.exe
-  stage=$(mktemp -d)
+  local bin stage
+  bin=$(binary "$os")
+  stage=$(mktemp -d -p "$work")
   (cd "$source" && CGO_ENABLED=0 GOOS=$os GOARCH=$arch GOWORK=off GOFLAGS= go build -trimpath -buildvcs=false \
     -ldflags "-s -w -buildid= -X $module/pkg/internal/version.release=$version" -o "$stage/$bin" ./cmd/kubectl-lb)
   cp "$source/LICENSE" "$stage/LICENSE"
@@ -31,17 +34,17 @@ build() {
   chmod 644 "$stage/LICENSE"
   tar --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$epoch" -C "$stage" -c "$bin" LICENSE |
     gzip -9n >"$out"
-  rm -rf "$stage"
 }
 
 # checkout COMMIT: unpacks a commit into a directory of its own and prints its path.
 checkout() {
   local dir
-  dir=$(mktemp -d)
+  dir=$(mktemp -d -p "$work")
   git archive "$1" -- cmd pkg go.mod go.sum LICENSE | tar -x -C "$dir"
   echo "$dir"
 }
 
+binary() { if [[ $1 == windows ]]; then echo kubectl-lb.exe; else echo kubectl-lb; fi; }
 archive() { echo "kubectl-lb_$1_${2/\//_}.tar.gz"; }
 sum() { sha256sum "$1" | cut -d' ' -f1; }
 
@@ -60,8 +63,7 @@ verify() {
     return
   fi
   source=$(checkout "$commit")
-  out=$(mktemp -d)
-  trap 'rm -rf "$source" "$out"' EXIT
+  out=$(mktemp -d -p "$work")
   build "$platform" "$version" "$source" "$(git show -s --format=%ct "$commit")" "$out/archive.tar.gz"
   have=$(sum "$out/archive.tar.gz")
   want=$(grep -A1 "/$(archive "$version" "$platform")\$" "$manifest" | sed -n 's/^ *sha256: //p')
@@ -79,7 +81,6 @@ main() {
   version=${version:-v0.1.0}
   epoch=$(git show -s --format=%ct "$commit")
   source=$(checkout "$commit")
-  trap 'rm -rf "$source"' EXIT
   mkdir -p dist
   for platform in "${platforms[@]}"; do
     file=$(archive "$version" "$platform")
@@ -91,7 +92,7 @@ main() {
           arch: ${platform#*/}
       uri: $download/$version/$file
       sha256: $(sum "dist/$file")
-      bin: kubectl-lb$([[ $platform == windows/* ]] && echo .exe)
+      bin: $(binary "${platform%/*}")
 "
   done
   {
