@@ -43,6 +43,7 @@ func (a *Agent) remember(c *candidate) error {
 }
 
 // change takes the steps in the order that never announces what is not served: withdraw, let nginx change, announce.
+// What is new answers before the last worker of the former generation has let go, and is not kept waiting for that.
 func (a *Agent) change(ctx context.Context, c *candidate) error {
 	if !c.announce.wanted() {
 		if err := a.silence(ctx); err != nil {
@@ -57,13 +58,15 @@ func (a *Agent) change(ctx context.Context, c *candidate) error {
 	if err := a.runNginx(ctx, c.nginx.Generation); err != nil {
 		return err
 	}
-	if !c.announce.wanted() {
-		return nil
+	if c.announce.wanted() {
+		if err := a.gate.Set(true); err != nil {
+			return err
+		}
+		if err := a.runKeepalived(ctx, c.announce, c.iface); err != nil {
+			return err
+		}
 	}
-	if err := a.gate.Set(true); err != nil {
-		return err
-	}
-	return a.runKeepalived(ctx, c.announce, c.iface)
+	return a.nginx.Settle(ctx)
 }
 
 // silence ends keepalived and takes its addresses away.

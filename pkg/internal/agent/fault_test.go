@@ -96,6 +96,30 @@ func TestPortOfAnotherProgramRefusesOnlyOneLoadBalancer(t *testing.T) {
 	})
 }
 
+// TestRemovedListenerIsGone: once a generation is reported to run, nothing of the former one accepts connections. So an
+// address and port that come back at once are not taken for another program's.
+func TestRemovedListenerIsGone(t *testing.T) {
+	l := up(t, 1)
+	n := l.nodes[0]
+	for revision := int64(2); revision < 12; revision += 2 {
+		l.want(l.config(revision, load(1, lb.TCP, 80), load(2, lb.TCP, 8080)))
+		n.runs(revision)
+		l.want(l.config(revision+1, load(1, lb.TCP, 80)))
+		n.runs(revision + 1)
+		l.within("lb1", func() {
+			conn, err := net.Listen("tcp", at(2, 8080).String())
+			if err != nil {
+				t.Errorf("revision %d runs, but %s is still in use: %v", revision+1, at(2, 8080), err)
+				return
+			}
+			conn.Close()
+		})
+		if fs := n.status().Findings; len(fs) > 0 {
+			t.Errorf("findings %+v", fs)
+		}
+	}
+}
+
 // TestFailedReloadIsRolledBack uses an nginx that finds every configuration good and has too few files to load a big
 // one, so that only the proof after the reload can tell.
 func TestFailedReloadIsRolledBack(t *testing.T) {

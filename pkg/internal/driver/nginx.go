@@ -28,6 +28,8 @@ type Nginx struct {
 	Store  generation.Store
 
 	proc atomic.Pointer[supervise.Process]
+	// outgoing are the workers that served before the last reload.
+	outgoing []int
 }
 
 // The names of nginx's files in the run directory, beside those of the renderer.
@@ -78,7 +80,8 @@ func (n *Nginx) Check(ctx context.Context, id string) error {
 	return check(ctx, "nginx", dir, n.Binary, "-t", "-q", "-c", filepath.Join(dir, nginxConf), "-e", "stderr")
 }
 
-// Run makes nginx run a generation of the store: it returns nil once workers of it answer. The generation is current
+// Run makes nginx run a generation of the store: it returns nil once workers of it answer. For a moment the workers of
+// the generation before accept connections too: see [Nginx.Settle]. The generation is current
 // afterwards whatever happened; on an error the caller runs another.
 func (n *Nginx) Run(ctx context.Context, id string) error {
 	if err := n.Store.Switch(id); err != nil {
@@ -86,6 +89,7 @@ func (n *Nginx) Run(ctx context.Context, id string) error {
 	}
 	offset := logtail.Size(n.LogPath())
 	if n.Alive() {
+		n.outgoing, _ = n.workers()
 		if err := n.proc.Load().Signal(syscall.SIGHUP); err != nil {
 			return fmt.Errorf("reload nginx: %w", err)
 		}
@@ -230,20 +234,4 @@ func ended(ctx context.Context, p *supervise.Process, within time.Duration) bool
 	case <-ctx.Done():
 	}
 	return false
-}
-
-// Workers counts nginx's workers: those that serve, and those that only finish the connections of an old generation.
-// It may be called at any time.
-func (n *Nginx) Workers() (serving, finishing int) {
-	for _, pid := range supervise.Orphans(n.record()) {
-		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		switch {
-		case err != nil || !strings.HasPrefix(string(title), "nginx: worker process"):
-		case strings.Contains(string(title), "shutting down"):
-			finishing++
-		default:
-			serving++
-		}
-	}
-	return serving, finishing
 }
