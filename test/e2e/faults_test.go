@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func TestControlPlaneDown(t *testing.T) {
 	active := holder(t, ip)
 	running := probe(t, ip)
 	must(t, shared.Lab.APIDown(t.Context()))
-	t.Cleanup(func() { must(t, shared.Lab.APIUp(t.Context())) })
+	t.Cleanup(func() { must(t, shared.Lab.APIUp(context.Background())) })
 	lossless(t, running.StopAfter(10*time.Second))
 
 	running = probe(t, ip)

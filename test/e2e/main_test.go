@@ -16,6 +16,10 @@ import (
 // shared is the rig of this run. Tests that break a node mend it before they return.
 var shared *rig.Rig
 
+// patience is what a probe waits for its answer. It is less than TCP's first retransmission takes (1 s, RFC 6298), so a
+// lost packet is a failed probe, and more than a busy machine is late by.
+const patience = 900 * time.Millisecond
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if os.Getuid() != 0 {
@@ -28,7 +32,9 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	r, err := rig.Up(ctx, rig.Options{Name: "e2e", LBNodes: 3, Workers: 2, Progress: os.Stderr})
+	r, err := rig.Up(ctx, rig.Options{
+		Name: "e2e", LBNodes: 3, Workers: 2, ProbeTimeout: patience, Progress: os.Stderr,
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1

@@ -83,13 +83,16 @@ func Pools() []Pool {
 // WaitInstalled waits until the Deployment is complete and every node's daemon reports that it runs what the
 // controller wants of it.
 func (r *Rig) WaitInstalled(ctx context.Context) error {
-	return wait(ctx, 60*time.Second, "kubectl-lb to be installed", func() (bool, string) {
+	return wait(ctx, 90*time.Second, "kubectl-lb to be installed", func() (bool, string) {
 		d, err := r.Client.AppsV1().Deployments(SystemNamespace).Get(ctx, "lb-controller", metav1.GetOptions{})
 		if err != nil {
 			return false, err.Error()
 		}
 		if d.Status.ReadyReplicas != *d.Spec.Replicas {
 			return false, fmt.Sprintf("%d of %d controllers are ready", d.Status.ReadyReplicas, *d.Spec.Replicas)
+		}
+		if _, err := r.Leader(ctx); err != nil {
+			return false, err.Error()
 		}
 		fleet, err := r.Fleet(ctx)
 		if err != nil {
@@ -107,24 +110,22 @@ func (r *Rig) WaitInstalled(ctx context.Context) error {
 				return false, fmt.Sprintf("%s runs fleet revision %d, not %d", n, s.Running.Fleet, fleet.Revision)
 			}
 		}
-		return r.mastersAtHome(ctx, fleet)
+		return r.atHome(fleet)
 	})
 }
 
-// mastersAtHome says whether every VRRP group is carried by its home, as it is once nobody waits to preempt.
-func (r *Rig) mastersAtHome(ctx context.Context, fleet nodeconfig.Fleet) (bool, string) {
+// atHome says whether every VRRP group is carried by its home and by nobody else, as it is once nobody waits to
+// preempt. It looks at the kernels' anchor addresses, for a report may be older than what happened.
+func (r *Rig) atHome(fleet nodeconfig.Fleet) (bool, string) {
 	for _, g := range fleet.Groups {
-		s, err := r.NodeStatus(ctx, g.Home)
-		if err != nil {
-			return false, err.Error()
-		}
-		for _, f := range s.Groups {
-			if f.ID == g.ID && f.State != nodeconfig.StateMaster {
-				return false, fmt.Sprintf("group %d (%s) is not on its home %s yet", g.ID, f.Family, g.Home)
+		for _, anchor := range g.Anchors {
+			nodes, err := r.Holders(anchor.String())
+			if err != nil {
+				return false, err.Error()
 			}
-		}
-		if len(s.Groups) == 0 {
-			return false, fmt.Sprintf("%s reports no group", g.Home)
+			if !slices.Equal(nodes, []string{g.Home}) {
+				return false, fmt.Sprintf("the anchor %s of group %d is on %v, not on its home %s", anchor, g.ID, nodes, g.Home)
+			}
 		}
 	}
 	return true, ""

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -60,17 +61,22 @@ func (r *Rig) Addresses(node string) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-// Leader returns the name of the controller's pod that leads.
+// leaderSilence is how old a leader's last sign of life may be: it renews its lease every 2 s.
+const leaderSilence = 5 * time.Second
+
+// Leader returns the name of the controller's pod that leads, and has said so lately.
 func (r *Rig) Leader(ctx context.Context) (string, error) {
 	leases, err := r.Client.CoordinationV1().Leases(SystemNamespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return "", err
 	}
 	for _, l := range leases.Items {
-		if l.Spec.HolderIdentity != nil && *l.Spec.HolderIdentity != "" {
-			pod, _, _ := strings.Cut(*l.Spec.HolderIdentity, "_")
-			return pod, nil
+		holder, renewed := l.Spec.HolderIdentity, l.Spec.RenewTime
+		if holder == nil || *holder == "" || renewed == nil || time.Since(renewed.Time) > leaderSilence {
+			continue
 		}
+		pod, _, _ := strings.Cut(*holder, "_")
+		return pod, nil
 	}
-	return "", fmt.Errorf("no lease in %s is held", SystemNamespace)
+	return "", fmt.Errorf("nobody leads: no lease in %s has been renewed for %s", SystemNamespace, leaderSilence)
 }

@@ -53,7 +53,9 @@ func (r *Rig) Probe(ctx context.Context, from, address string) (*Probe, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Lab.Prober(from, probe.Options{Target: netip.AddrPortFrom(addr, 80), Interval: ProbeInterval})
+	p, err := r.Lab.Prober(from, probe.Options{
+		Target: netip.AddrPortFrom(addr, 80), Interval: ProbeInterval, Timeout: r.ProbeTimeout,
+	})
 	if err != nil {
 		return nil, err
 	}

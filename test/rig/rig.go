@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 
@@ -23,6 +24,8 @@ type Options struct {
 	Name string
 	// LBNodes, Workers and Clients count the machines; defaults 3, 2 and 1.
 	LBNodes, Workers, Clients int
+	// ProbeTimeout bounds each probe, default 300 ms.
+	ProbeTimeout time.Duration
 	// Progress takes the lab's progress; nil keeps it quiet.
 	Progress io.Writer
 }
@@ -34,11 +37,16 @@ type Rig struct {
 	Client kubernetes.Interface
 	// Repo is the checkout, Bin holds what was built from it, Binaries the control plane's programs.
 	Repo, Bin, Binaries string
+	// ProbeTimeout bounds each probe of [Rig.Probe]; zero leaves it to the prober.
+	ProbeTimeout time.Duration
 
 	home    string
 	mu      sync.Mutex
 	dialers map[string]*netspace.Dialer
 }
+
+// builtEnv names the folder of programs that have just been built; the Makefile sets it. Without it [Up] builds them.
+const builtEnv = "KUBECTL_LB_BIN"
 
 // Up builds the programs of the checkout and starts a lab. The product is not installed yet: see [Rig.Install].
 func Up(ctx context.Context, o Options) (*Rig, error) {
@@ -46,9 +54,12 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{Repo: repo, Bin: filepath.Join(repo, "bin"), dialers: map[string]*netspace.Dialer{}}
-	if err := r.build(ctx); err != nil {
-		return nil, err
+	r := &Rig{Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, dialers: map[string]*netspace.Dialer{}}
+	if r.Bin == "" {
+		r.Bin = filepath.Join(repo, "bin")
+		if err := r.build(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if r.Lab, err = lab.Up(ctx, lab.Options{
 		Name: o.Name, LBNodes: o.LBNodes, Workers: o.Workers, Clients: o.Clients, BinDir: r.Bin, Out: o.Progress,
@@ -63,7 +74,7 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 	return r, nil
 }
 
-// build compiles what the lab runs; a no-op when `make build` has just done so.
+// build compiles what the lab runs.
 func (r *Rig) build(ctx context.Context) error {
 	for _, c := range []struct{ dir, packages string }{
 		{r.Repo, "./cmd/..."}, {filepath.Join(r.Repo, "test"), "./lab/cmd/..."}, {filepath.Join(r.Repo, "test"), "./hello/..."},
