@@ -89,7 +89,7 @@ lint: $(LINT) ## Run golangci-lint, go vet and gofmt over both modules.
 .PHONY: verify
 verify: lint ## Lint, and check that generated files and go.mod are current.
 	go mod tidy -diff
-	go mod -C test tidy -diff
+	go mod tidy -C test -diff
 	go mod verify
 	@before=$$(git status --porcelain); $(MAKE) --no-print-directory generate; \
 	after=$$(git status --porcelain); \

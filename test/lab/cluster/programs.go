@@ -53,7 +53,6 @@ func (c *Cluster) controllerManager() []string {
 		"--root-ca-file=" + c.ca.file("ca.crt"),
 		"--cluster-signing-cert-file=" + c.ca.file("ca.crt"), "--cluster-signing-key-file=" + c.ca.file("ca.key"),
 		"--service-cluster-ip-range=" + fabric.ServiceRange + "," + fabric.ServiceRange6,
-		"--cluster-cidr=" + fabric.PodRange + "," + fabric.PodRange6,
 		"--allocate-node-cidrs=false", "--leader-elect=false", "--secure-port=0", "--profiling=false", "--v=1",
 	}
 }
@@ -68,12 +67,13 @@ func (c *Cluster) scheduler() []string {
 }
 
 // proxy is a node's kube-proxy. Its servers stay on the node's own address, away from 0.0.0.0, where they would answer
-// on the load balancers' addresses, too.
+// on the load balancers' addresses, too. It is not told the pods' range: it would masquerade what nodes send to cluster
+// IPs, from random ports, and a pod that has just closed a connection from the same port refuses the next one for a
+// moment (docs/operations.md, "Many short connections").
 func (c *Cluster) proxy(n fabric.Node) []string {
 	return []string{
 		c.binary("kube-proxy"), "--kubeconfig=" + c.ca.file("proxy.kubeconfig"), "--hostname-override=" + n.Name,
 		"--proxy-mode=nftables", "--conntrack-max-per-core=0",
-		"--cluster-cidr=" + fabric.PodRange + "," + fabric.PodRange6,
 		fmt.Sprintf("--healthz-bind-address=%s:10256", n.Address),
 		fmt.Sprintf("--metrics-bind-address=%s:10249", n.Address), "--v=1",
 	}
