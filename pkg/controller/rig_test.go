@@ -24,7 +24,7 @@ import (
 )
 
 // apiServer is the real API server that the tests share; nil where there are no binaries for it.
-var apiServer *rest.Config //nolint:gochecknoglobals // set once by TestMain
+var apiServer *rest.Config // set once by TestMain
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 

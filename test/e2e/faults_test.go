@@ -86,7 +86,9 @@ func TestControlPlaneDown(t *testing.T) {
 	active := holder(t, ip)
 	running := probe(t, ip)
 	must(t, shared.Lab.APIDown(t.Context()))
-	t.Cleanup(func() { must(t, shared.Lab.APIUp(context.Background())) })
+	t.Cleanup(func() {
+		must(t, shared.Lab.APIUp(context.Background())) //nolint:usetesting // the test's context is done by then
+	})
 	lossless(t, running.StopAfter(10*time.Second))
 
 	running = probe(t, ip)

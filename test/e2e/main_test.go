@@ -80,6 +80,8 @@ func apply(t *testing.T, manifests string) {
 
 // remove deletes what manifests name, and waits until no node holds an address of it any more.
 func remove(t *testing.T, manifests string) {
+	t.Helper()
+	//nolint:usetesting // in a cleanup the test's context is done
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if _, err := shared.MustKubectl(ctx, manifests, "delete", "--ignore-not-found", "-f", "-"); err != nil {

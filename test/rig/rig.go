@@ -76,8 +76,9 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 
 // build compiles what the lab runs.
 func (r *Rig) build(ctx context.Context) error {
+	tests := filepath.Join(r.Repo, "test")
 	for _, c := range []struct{ dir, packages string }{
-		{r.Repo, "./cmd/..."}, {filepath.Join(r.Repo, "test"), "./lab/cmd/..."}, {filepath.Join(r.Repo, "test"), "./hello/..."},
+		{r.Repo, "./cmd/..."}, {tests, "./lab/cmd/..."}, {tests, "./hello/..."},
 	} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", r.Bin+"/", c.packages)
 		cmd.Dir = c.dir

@@ -152,5 +152,6 @@ func (l Log) SlogLevel() (slog.Level, error) {
 	if err := oneOf("log.level", l.Level, "debug", "info", "warn", "error"); err != nil {
 		return level, err
 	}
-	return level, level.UnmarshalText([]byte(l.Level))
+	err := level.UnmarshalText([]byte(l.Level))
+	return level, err
 }

@@ -64,16 +64,8 @@ func (b *bench) trial(ctx context.Context, name string) (stages, error) {
 			if !open {
 				return s, fmt.Errorf("%s: watch ended", name)
 			}
-			cm, ok := e.Object.(*corev1.ConfigMap)
-			if !ok || e.Type == watch.Deleted {
-				continue
-			}
-			if ip := cm.Data["bind-ip"]; ip != "" && s.assigned == 0 {
-				s.assigned = time.Since(begun)
+			if ip := s.see(e, begun); ip != "" {
 				go func() { answers <- b.untilAnswered(ctx, ip) }()
-			}
-			if cm.Data["status"] == "SUCCESS" && s.success == 0 {
-				s.success = time.Since(begun)
 			}
 		case err := <-answers:
 			if err != nil {
@@ -85,6 +77,22 @@ func (b *bench) trial(ctx context.Context, name string) (stages, error) {
 		}
 	}
 	return s, nil
+}
+
+// see takes the times of what an event shows first, and returns the address when it is new.
+func (s *stages) see(e watch.Event, begun time.Time) (address string) {
+	cm, ok := e.Object.(*corev1.ConfigMap)
+	if !ok || e.Type == watch.Deleted {
+		return ""
+	}
+	if ip := cm.Data["bind-ip"]; ip != "" && s.assigned == 0 {
+		s.assigned = time.Since(begun)
+		address = ip
+	}
+	if cm.Data["status"] == "SUCCESS" && s.success == 0 {
+		s.success = time.Since(begun)
+	}
+	return address
 }
 
 // untilAnswered asks an address every 2 ms, each request with 50 ms to live, until one is answered.

@@ -87,7 +87,8 @@ func (b *bench) restarts(ctx context.Context) error {
 		return err
 	}
 	if err := measure("controller killed", func() error {
-		_, err := b.rig.MustKubectl(ctx, "", "-n", rig.SystemNamespace, "delete", "pod", leader, "--force", "--grace-period=0")
+		_, err := b.rig.MustKubectl(ctx, "", "-n", rig.SystemNamespace, "delete", "pod", leader,
+			"--force", "--grace-period=0")
 		return err
 	}); err != nil {
 		return err
