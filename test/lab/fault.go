@@ -52,6 +52,15 @@ func (l *Lab) Processes(node, program string) ([]netspace.Process, error) {
 	}), nil
 }
 
+// AllProcesses returns the living processes of the whole lab, those of pods in networks of their own included, by pid.
+func (l *Lab) AllProcesses() ([]netspace.Process, error) {
+	all, err := netspace.ProcessesWithEnv(mark(l.info.Dir))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(p netspace.Process) bool { return p.State == "Z" }), nil
+}
+
 // KillDaemon kills the node's lb-daemon with SIGKILL: not the init that restarts it, but the daemon itself, so that
 // the nginx and keepalived beside it live on.
 func (l *Lab) KillDaemon(node string) error {

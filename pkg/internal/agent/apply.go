@@ -20,6 +20,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 		return err
 	}
 	a.track.owned(a.ledger.Interface, a.ledger.Addresses, c.view.Instances)
+	c.checked = time.Now()
 	if err := a.change(ctx, c); err != nil {
 		if ctx.Err() == nil {
 			a.rollBack(ctx, err)
@@ -28,7 +29,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 	}
 	if a.last == nil || a.last.running.Generation != c.running.Generation {
 		a.opts.Log.Info("a generation runs", "generation", c.running.Generation, "fleet", c.running.Fleet,
-			"loadBalancers", len(c.view.LoadBalancers), "took", time.Since(c.begun).Round(time.Millisecond))
+			"loadBalancers", len(c.view.LoadBalancers), c.stages())
 	}
 	a.last = c
 	a.track.running(c.running)
@@ -58,6 +59,7 @@ func (a *Agent) change(ctx context.Context, c *candidate) error {
 	if err := a.runNginx(ctx, c.nginx.Generation); err != nil {
 		return err
 	}
+	c.served = time.Now()
 	if c.announce.wanted() {
 		if err := a.gate.Set(true); err != nil {
 			return err
@@ -66,6 +68,7 @@ func (a *Agent) change(ctx context.Context, c *candidate) error {
 			return err
 		}
 	}
+	c.announced = time.Now()
 	return a.nginx.Settle(ctx)
 }
 

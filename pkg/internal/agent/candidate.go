@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -29,8 +30,15 @@ type candidate struct {
 	announce announcement
 	withdraw *announcement
 	findings []nodeconfig.NodeFinding
-	// begun is when its preparation began.
-	begun time.Time
+	// begun is when its preparation began; checked, served and announced are when the next steps were done.
+	begun, checked, served, announced time.Time
+}
+
+// stages says how long each step took, for the log.
+func (c *candidate) stages() slog.Attr {
+	since := func(from, to time.Time) time.Duration { return max(to.Sub(from), 0).Round(time.Millisecond) }
+	return slog.Group("took", "check", since(c.begun, c.checked), "nginx", since(c.checked, c.served),
+		"keepalived", since(c.served, c.announced), "all", since(c.begun, time.Now()))
 }
 
 // announcement is a generation of keepalived. Without instances keepalived is not to run at all.

@@ -122,8 +122,8 @@ func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
 	defer cancel()
-	var asked time.Time
 	begun := time.Now()
+	asked := begun // a dump now would only keep it from the reload
 	err := poll(ctx, verifyEvery, k.proc.Load().Done(), func(ctx context.Context) error {
 		left, err := k.inForce(want)
 		if err != nil {

@@ -46,6 +46,10 @@ func (n *Nginx) record() string { return filepath.Join(n.RunDir, nginxRecord) }
 
 func (n *Nginx) socket() string { return filepath.Join(n.RunDir, nginx.SocketName) }
 
+func (n *Nginx) socketOf(generation string) string {
+	return filepath.Join(n.RunDir, nginx.GenerationSocketName(generation))
+}
+
 func (n *Nginx) spec() supervise.Spec {
 	return supervise.Spec{
 		Path:   n.Binary,
@@ -90,6 +94,12 @@ func (n *Nginx) Run(ctx context.Context, id string) error {
 	offset := logtail.Size(n.LogPath())
 	if n.Alive() {
 		n.outgoing, _ = n.workers()
+		// A reload that failed may have left it; nginx removes that of the generation that it leaves itself.
+		if id != n.Store.Running() {
+			if err := os.Remove(n.socketOf(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("reload nginx: %w", err)
+			}
+		}
 		if err := n.proc.Load().Signal(syscall.SIGHUP); err != nil {
 			return fmt.Errorf("reload nginx: %w", err)
 		}
@@ -107,9 +117,15 @@ const orphanGrace = time.Second
 
 func (n *Nginx) start(ctx context.Context) error {
 	n.retireOrphans(ctx)
-	// nginx refuses to start over a socket that a killed one has left.
-	if err := os.Remove(n.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+	// nginx refuses to start over the sockets that a killed one has left.
+	left, err := filepath.Glob(n.socketOf("*"))
+	if err != nil {
 		return fmt.Errorf("start nginx: %w", err)
+	}
+	for _, socket := range append(left, n.socket()) {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("start nginx: %w", err)
+		}
 	}
 	p, err := supervise.Start(n.spec())
 	if err != nil {
@@ -152,7 +168,7 @@ func (n *Nginx) verify(ctx context.Context, id string, offset int64) error {
 	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
 	defer cancel()
 	return poll(ctx, verifyEvery, n.proc.Load().Done(), func(ctx context.Context) error {
-		have, err := n.Generation(ctx)
+		have, err := askGeneration(ctx, n.socketOf(id))
 		if err == nil && have == id {
 			return nil
 		}
@@ -180,10 +196,12 @@ func (n *Nginx) emergency(offset int64) string {
 const answerWithin = 250 * time.Millisecond
 
 // Generation asks nginx which generation it serves. It may be called at any time.
-func (n *Nginx) Generation(ctx context.Context) (string, error) {
+func (n *Nginx) Generation(ctx context.Context) (string, error) { return askGeneration(ctx, n.socket()) }
+
+func askGeneration(ctx context.Context, socket string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", n.socket())
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return "", fmt.Errorf("ask nginx: %w", err)
 	}

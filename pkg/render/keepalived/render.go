@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,9 +15,6 @@ import (
 
 // gateName is what the configuration calls the gate file.
 const gateName = "gate"
-
-// checkLog is the file, beside the gate, that keepalived writes its objections to a refused reload to.
-const checkLog = "keepalived-check.log"
 
 // InstanceName returns the name of an instance in keepalived's configuration and log, such as "lb_0_ipv4".
 func InstanceName(group int, family lb.Family) string {
@@ -74,8 +70,8 @@ func global(t *render.Text, in Input) {
 		t.Line("vrrp_version 3")
 		t.Line("vrrp_check_unicast_src")
 		t.Line("enable_script_security")
-		// A reload of a broken file would otherwise end keepalived, with its addresses left behind.
-		t.Line("reload_check_config", path.Join(path.Dir(in.Gate), checkLog))
+		// No reload_check_config: the daemon has just had a keepalived read the very same bytes, and this one would do so
+		// once more while the new address waits (45 ms on a busy node).
 		// -1 leaves the scheduling to the daemon, which starts keepalived with a priority of its own: what keepalived
 		// sets itself it drops for the time of each reload.
 		t.Line("max_auto_priority -1")

@@ -10,6 +10,11 @@ import (
 // SocketName is the name, in the run directory, of the unix socket of the generation probe.
 const SocketName = "nginx-generation.sock"
 
+// GenerationSocketName is the name, in the run directory, of the unix socket that only workers of one generation have.
+// For 100 ms after a reload the workers of the former generation go on accepting on the sockets that both have, and
+// mostly they are the faster ones: [SocketName] proves a new generation no sooner than that, this one at once.
+func GenerationSocketName(generation string) string { return "nginx-" + generation + ".sock" }
+
 // PIDName is the name, in the run directory, of the file with the process ID of nginx's master.
 const PIDName = "nginx.pid"
 

@@ -153,6 +153,7 @@ func probe(runDir, generation string) render.File {
 	var t render.Text
 	t.Block("server", func() {
 		t.Line("listen", quote("unix:"+runDir+"/"+SocketName)+";")
+		t.Line("listen", quote("unix:"+runDir+"/"+GenerationSocketName(generation))+";")
 		// Every probe is to be a new connection, which only workers of the running generation accept.
 		t.Line("keepalive_timeout 0;")
 		t.Block("location /", func() { t.Line("return 200", quote(generation)+";") })

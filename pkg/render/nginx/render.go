@@ -17,7 +17,7 @@ func Render(in Input) (Result, error) {
 	if err := check(in); err != nil {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
-	b := builder{owners: make(map[string]lb.Key), sockets: 1}
+	b := builder{owners: make(map[string]lb.Key), sockets: 2}
 	served, refused := sift(in.LoadBalancers)
 	for _, l := range served {
 		b.add(l)

@@ -184,8 +184,8 @@ func TestManySockets(t *testing.T) {
 	if err != nil || len(res.Refused) > 0 {
 		t.Fatal(err, res.Refused)
 	}
-	if got, _ := res.Files.Get("nginx.conf"); !strings.Contains(string(got), "worker_connections 617;") {
-		t.Errorf("600 sockets, a probe and 16 connections are not 617:\n%s", got)
+	if got, _ := res.Files.Get("nginx.conf"); !strings.Contains(string(got), "worker_connections 618;") {
+		t.Errorf("600 sockets, two of the probe and 16 connections are not 618:\n%s", got)
 	}
 }
 

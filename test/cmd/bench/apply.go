@@ -15,10 +15,15 @@ import (
 // stages are the times from the API server's answer to the creation until each thing was seen.
 type stages struct{ assigned, answers, success time.Duration }
 
+// rest is the pause before each trial: the daemons take a storm of changes in fewer reloads, and a trial right after
+// another would wait for its turn.
+const rest = 2 * time.Second
+
 // apply measures how long it takes from a ConfigMap to an address that answers.
 func (b *bench) apply(ctx context.Context) error {
 	var all []stages
 	for i := range b.trials {
+		time.Sleep(rest)
 		s, err := b.trial(ctx, fmt.Sprintf("apply-%03d", i))
 		if err != nil {
 			return err
@@ -65,7 +70,7 @@ func (b *bench) trial(ctx context.Context, name string) (stages, error) {
 				return s, fmt.Errorf("%s: watch ended", name)
 			}
 			if ip := s.see(e, begun); ip != "" {
-				go func() { answers <- b.untilAnswered(ctx, ip) }()
+				go func() { answers <- b.untilAnswered(ctx, ip, 2*time.Millisecond) }()
 			}
 		case err := <-answers:
 			if err != nil {
@@ -95,13 +100,14 @@ func (s *stages) see(e watch.Event, begun time.Time) (address string) {
 	return address
 }
 
-// untilAnswered asks an address every 2 ms, each request with 50 ms to live, until one is answered.
-func (b *bench) untilAnswered(ctx context.Context, ip string) error {
+// untilAnswered asks an address until it answers, with a pause between a failure and the next request; each may take 25
+// pauses.
+func (b *bench) untilAnswered(ctx context.Context, ip string, pause time.Duration) error {
 	if _, err := netip.ParseAddr(ip); err != nil {
 		return err
 	}
 	for {
-		one, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		one, cancel := context.WithTimeout(ctx, 25*pause)
 		res, err := b.rig.Request(one, "client", ip+":80", ip, "/")
 		cancel()
 		if err == nil && res.Code == 200 {
@@ -110,7 +116,7 @@ func (b *bench) untilAnswered(ctx context.Context, ip string) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not answer: %w", ip, err)
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/kubectl-lb/kubectl-lb/test/lab/fabric"
 )
+
+// bulkPause keeps the many that ask from being the load that is measured.
+const bulkPause = 100 * time.Millisecond
 
 // many creates many load balancers at once, waits until every one answers, and looks at who needs how much memory.
 func (b *bench) many(ctx context.Context) error {
@@ -56,13 +57,13 @@ func (b *bench) one(ctx context.Context, name string, slots chan struct{}, begun
 	for {
 		data, err := b.rig.Data(ctx, "default", name)
 		if err == nil && data["bind-ip"] != "" {
-			err = b.untilAnswered(ctx, data["bind-ip"])
+			err = b.untilAnswered(ctx, data["bind-ip"], bulkPause)
 			return time.Since(begun), err
 		}
 		select {
 		case <-ctx.Done():
 			return 0, fmt.Errorf("%s has no address: %w", name, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(bulkPause):
 		}
 	}
 }
@@ -70,23 +71,16 @@ func (b *bench) one(ctx context.Context, name string, slots chan struct{}, begun
 // memory reports the resident memory of the programs, the largest of each kind.
 func (b *bench) memory() error {
 	largest := map[string]int{}
-	for _, n := range b.rig.Lab.Info().Nodes {
-		for _, program := range []string{"lb-controller", "lb-daemon"} {
-			if program == "lb-daemon" && n.Role != fabric.RoleLB {
-				continue
-			}
-			processes, err := b.rig.Lab.Processes(n.Name, program)
-			if err != nil {
-				return err
-			}
-			for _, p := range processes {
-				kib, err := resident(p.PID)
-				if err != nil {
-					return err
-				}
-				largest[program] = max(largest[program], kib)
-			}
+	processes, err := b.rig.Lab.AllProcesses()
+	if err != nil {
+		return err
+	}
+	for _, p := range processes {
+		kib, err := resident(p.PID)
+		if err != nil {
+			return err
 		}
+		largest[p.Program] = max(largest[p.Program], kib)
 	}
 	what := fmt.Sprintf("memory with %d load balancers: ", b.bulk)
 	b.report(what+"lb-controller", "≤ 100 MiB", "%.0f MiB resident", float64(largest["lb-controller"])/1024)
