@@ -14,6 +14,8 @@ LINT := $(BIN)/golangci-lint
 # The packages without Kubernetes' libraries, which take minutes to compile for the race detector.
 LIGHT = $$(go list -f '{{if not (or (eq .Name "main") (len .DepsErrors))}}{{.ImportPath}} {{join .Deps " "}}{{end}}' \
 	./pkg/... | awk '!/ k8s\.io\// { print $$1 }')
+# All others.
+HEAVY = $$(comm -23 <(go list ./... | sort) <(printf '%s\n' $(LIGHT) | sort))
 FUZZTIME ?= 10s
 IMAGE_REPOSITORY ?= ghcr.io/kubectl-lb
 IMAGE_TAG ?= $(VERSION)
@@ -44,17 +46,17 @@ assets: build ## Build the control plane for the lab and the tests; cached outsi
 
 .PHONY: demo
 demo: deps build ## Show the main job on a real cluster; KEEP=1 leaves it running.
-	@$(BIN)/demo $(if $(KEEP),--keep)
+	@KUBECTL_LB_BIN=$(BIN) $(BIN)/demo $(if $(KEEP),--keep)
 
 ##@ Check
 
 .PHONY: test
 test: deps build ## Run every test, with all that this needs (root).
-	@assets="$(ASSETS)"; export KUBEBUILDER_ASSETS="$$assets"; failed=; \
+	@assets="$(ASSETS)"; export KUBEBUILDER_ASSETS="$$assets" KUBECTL_LB_BIN="$(BIN)"; failed=; \
 	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
-	run go test -timeout 20m ./...; \
-	CGO_ENABLED=1 run go test -race -timeout 20m $(LIGHT); \
-	run go test -C test -p 1 -timeout 40m ./...; \
+	run go test -timeout 20m $(HEAVY); \
+	CGO_ENABLED=1 run go test -race -p 1 -timeout 20m $(LIGHT); \
+	run go test -C test -p 1 -count 1 -timeout 40m ./...; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" >&2; exit 1; fi; echo "all tests passed"
 
 .PHONY: test-unit
@@ -67,11 +69,12 @@ test-race: deps build ## Run the tests of the main module under the race detecto
 
 .PHONY: e2e
 e2e: deps build ## Run the end-to-end tests in a lab of their own (root).
-	assets="$(ASSETS)"; KUBEBUILDER_ASSETS="$$assets" go test -C test -p 1 -timeout 40m -v ./e2e/...
+	assets="$(ASSETS)"; KUBECTL_LB_BIN=$(BIN) KUBEBUILDER_ASSETS="$$assets" \
+	  go test -C test -p 1 -count 1 -timeout 40m -v ./e2e/...
 
 .PHONY: bench
 bench: deps build ## Measure, and write docs/benchmarks.md (root).
-	@$(BIN)/bench
+	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
