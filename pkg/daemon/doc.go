@@ -10,7 +10,7 @@
 //
 // The host's network. Capabilities: NET_ADMIN (addresses, VRRP), NET_RAW (VRRP, gratuitous ARP), SYS_NICE (keepalived's
 // priority, which it can do without), NET_BIND_SERVICE (ports below 1024), SETUID and SETGID (nginx's unprivileged
-// workers), CHOWN (their temporary directories), KILL (to signal those workers), DAC_OVERRIDE (files that they own).
+// workers), CHOWN (their temporary directories), KILL (to signal those workers).
 // net.ipv4.ip_nonlocal_bind=1 and its IPv6 twin: it sets them itself where /proc/sys may be written (a privileged
 // container), and otherwise ends with an error that says so.
 //
