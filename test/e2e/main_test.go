@@ -40,10 +40,16 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer r.Down()
-	go func() { // an interrupted run leaves nothing behind
-		<-ctx.Done()
-		r.Down()
-		os.Exit(130)
+	// An interrupted run leaves nothing behind. (The end of run ends ctx, too, which is no interruption.)
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-ctx.Done():
+			r.Down()
+			os.Exit(130)
+		case <-over:
+		}
 	}()
 	if err := r.Install(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
