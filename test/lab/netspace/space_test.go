@@ -273,7 +273,8 @@ func awaitProcess(t *testing.T, space string, pid int, program string) Process {
 			t.Fatal(err)
 		}
 		for _, p := range found {
-			if p.PID == pid && p.Program == program {
+			// In the midst of execve(2) a process has its new executable and no command line yet.
+			if p.PID == pid && p.Program == program && len(p.Args) > 0 {
 				return p
 			}
 		}
