@@ -20,8 +20,8 @@ import (
 // dumpName is the file that keepalived writes its state to, in its TMPDIR.
 const dumpName = "keepalived.json"
 
-// dumpSpacing is the time between two dumps while a reload is awaited; one takes keepalived about 20 ms.
-const dumpSpacing = 20 * time.Millisecond
+// dumpSpacing is the time before the first dump while a reload is awaited; one takes keepalived about 20 ms.
+const dumpSpacing = 25 * time.Millisecond
 
 // DumpSignal asks a keepalived which signal makes it write its state as JSON. It fails where keepalived was built
 // without that.

@@ -123,7 +123,9 @@ func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) erro
 	ctx, cancel := context.WithTimeout(ctx, verifyWithin)
 	defer cancel()
 	begun := time.Now()
-	asked := begun // a dump now would only keep it from the reload
+	// A dump keeps keepalived from its adverts for a moment: the first one waits for the reload, and each that comes too
+	// early doubles the wait for the next.
+	asked, spacing := begun, dumpSpacing
 	err := poll(ctx, verifyEvery, k.proc.Load().Done(), func(ctx context.Context) error {
 		left, err := k.inForce(want)
 		if err != nil {
@@ -132,11 +134,10 @@ func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) erro
 		if len(left) > 0 && time.Since(begun) < leftoverAfter {
 			return fmt.Errorf("%s are still on %s", ifaddr.String(left), want.Interface)
 		}
-		// A dump keeps keepalived from its adverts for a moment.
-		if time.Since(asked) < dumpSpacing {
+		if time.Since(asked) < spacing {
 			return errors.New("it has not read the generation yet")
 		}
-		asked = time.Now()
+		asked, spacing = time.Now(), 2*spacing
 		if err := k.taken(ctx, want); err != nil || len(left) == 0 {
 			return err
 		}
