@@ -196,7 +196,9 @@ func (n *Nginx) emergency(offset int64) string {
 const answerWithin = 250 * time.Millisecond
 
 // Generation asks nginx which generation it serves. It may be called at any time.
-func (n *Nginx) Generation(ctx context.Context) (string, error) { return askGeneration(ctx, n.socket()) }
+func (n *Nginx) Generation(ctx context.Context) (string, error) {
+	return askGeneration(ctx, n.socket())
+}
 
 func askGeneration(ctx context.Context, socket string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)

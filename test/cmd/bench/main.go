@@ -74,7 +74,7 @@ func run(ctx context.Context, o options, only string) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"apply", b.apply}, {"churn", b.churn}, {"restarts", b.restarts}, {"outage", b.apiOutage}, {"bulk", b.many},
+		{"apply", b.apply}, {"churn", b.churn}, {"restarts", b.restarts}, {"bulk", b.many}, {"outage", b.apiOutage},
 	} {
 		if only != "" && !strings.Contains(","+only+",", ","+m.name+",") {
 			continue
