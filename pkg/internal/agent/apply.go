@@ -29,7 +29,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 	}
 	if a.last == nil || a.last.running.Generation != c.running.Generation {
 		a.opts.Log.Info("a generation runs", "generation", c.running.Generation, "fleet", c.running.Fleet,
-			"loadBalancers", len(c.view.LoadBalancers), c.stages())
+			"loadBalancers", len(c.view.LoadBalancers), "took", c.stages())
 	}
 	a.last = c
 	a.track.running(c.running)

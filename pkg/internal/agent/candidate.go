@@ -35,10 +35,11 @@ type candidate struct {
 }
 
 // stages says how long each step took, for the log.
-func (c *candidate) stages() slog.Attr {
+func (c *candidate) stages() slog.Value {
 	since := func(from, to time.Time) time.Duration { return max(to.Sub(from), 0).Round(time.Millisecond) }
-	return slog.Group("took", "check", since(c.begun, c.checked), "nginx", since(c.checked, c.served),
-		"keepalived", since(c.served, c.announced), "all", since(c.begun, time.Now()))
+	return slog.GroupValue(
+		slog.Duration("check", since(c.begun, c.checked)), slog.Duration("nginx", since(c.checked, c.served)),
+		slog.Duration("keepalived", since(c.served, c.announced)), slog.Duration("all", since(c.begun, time.Now())))
 }
 
 // announcement is a generation of keepalived. Without instances keepalived is not to run at all.

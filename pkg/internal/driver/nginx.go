@@ -46,8 +46,8 @@ func (n *Nginx) record() string { return filepath.Join(n.RunDir, nginxRecord) }
 
 func (n *Nginx) socket() string { return filepath.Join(n.RunDir, nginx.SocketName) }
 
-func (n *Nginx) socketOf(generation string) string {
-	return filepath.Join(n.RunDir, nginx.GenerationSocketName(generation))
+func (n *Nginx) socketOf(id string) string {
+	return filepath.Join(n.RunDir, nginx.GenerationSocketName(id))
 }
 
 func (n *Nginx) spec() supervise.Spec {
