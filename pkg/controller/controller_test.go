@@ -1,12 +1,14 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -176,6 +178,30 @@ func TestLeaderChange(t *testing.T) {
 		t.Errorf("a and b share %s", a.Data["bind-ip"])
 	}
 	second()
+}
+
+// TestLeaderRestart: a leader that is back under its name need not wait for the lease that it left behind.
+func TestLeaderRestart(t *testing.T) {
+	r := newRig(t, "10.88.0.1-10.88.0.99")
+	r.stop()
+	r.config.LeaderElection.Enabled = true
+	r.config.LeaderElection.Identity = "lb-controller-a"
+	r.config.LeaderElection.LeaseDuration.Duration = time.Hour
+	now := metav1.NowMicro()
+	seconds := int32(3600)
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: r.config.SystemNamespace, Name: leaseName},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: &r.config.LeaderElection.Identity, LeaseDurationSeconds: &seconds,
+			AcquireTime: &now, RenewTime: &now,
+		},
+	}
+	r.must(client.IgnoreNotFound(r.client.Delete(t.Context(), lease.DeepCopy())))
+	r.must(r.client.Create(t.Context(), lease))
+	t.Cleanup(func() { r.must(client.IgnoreNotFound(r.client.Delete(context.Background(), lease))) })
+	stop := r.start()
+	r.waitStatus(r.coffee("a"), "SUCCESS")
+	stop()
 }
 
 // TestSilentNodes: that no node reports any more is noticed without any event.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -86,8 +87,12 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the types: %w", err)
 	}
-	grace := 5 * time.Second
 	l := c.LeaderElection
+	lock, err := newLock(rc, c.SystemNamespace, l)
+	if err != nil {
+		return nil, err
+	}
+	grace := 5 * time.Second
 	mgr, err := manager.New(rc, manager.Options{
 		Scheme:                        scheme,
 		Cache:                         caches,
@@ -102,11 +107,28 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 		Metrics:                       server.Options{BindAddress: c.MetricsBindAddress},
 		HealthProbeBindAddress:        c.HealthProbeBindAddress,
 		GracefulShutdownTimeout:       &grace,
+
+		LeaderElectionResourceLockInterface: lock,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
 	}
 	return mgr, nil
+}
+
+// newLock returns the Lease as seen by a replica that keeps its name over restarts, nil for one that has none. While
+// the API server is away a leader ends, and is started again: under a new name it would have to wait for the lease of
+// its old one.
+func newLock(rc *rest.Config, namespace string, l config.LeaderElection) (resourcelock.Interface, error) {
+	if !l.Enabled || l.Identity == "" {
+		return nil, nil //nolint:nilnil // nil is manager.Options' word for its own lock
+	}
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
+		resourcelock.ResourceLockConfig{Identity: l.Identity}, rc, l.RenewDeadline.Duration)
+	if err != nil {
+		return nil, fmt.Errorf("set up the leader's lease: %w", err)
+	}
+	return lock, nil
 }
 
 // addReadiness starts the informers and makes the replica ready when they have synced, whether it leads or not: a

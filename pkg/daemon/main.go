@@ -110,8 +110,8 @@ func run(ctx context.Context, config Configuration, log *slog.Logger) error {
 		Node: config.NodeName, Interface: config.Interface, StateDir: config.StateDir, RunDir: config.RunDir,
 		Software: software, Grace: grace, DaemonVersion: version.String(), Log: log, Metrics: agent.NewMetrics(registry),
 		Report: client.Report,
-		Feed: func(ctx context.Context, last *nodeconfig.Config, put func(feed.Update)) error {
-			return client.Watch(ctx, log, last, put)
+		Feed: func(ctx context.Context, last *nodeconfig.Config, put func(feed.Update)) {
+			client.Watch(ctx, log, last, put)
 		},
 	})
 	if err != nil {

@@ -126,7 +126,7 @@ func checkBadInput(t *testing.T, c badInput) {
 		}
 	}
 	apply(t, c.bad)
-	data, err := shared.WaitStatus(ctx, "default", "victim", "ERROR : "+c.code, 10*time.Second)
+	data, err := shared.WaitStatus(ctx, "default", "victim", "ERROR : "+c.code, 30*time.Second)
 	must(t, err)
 	if !strings.Contains(data["status"], c.words) {
 		t.Errorf("status %q does not speak of %q", data["status"], c.words)
@@ -134,7 +134,7 @@ func checkBadInput(t *testing.T, c badInput) {
 	if ip, ok := data["bind-ip"]; ok {
 		t.Errorf("a load balancer that was never good has bind-ip %q", ip)
 	}
-	must(t, rig.Wait(ctx, 10*time.Second, "an Event with "+c.code, func() (bool, string) {
+	must(t, rig.Wait(ctx, 30*time.Second, "an Event with "+c.code, func() (bool, string) {
 		out, err := shared.MustKubectl(ctx, "", "get", "events", "-o",
 			`jsonpath={range .items[?(@.involvedObject.name=="victim")]}{.type} {.message}{"\n"}{end}`)
 		if err != nil {

@@ -18,7 +18,7 @@ const failoverBound = 5 * time.Second
 func holder(t *testing.T, address string) string {
 	t.Helper()
 	var node string
-	must(t, rig.Wait(t.Context(), 20*time.Second, "one node to hold "+address, func() (bool, string) {
+	must(t, rig.Wait(t.Context(), time.Minute, "one node to hold "+address, func() (bool, string) {
 		nodes, err := shared.Holders(address)
 		if err != nil {
 			return false, err.Error()
@@ -109,7 +109,7 @@ func TestDaemonKilled(t *testing.T) {
 	daemon := onlyDaemon(t, active)
 	running := probe(t, ip)
 	must(t, shared.Lab.KillDaemon(active))
-	must(t, rig.Wait(t.Context(), 20*time.Second, "another daemon", func() (bool, string) {
+	must(t, rig.Wait(t.Context(), time.Minute, "another daemon", func() (bool, string) {
 		all, err := shared.Lab.Processes(active, lab.Daemon)
 		if err != nil {
 			return false, err.Error()

@@ -25,7 +25,7 @@ func TestWithdrawnBeforeReuse(t *testing.T) {
 	remove(t, first)
 	second := loadBalancer("second", "target-service-name: coffee-svc", contested)
 	apply(t, second)
-	data, err := shared.WaitStatus(ctx, "default", "second", "ERROR : LB0302", 10*time.Second)
+	data, err := shared.WaitStatus(ctx, "default", "second", "ERROR : LB0302", 30*time.Second)
 	must(t, err)
 	if !strings.Contains(data["status"], "withdrawn") {
 		t.Errorf("status %q does not say why", data["status"])
@@ -57,7 +57,7 @@ func TestLastGoodServes(t *testing.T) {
 	ip := serve(t, "steady", "target-service-name: coffee-svc")
 	running := probe(t, ip)
 	must(t, shared.Apply(t.Context(), loadBalancer("steady", "target-service-name: coffee-svc", `bind-port: "nope"`)))
-	data, err := shared.WaitStatus(t.Context(), "default", "steady", "ERROR : LB0103", 10*time.Second)
+	data, err := shared.WaitStatus(t.Context(), "default", "steady", "ERROR : LB0103", 30*time.Second)
 	must(t, err)
 	if data["bind-ip"] != ip {
 		t.Errorf("bind-ip is %q, was %q", data["bind-ip"], ip)
@@ -73,7 +73,7 @@ func TestLastGoodServes(t *testing.T) {
 func TestDeletedIsGone(t *testing.T) {
 	ip := serve(t, "mayfly", "target-service-name: coffee-svc")
 	remove(t, loadBalancer("mayfly"))
-	must(t, rig.Wait(t.Context(), 10*time.Second, ip+" to be gone", func() (bool, string) {
+	must(t, rig.Wait(t.Context(), 30*time.Second, ip+" to be gone", func() (bool, string) {
 		nodes, err := shared.Holders(ip)
 		return err == nil && len(nodes) == 0, strings.Join(nodes, ", ")
 	}))

@@ -63,7 +63,7 @@ func (r *Rig) WaitStatus(
 
 // WaitServing waits until a load balancer is SUCCESS and returns its address.
 func (r *Rig) WaitServing(ctx context.Context, namespace, name string) (string, error) {
-	data, err := r.WaitStatus(ctx, namespace, name, "SUCCESS", 20*time.Second)
+	data, err := r.WaitStatus(ctx, namespace, name, "SUCCESS", time.Minute)
 	return data["bind-ip"], err
 }
 

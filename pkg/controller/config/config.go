@@ -85,6 +85,9 @@ type LeaderElection struct {
 	RenewDeadline metav1.Duration `json:"renewDeadline"`
 	// RetryPeriod is the time between two tries. Default 2s.
 	RetryPeriod metav1.Duration `json:"retryPeriod"`
+	// Identity names this replica, and must be its alone: the pod's name. A leader that was restarted under the same
+	// name need not wait for its own old lease to run out. Default: the host's name and something random.
+	Identity string `json:"identity,omitempty"`
 }
 
 // Log is how the log is written.

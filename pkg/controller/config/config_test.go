@@ -57,6 +57,8 @@ func TestLayers(t *testing.T) {
 			func(c Configuration) string {
 				return map[bool]string{true: "on", false: "off"}[c.LeaderElection.Enabled]
 			}, "on"},
+		{"the pod's name", "", []string{"POD_NAME=lb-controller-a"}, nil,
+			func(c Configuration) string { return c.LeaderElection.Identity }, "lb-controller-a"},
 		{"kubeconfig", "", []string{"KUBECONFIG=/k"}, nil, func(c Configuration) string { return c.Kubeconfig }, "/k"},
 		{"2016's variable", "", []string{"BACKEND=software"}, nil,
 			func(c Configuration) string { return c.Backend }, "software"},

@@ -38,6 +38,8 @@ func options() []option {
 			[]string{"LB_METRICS_BIND_ADDRESS"}},
 		{"health-probe-bind-address", `where /healthz and /readyz are served; "0" turns them off`,
 			[]string{"LB_HEALTH_PROBE_BIND_ADDRESS"}},
+		{"leader-identity", "name of this replica alone (default: host name and something random)",
+			[]string{"LB_LEADER_IDENTITY", "POD_NAME"}},
 		{flagElect, "work only while holding the leader's Lease", []string{"LB_LEADER_ELECT"}},
 		{"log-level", "debug, info, warn or error", []string{"LB_LOG_LEVEL"}},
 		{"log-format", "text or json", []string{"LB_LOG_FORMAT"}},
@@ -108,7 +110,8 @@ func (c *Configuration) override(v *viper.Viper) error {
 	text := map[string]*string{
 		"backend": &c.Backend, "system-namespace": &c.SystemNamespace,
 		"metrics-bind-address": &c.MetricsBindAddress, "health-probe-bind-address": &c.HealthProbeBindAddress,
-		"log-level": &c.Log.Level, "log-format": &c.Log.Format,
+		"leader-identity": &c.LeaderElection.Identity,
+		"log-level":       &c.Log.Level, "log-format": &c.Log.Format,
 	}
 	for flag, field := range text {
 		if v.IsSet(flag) {

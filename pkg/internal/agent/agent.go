@@ -126,7 +126,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var lookers sync.WaitGroup
 	for _, look := range []func(context.Context){
 		a.carryLogs, a.watchAddresses, a.watchServing, a.report,
-		func(ctx context.Context) { a.listen(ctx, saved) },
+		func(ctx context.Context) { a.opts.Feed(ctx, saved, a.mail.put) },
 	} {
 		lookers.Go(func() { look(looking) })
 	}
@@ -139,16 +139,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopLooking()
 	lookers.Wait()
 	return a.resign() //nolint:contextcheck // that context is done
-}
-
-// listen keeps the feed going: what fails is tried again, for the data plane needs none of it.
-func (a *Agent) listen(ctx context.Context, saved *nodeconfig.Config) {
-	for ctx.Err() == nil {
-		if err := a.opts.Feed(ctx, saved, a.mail.put); err != nil {
-			a.opts.Log.Error("no news from the controller", "error", err)
-		}
-		pause(ctx, time.Second)
-	}
 }
 
 // pause waits, or not to the end when the context is done.

@@ -84,8 +84,8 @@ func runAgent(log *slog.Logger) error {
 }
 
 // fileFeed stands for the controller.
-func fileFeed(path string) func(context.Context, *nodeconfig.Config, func(feed.Update)) error {
-	return func(ctx context.Context, _ *nodeconfig.Config, put func(feed.Update)) error {
+func fileFeed(path string) func(context.Context, *nodeconfig.Config, func(feed.Update)) {
+	return func(ctx context.Context, _ *nodeconfig.Config, put func(feed.Update)) {
 		var last []byte
 		for ctx.Err() == nil {
 			data, err := os.ReadFile(path)
@@ -93,12 +93,11 @@ func fileFeed(path string) func(context.Context, *nodeconfig.Config, func(feed.U
 				last = data
 				var c nodeconfig.Config
 				if err := json.Unmarshal(data, &c); err != nil {
-					return err
+					continue // it is being written
 				}
 				put(feed.Update{Config: &c})
 			}
 			<-time.After(5 * time.Millisecond)
 		}
-		return nil
 	}
 }

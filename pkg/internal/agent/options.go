@@ -26,7 +26,7 @@ type Options struct {
 	RunDir   string
 	Software Software
 	// Feed calls put with what is wanted, every time that it may have changed. last is what is known from the disk.
-	Feed func(ctx context.Context, last *nodeconfig.Config, put func(feed.Update)) error
+	Feed func(ctx context.Context, last *nodeconfig.Config, put func(feed.Update))
 	// Report stores the node's status; nil keeps it here.
 	Report func(context.Context, nodeconfig.Status) error
 	// Grace is how long connections may go on when the agent is told to end; zero ends them at once.

@@ -2,78 +2,111 @@ package feed
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
+// The waits between two tries to reach the API server: client-go's own go up to a minute, and a change made right
+// after an outage would be served as late as that. Every node asks for a handful of objects, so a try is cheap.
+const (
+	retryFirst = 200 * time.Millisecond
+	retryLast  = 2 * time.Second
+)
+
 // Watch calls put with what the controller's ConfigMaps amount to: once their first list is complete, and after every
 // change, until the context is done. last is what is known from elsewhere, nil for nothing.
-func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.Config, put func(Update)) error {
-	informer := cache.NewSharedIndexInformer(c.listWatch(), &corev1.ConfigMap{}, 0, cache.Indexers{})
-	if err := informer.SetTransform(strip); err != nil {
-		return fmt.Errorf("watch the configuration: %w", err)
-	}
-	err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		log.Warn("the API server does not answer; what runs goes on", "error", err)
-	})
-	if err != nil {
-		return fmt.Errorf("watch the configuration: %w", err)
-	}
+func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.Config, put func(Update)) {
 	// One token stands for any number of changes: whoever takes it looks at all there is.
 	changed := make(chan struct{}, 1)
-	poke := func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
+	store := &pokingStore{
+		Store: cache.NewStore(cache.MetaNamespaceKeyFunc, cache.WithTransformer(strip)),
+		poke: func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		},
 	}
-	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { poke() },
-		UpdateFunc: func(_, _ any) { poke() },
-		DeleteFunc: func(any) { poke() },
+	reflector := cache.NewReflectorWithOptions(c.listWatch(log), &corev1.ConfigMap{}, store, cache.ReflectorOptions{
+		Name:    "configuration",
+		Backoff: &wait.Backoff{Duration: retryFirst, Cap: retryLast, Steps: 10, Factor: 2, Jitter: 0.5},
 	})
-	if err != nil {
-		return fmt.Errorf("watch the configuration: %w", err)
-	}
-	go informer.RunWithContext(ctx)
-	if !cache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
-		return nil // the context is done
-	}
-	poke()
+	go reflector.RunWithContext(ctx)
 	assembler := Assembler{Last: last}
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-changed:
-			put(assembler.Assemble(documents(informer.GetStore())))
+			put(assembler.Assemble(documents(store)))
 		}
 	}
 }
 
-func (c *Client) listWatch() *cache.ListWatch {
+// pokingStore says when it was changed, and not before its first list is complete.
+type pokingStore struct {
+	cache.Store
+	poke   func()
+	listed atomic.Bool
+}
+
+// Replace is called with each complete list.
+func (s *pokingStore) Replace(objects []any, version string) error {
+	err := s.Store.Replace(objects, version)
+	s.listed.Store(true)
+	return s.tell(err)
+}
+
+// Add is called for a new object.
+func (s *pokingStore) Add(object any) error { return s.tell(s.Store.Add(object)) }
+
+// Update is called for a changed object.
+func (s *pokingStore) Update(object any) error { return s.tell(s.Store.Update(object)) }
+
+// Delete is called for a deleted object.
+func (s *pokingStore) Delete(object any) error { return s.tell(s.Store.Delete(object)) }
+
+func (s *pokingStore) tell(err error) error {
+	if err == nil && s.listed.Load() {
+		s.poke()
+	}
+	return err
+}
+
+func (c *Client) listWatch(log *slog.Logger) *cache.ListWatch {
 	selector := nodeconfig.LabelApp + "=" + nodeconfig.AppConfig
+	request := func(o *metav1.ListOptions) *rest.Request {
+		o.LabelSelector = selector
+		return c.rest.Get().Namespace(c.namespace).Resource("configmaps").VersionedParams(o, c.params)
+	}
+	complain := func(ctx context.Context, err error) {
+		if err != nil && ctx.Err() == nil {
+			log.Warn("the API server does not answer; what runs goes on", "error", err)
+		}
+	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = selector
 			list := &corev1.ConfigMapList{}
-			err := c.rest.Get().Namespace(c.namespace).Resource("configmaps").
-				VersionedParams(&o, c.params).Do(ctx).Into(list)
+			err := request(&o).Do(ctx).Into(list)
+			complain(ctx, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = selector
 			o.Watch = true
-			return c.rest.Get().Namespace(c.namespace).Resource("configmaps").
-				VersionedParams(&o, c.params).Watch(ctx)
+			w, err := request(&o).Watch(ctx)
+			complain(ctx, err)
+			return w, err
 		},
 	}
 }
