@@ -23,7 +23,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 }
 
 // Document is one of the documents of this package.
-type Document interface{ Fleet | Shard | Status }
+type Document interface {
+	Fleet | Shard | Status | Order | Rebalance
+}
 
 // Encode returns the document as JSON, the same bytes for the same document.
 func Encode[D Document](d D) (string, error) {

@@ -23,13 +23,29 @@ var then = time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 func sampleFleet() nodeconfig.Fleet {
 	return nodeconfig.Fleet{
 		Version: nodeconfig.Version, Revision: 7, Cluster: "uid",
-		Nodes: []nodeconfig.Node{{Name: "lb1", Addresses: addrs("10.0.0.1", "fd00::1")}},
+		Nodes: []nodeconfig.Node{{Name: "lb1", Addresses: addrs("10.0.0.1", "fd00::1"), Phase: nodeconfig.PhaseJoining}},
 		Groups: []nodeconfig.Group{{
 			ID: 1, VRID: 51, Home: "lb1", Priorities: []nodeconfig.Priority{{Node: "lb1", Priority: 200}},
 			Anchors: addrs("169.254.1.1", "fe80::1"),
 		}},
-		Timing: nodeconfig.DefaultTiming(),
+		Timing:     nodeconfig.DefaultTiming(),
+		Witness:    nodeconfig.Witness{Mode: nodeconfig.WitnessARP, Addresses: addrs("10.0.0.254")},
+		Rebalanced: "r1",
 	}
+}
+
+func sampleOrder() nodeconfig.Order {
+	return nodeconfig.Order{
+		Version: nodeconfig.Version,
+		Drain:   &nodeconfig.Drain{Since: then, By: "ops", Reason: "new disk"},
+		Drill: &nodeconfig.Drill{
+			ID: "d1", Kind: nodeconfig.DrillCrash, Requested: then, Duration: nodeconfig.Duration(10 * time.Second), By: "ops",
+		},
+	}
+}
+
+func sampleRebalance() nodeconfig.Rebalance {
+	return nodeconfig.Rebalance{Version: nodeconfig.Version, ID: "r1", Requested: then, By: "ops"}
 }
 
 func sampleShard() nodeconfig.Shard {
@@ -61,7 +77,18 @@ func sampleStatus() nodeconfig.Status {
 		Version: nodeconfig.Version, Node: "lb1", Reported: then,
 		Versions: nodeconfig.Versions{Daemon: "0.1", Nginx: "1.22.1", Keepalived: "2.2.7"},
 		Wanted:   running, Running: running, Holding: addrs("10.0.0.9", "fd00::9"),
-		Groups:    []nodeconfig.GroupStatus{{ID: 1, Family: lb.IPv4, State: nodeconfig.StateMaster, Since: then}},
+		Hardware: "02:42:0a:58:00:0b",
+		Share:    nodeconfig.Share{State: nodeconfig.ShareDrained, Since: then, Reason: "new disk"},
+		Drill: &nodeconfig.DrillStatus{
+			ID: "d1", Kind: nodeconfig.DrillCrash, State: nodeconfig.DrillRestored, Started: then, Ended: then, Message: "in time",
+		},
+		Conflicts: []nodeconfig.Conflict{{
+			Kind: nodeconfig.ConflictOwner, Address: netip.MustParseAddr("10.0.0.9"), Group: 1, Family: lb.IPv4,
+			Other: "02:42:0a:58:00:0c", Since: then,
+		}},
+		Groups: []nodeconfig.GroupStatus{
+			{ID: 1, Family: lb.IPv4, State: nodeconfig.StateMaster, Since: then, Withheld: true},
+		},
 		Processes: []nodeconfig.Process{{Name: "nginx", PID: 4, Since: then, Restarts: 5}},
 		Findings: []nodeconfig.NodeFinding{{
 			Key:     lb.Key{Namespace: "default", Name: "web"},
@@ -76,6 +103,8 @@ func TestDocuments(t *testing.T) {
 	document(t, "fleet", sampleFleet())
 	document(t, "shard", sampleShard())
 	document(t, "status", sampleStatus())
+	document(t, "order", sampleOrder())
+	document(t, "rebalance", sampleRebalance())
 }
 
 func document[D nodeconfig.Document](t *testing.T, name string, d D) {

@@ -21,8 +21,11 @@ type Fleet struct {
 	// Nodes are sorted by name.
 	Nodes []Node `json:"nodes"`
 	// Groups are sorted by ID.
-	Groups []Group `json:"groups"`
-	Timing Timing  `json:"timing"`
+	Groups  []Group `json:"groups"`
+	Timing  Timing  `json:"timing"`
+	Witness Witness `json:"witness,omitzero"`
+	// Rebalanced is the ID of the last [Rebalance] that the groups' homes follow.
+	Rebalanced string `json:"rebalanced,omitempty"`
 }
 
 // Node is a load-balancer node.
@@ -30,7 +33,21 @@ type Node struct {
 	Name string `json:"name"`
 	// Addresses are the node's own addresses for VRRP, at most one of each family, IPv4 first.
 	Addresses []netip.Addr `json:"addresses"`
+	// Phase is empty for a full member.
+	Phase Phase `json:"phase,omitempty"`
 }
+
+// Phase says how far a node is on its way into the fleet or out of it. Two owners of an address arise where two nodes do
+// not know each other as peers, so everybody hears of a newcomer before it speaks, and of a leaver until it is silent.
+type Phase string
+
+const (
+	// PhaseJoining nodes are everybody's peers already, and announce nothing until every other node has reported that
+	// it runs a fleet that has them.
+	PhaseJoining Phase = "Joining"
+	// PhaseLeaving nodes are everybody's peers still: they drain, stop announcing, and report that.
+	PhaseLeaving Phase = "Leaving"
+)
 
 // Address returns the node's address of a family, if it has one.
 func (n Node) Address(f lb.Family) (netip.Addr, bool) {
@@ -68,14 +85,33 @@ type Timing struct {
 	// AdvertInterval is the time between adverts, 10 ms to 40.95 s in steps of 10 ms (keepalived.conf(5), advert_int).
 	// A dead node is noticed after three of them and a skew.
 	AdvertInterval Duration `json:"advertInterval"`
-	// PreemptDelay is how long a node of higher priority waits before it takes a group back, whole seconds.
-	PreemptDelay Duration `json:"preemptDelay"`
+	// HoldTime is how long a node that is back, or no longer drained, must have been well before it takes its share back.
+	HoldTime Duration `json:"holdTime"`
 }
 
 // DefaultTiming suits machines that are not paused: a lost node is taken over from in about 150 ms.
 func DefaultTiming() Timing {
-	return Timing{AdvertInterval: Duration(50 * time.Millisecond), PreemptDelay: Duration(5 * time.Second)}
+	return Timing{AdvertInterval: Duration(50 * time.Millisecond), HoldTime: Duration(5 * time.Second)}
 }
+
+// Witness is what a node asks whether it still has the network that its virtual IPs are for. One that gets no answer
+// gives its addresses up rather than become a second owner.
+type Witness struct {
+	// Mode is empty for none, or one of the modes.
+	Mode WitnessMode `json:"mode,omitempty"`
+	// Addresses are asked; an answer of any of them will do. Empty means the default gateways of the node's interface.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+}
+
+// WitnessMode is how a witness is asked.
+type WitnessMode string
+
+const (
+	// WitnessARP asks by ARP (IPv6: neighbour solicitation): for witnesses on the same segment.
+	WitnessARP WitnessMode = "arp"
+	// WitnessPing asks by ICMP echo: for witnesses anywhere.
+	WitnessPing WitnessMode = "ping"
+)
 
 // Shard holds some of the load balancers; each is in exactly one shard.
 type Shard struct {
@@ -110,6 +146,8 @@ type Config struct {
 	Fleet Fleet `json:"fleet"`
 	// Shards are keyed by the name of their ConfigMap.
 	Shards map[string]Shard `json:"shards"`
+	// Orders are those of the nodes, by node.
+	Orders map[string]Order `json:"orders,omitempty"`
 }
 
 // LoadBalancers returns the entries of all shards, sorted by key, each key once. A key that two shards hold, as they

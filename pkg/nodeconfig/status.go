@@ -28,6 +28,14 @@ type Status struct {
 	Holding []netip.Addr `json:"holding"`
 	// Groups are the VRRP states, sorted by ID.
 	Groups []GroupStatus `json:"groups"`
+	// Hardware is the hardware address of the interface that carries the virtual IPs, such as "02:42:0a:58:00:0b".
+	Hardware string `json:"hardware,omitempty"`
+	// Share says whether the node carries its share of the addresses.
+	Share Share `json:"share,omitzero"`
+	// Drill is the last drill that was ordered, nil when there was none since the daemon started.
+	Drill *DrillStatus `json:"drill,omitempty"`
+	// Conflicts are what stands against one owner for each address, sorted by address and group.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
 	// Processes are the supervised daemons, sorted by name.
 	Processes []Process `json:"processes"`
 	// Findings say what the node could not do, sorted by load balancer.
@@ -59,7 +67,85 @@ type GroupStatus struct {
 	// State is "MASTER" or "BACKUP", as seen by who has the group's anchor address.
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
+	// Withheld groups have their low priority here: the node carries them only where no other can.
+	Withheld bool `json:"withheld,omitempty"`
 }
+
+// Share is a node's part in the fleet.
+type Share struct {
+	State ShareState `json:"state"`
+	Since time.Time  `json:"since"`
+	// Reason says in words why the node does not serve, empty where it does.
+	Reason string `json:"reason,omitempty"`
+}
+
+// ShareState says whether a node carries its share.
+type ShareState string
+
+const (
+	// ShareServing nodes carry their share.
+	ShareServing ShareState = "Serving"
+	// ShareDraining nodes are handing their addresses over, by order or because they leave.
+	ShareDraining ShareState = "Draining"
+	// ShareDrained nodes have handed them over.
+	ShareDrained ShareState = "Drained"
+	// ShareHolding nodes are well again and wait for the hold time to pass.
+	ShareHolding ShareState = "Holding"
+	// ShareUnfit nodes carry nothing because something is broken: nginx, keepalived, the witness.
+	ShareUnfit ShareState = "Unfit"
+	// ShareSilent nodes announce nothing: they join, have left, or have no configuration.
+	ShareSilent ShareState = "Silent"
+)
+
+// DrillStatus is what became of a drill.
+type DrillStatus struct {
+	ID    string     `json:"id"`
+	Kind  DrillKind  `json:"kind"`
+	State DrillState `json:"state"`
+	// Started and Ended are the node's clock; zero where it has not come to that.
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	// Message says why it was refused or how it ended.
+	Message string `json:"message,omitempty"`
+}
+
+// DrillState is how far a drill is.
+type DrillState string
+
+const (
+	// DrillRefused drills were not performed.
+	DrillRefused DrillState = "Refused"
+	// DrillRunning faults are in place.
+	DrillRunning DrillState = "Running"
+	// DrillRestored faults are undone.
+	DrillRestored DrillState = "Restored"
+)
+
+// Conflict is a sign that an address has, or is about to have, more than one owner.
+type Conflict struct {
+	Kind ConflictKind `json:"kind"`
+	// Address is the virtual IP concerned, zero where the whole group is.
+	Address netip.Addr `json:"address,omitzero"`
+	Group   int        `json:"group"`
+	Family  lb.Family  `json:"family"`
+	// Other is who else is there: a hardware address for an address's owner, an IP address for a sender of adverts.
+	Other string    `json:"other,omitempty"`
+	Since time.Time `json:"since"`
+}
+
+// ConflictKind is a kind of conflict.
+type ConflictKind string
+
+const (
+	// ConflictOwner: another hardware address answers for the virtual IP. That it is another node of the fleet shows
+	// in that node's status.
+	ConflictOwner ConflictKind = "Owner"
+	// ConflictSkew: adverts of the group came with other anchors than ours (addr_list_err): the nodes' configurations
+	// differ.
+	ConflictSkew ConflictKind = "Skew"
+	// ConflictVRID: somebody outside of the fleet sends adverts with the group's VRID on this segment.
+	ConflictVRID ConflictKind = "VRID"
+)
 
 // The states of a VRRP group on a node.
 const (

@@ -10,9 +10,10 @@ import (
 
 // View is what one node runs.
 type View struct {
-	Node   Node
-	Timing Timing
-	// Instances are sorted by group, IPv4 first.
+	Node    Node
+	Timing  Timing
+	Witness Witness
+	// Instances are sorted by group, IPv4 first. A node that joins has none; one that leaves still has its own.
 	Instances []Instance
 	// LoadBalancers are all load balancers, sorted by key: every node serves every one of them, so that it needs nothing
 	// but the address to take over.
@@ -46,11 +47,14 @@ func (c Config) For(node string) (View, error) {
 	if i < 0 {
 		return View{}, fmt.Errorf("node %q is not in the fleet", node)
 	}
-	v := View{Node: c.Fleet.Nodes[i], Timing: c.Fleet.Timing}
+	v := View{Node: c.Fleet.Nodes[i], Timing: c.Fleet.Timing, Witness: c.Fleet.Witness}
 	vips := make(map[int][]netip.Addr)
 	for _, e := range c.LoadBalancers() {
 		v.LoadBalancers = append(v.LoadBalancers, e.LoadBalancer)
 		vips[e.Group] = append(vips[e.Group], e.VIPs...)
+	}
+	if v.Node.Phase == PhaseJoining {
+		return v, nil
 	}
 	for _, g := range c.Fleet.Groups {
 		for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {

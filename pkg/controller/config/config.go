@@ -70,9 +70,9 @@ type Timing struct {
 	Profile string `json:"profile"`
 	// AdvertInterval is the time between VRRP adverts, 10ms to 40.95s in steps of 10ms. Only with profile "custom".
 	AdvertInterval nodeconfig.Duration `json:"advertInterval,omitzero"`
-	// PreemptDelay is how long a node that is back waits before it takes its addresses back, in whole seconds up to
+	// HoldTime is how long a node that is back must have been well before it takes its addresses back, in whole seconds up to
 	// 1000s. Only with profile "custom".
-	PreemptDelay nodeconfig.Duration `json:"preemptDelay,omitzero"`
+	HoldTime nodeconfig.Duration `json:"holdTime,omitzero"`
 }
 
 // LeaderElection decides which of several replicas works. The defaults are those of Kubernetes' own controllers.

@@ -136,13 +136,13 @@ func TestTimes(t *testing.T) {
 			t.Errorf("%s: %v %v", profile, got, err)
 		}
 	}
-	c, err := load(t, "software: {timing: {profile: custom, advertInterval: 200ms, preemptDelay: 3s}}\n", nil, nil)
+	c, err := load(t, "software: {timing: {profile: custom, advertInterval: 200ms, holdTime: 3s}}\n", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Software.Timing.Times()
 	if err != nil || time.Duration(got.AdvertInterval) != 200*time.Millisecond ||
-		time.Duration(got.PreemptDelay) != 3*time.Second {
+		time.Duration(got.HoldTime) != 3*time.Second {
 		t.Errorf("custom: %v %v", got, err)
 	}
 }

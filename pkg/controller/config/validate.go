@@ -94,7 +94,7 @@ func (c Configuration) NodeSelector() (labels.Selector, error) {
 
 // Times returns the timing of VRRP. A lost node is noticed after three intervals and a skew.
 func (t Timing) Times() (nodeconfig.Timing, error) {
-	if t.Profile != ProfileCustom && (t.AdvertInterval != 0 || t.PreemptDelay != 0) {
+	if t.Profile != ProfileCustom && (t.AdvertInterval != 0 || t.HoldTime != 0) {
 		return nodeconfig.Timing{}, fmt.Errorf(
 			"software.timing.profile %q: own times need profile %q", t.Profile, ProfileCustom)
 	}
@@ -112,22 +112,22 @@ func (t Timing) Times() (nodeconfig.Timing, error) {
 		ProfileDefault, ProfileFast, ProfileVM, ProfileCustom)
 }
 
-func times(advert, preempt time.Duration) nodeconfig.Timing {
-	return nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(advert), PreemptDelay: nodeconfig.Duration(preempt)}
+func times(advert, hold time.Duration) nodeconfig.Timing {
+	return nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(advert), HoldTime: nodeconfig.Duration(hold)}
 }
 
 // custom checks the bounds of keepalived.conf(5), advert_int and preempt_delay.
 func (t Timing) custom() (nodeconfig.Timing, error) {
-	advert, preempt := time.Duration(t.AdvertInterval), time.Duration(t.PreemptDelay)
+	advert, hold := time.Duration(t.AdvertInterval), time.Duration(t.HoldTime)
 	if advert < 10*time.Millisecond || advert > 40950*time.Millisecond || advert%(10*time.Millisecond) != 0 {
 		return nodeconfig.Timing{}, fmt.Errorf(
 			"software.timing.advertInterval %s: not between 10ms and 40.95s in steps of 10ms", advert)
 	}
-	if preempt < 0 || preempt > 1000*time.Second || preempt%time.Second != 0 {
+	if hold < 0 || hold > 1000*time.Second || hold%time.Second != 0 {
 		return nodeconfig.Timing{}, fmt.Errorf(
-			"software.timing.preemptDelay %s: not between 0s and 1000s in whole seconds", preempt)
+			"software.timing.holdTime %s: not between 0s and 1000s in whole seconds", hold)
 	}
-	return times(advert, preempt), nil
+	return times(advert, hold), nil
 }
 
 // validate keeps the distances that leader election needs: a leader must give up before another may take over.

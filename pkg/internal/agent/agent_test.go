@@ -18,7 +18,7 @@ func (l *lab) config(revision int64, loads ...lb.LoadBalancer) nodeconfig.Config
 	f := nodeconfig.Fleet{
 		Version: nodeconfig.Version, Revision: 1, Cluster: "test",
 		Timing: nodeconfig.Timing{
-			AdvertInterval: nodeconfig.Duration(50 * time.Millisecond), PreemptDelay: nodeconfig.Duration(time.Second),
+			AdvertInterval: nodeconfig.Duration(50 * time.Millisecond), HoldTime: nodeconfig.Duration(time.Second),
 		},
 	}
 	for i, n := range l.nodes {

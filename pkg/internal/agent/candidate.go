@@ -95,7 +95,7 @@ func (o Options) announcement(
 		Interface:      iface,
 		Gate:           o.gatePath(),
 		AdvertInterval: time.Duration(view.Timing.AdvertInterval),
-		PreemptDelay:   time.Duration(view.Timing.PreemptDelay),
+		PreemptDelay:   time.Duration(view.Timing.HoldTime),
 	}
 	var a announcement
 	for _, i := range instances {
