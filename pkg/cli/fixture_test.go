@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -221,6 +223,27 @@ func (w *world) allow(user, namespace string, rules ...rbacv1.PolicyRule) {
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
 	}, metav1.CreateOptions{})
 	w.must(err)
+	for _, rule := range rules {
+		for _, verb := range rule.Verbs {
+			w.awaitLeave(user, authorizationv1.ResourceAttributes{
+				Namespace: namespace, Verb: verb, Group: rule.APIGroups[0], Resource: rule.Resources[0],
+				Name: strings.Join(rule.ResourceNames, ""),
+			})
+		}
+	}
+}
+
+// awaitLeave waits until the API server has heard of a role that it has just been given.
+func (w *world) awaitLeave(user string, what authorizationv1.ResourceAttributes) {
+	w.t.Helper()
+	w.eventually(fmt.Sprintf("%s may %s %s", user, what.Verb, what.Resource), func() bool {
+		review, err := w.client.AuthorizationV1().SubjectAccessReviews().Create(context.Background(),
+			&authorizationv1.SubjectAccessReview{
+				Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &what},
+			}, metav1.CreateOptions{})
+		w.must(err)
+		return review.Status.Allowed
+	})
 }
 
 // lb runs the program in this world, by its clock.
