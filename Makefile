@@ -76,6 +76,11 @@ e2e: deps build ## Run the end-to-end tests in a lab of their own (root).
 bench: deps build ## Measure, and write docs/benchmarks.md (root).
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench
 
+.PHONY: bench-failover
+bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row, ROWS=lost,drain, PROFILE=default (root).
+	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-failover $(if $(TRIALS),-trials $(TRIALS)) $(if $(ROWS),-rows $(ROWS)) \
+	  $(if $(PROFILE),-profile $(PROFILE))
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
 	hack/fuzz.sh $(FUZZTIME)

@@ -79,6 +79,16 @@ func (l *Lab) Freeze(node string) error { return l.signal(node, unix.SIGSTOP, of
 // Thaw lets what was frozen go on.
 func (l *Lab) Thaw(node string) error { return l.signal(node, unix.SIGCONT, ofLoadBalancer) }
 
+// FreezeProgram stops one program of the node (SIGSTOP), ThawProgram lets it go on.
+func (l *Lab) FreezeProgram(node, program string) error {
+	return l.signal(node, unix.SIGSTOP, func(p netspace.Process) bool { return p.Program == program })
+}
+
+// ThawProgram lets a program of the node go on that was stopped.
+func (l *Lab) ThawProgram(node, program string) error {
+	return l.signal(node, unix.SIGCONT, func(p netspace.Process) bool { return p.Program == program })
+}
+
 func ofLoadBalancer(p netspace.Process) bool {
 	return p.Program == Daemon || p.Program == Keepalived || p.Program == Nginx
 }
@@ -102,6 +112,23 @@ func (l *Lab) signal(node string, sig unix.Signal, match func(netspace.Process) 
 		return fmt.Errorf("%s: no such process runs there", node)
 	}
 	return errors.Join(errs...)
+}
+
+// The verbs of the supervisor, whose kubelets have a node's processes.
+const (
+	powerOff = "power-off"
+	powerOn  = "power-on"
+)
+
+// PowerOff takes a node's power: its link is down first, then every process of it is dead, and what its kernel knew is
+// forgotten. Nothing says goodbye.
+func (l *Lab) PowerOff(ctx context.Context, node string) error {
+	return l.control(ctx, powerOff+"/"+node)
+}
+
+// PowerOn boots the node again: the link comes up and its Pods are started.
+func (l *Lab) PowerOn(ctx context.Context, node string) error {
+	return l.control(ctx, powerOn+"/"+node)
 }
 
 // Cut drops every frame between the machine and each of the others, both ways. "api" is the control plane.
@@ -158,10 +185,13 @@ func (l *Lab) thawFrozen(node string) error {
 	return errors.Join(errs...)
 }
 
-// HealAll heals every machine and brings the API server back.
+// HealAll gives every machine its power, heals it, and brings the API server back.
 func (l *Lab) HealAll(ctx context.Context) error {
 	var errs []error
 	for _, n := range l.plan.Nodes {
+		if n.Role != fabric.RoleClient {
+			errs = append(errs, l.PowerOn(ctx, n.Name))
+		}
 		errs = append(errs, l.Heal(n.Name))
 	}
 	return errors.Join(append(errs, l.APIUp(ctx))...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,19 +75,16 @@ func (l *Lab) NodeStatus(node string) (NodeStatus, error) {
 	return s, nil
 }
 
-// Holders returns the sorted names of the machines that have the address on their link. The order is that of the
-// lab's nodes.
+// Holders returns the names of the nodes that have the address on their link, in the order of the lab's nodes.
 func (l *Lab) Holders(address netip.Addr) ([]string, error) {
 	var names []string
 	for _, n := range l.plan.Members() {
-		_, holds, err := fabric.LinkState(n)
+		all, err := fabric.Addresses(n)
 		if err != nil {
 			return nil, err
 		}
-		for _, h := range holds {
-			if h == address {
-				names = append(names, n.Name)
-			}
+		if slices.Contains(all, address) {
+			names = append(names, n.Name)
 		}
 	}
 	return names, nil

@@ -36,6 +36,7 @@ type supervisor struct {
 	log     *slog.Logger
 	cluster *cluster.Cluster
 	client  kubernetes.Interface
+	kubelet *kubelet.Kubelet
 	steps   *steps
 	begun   time.Time
 	wg      sync.WaitGroup
@@ -148,6 +149,7 @@ func (s *supervisor) startNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.kubelet = k
 	s.wg.Go(func() {
 		if err := k.Run(ctx); err != nil {
 			s.log.Error("kubelets ended", "error", err)
@@ -277,6 +279,15 @@ func (s *supervisor) serveControl(ctx context.Context) error {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		}
 	})
+	for verb, do := range map[string]func(string) error{
+		powerOff: s.powerOff, powerOn: s.powerOn,
+	} {
+		mux.HandleFunc("POST /"+verb+"/{node}", func(w http.ResponseWriter, r *http.Request) {
+			if err := do(r.PathValue("node")); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+			}
+		})
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { server.Close() })
 	go func() {
@@ -285,6 +296,19 @@ func (s *supervisor) serveControl(ctx context.Context) error {
 		}
 	}()
 	return nil
+}
+
+// powerOff takes a node's power: its Pods and, as every node has one, its kube-proxy.
+func (s *supervisor) powerOff(node string) error {
+	err := s.kubelet.PowerOff(node)
+	s.cluster.PowerOff(node)
+	return err
+}
+
+func (s *supervisor) powerOn(node string) error {
+	err := s.kubelet.PowerOn(node)
+	s.cluster.PowerOn(node)
+	return err
 }
 
 // kubernetesVersion reads the version from the cache folder's name (v1.37.2-0123456789ab).

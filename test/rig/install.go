@@ -62,6 +62,9 @@ data:
 	for _, p := range Pools() {
 		fmt.Fprintf(&b, "    - name: %s\n      addresses: [%q]\n      autoAssign: %t\n", p.Name, p.Addresses, p.AutoAssign)
 	}
+	if r.software != "" {
+		fmt.Fprintf(&b, "    software: %s\n", r.software)
+	}
 	return b.String()
 }
 

@@ -26,6 +26,9 @@ type Options struct {
 	LBNodes, Workers, Clients int
 	// ProbeTimeout bounds each probe, default 300 ms.
 	ProbeTimeout time.Duration
+	// Software is the value of the key software of the controller's configuration, a YAML flow mapping such as
+	// "{timing: {profile: fast}}"; empty leaves the defaults.
+	Software string
 	// Progress takes the lab's progress; nil keeps it quiet.
 	Progress io.Writer
 }
@@ -40,9 +43,10 @@ type Rig struct {
 	// ProbeTimeout bounds each probe of [Rig.Probe]; zero leaves it to the prober.
 	ProbeTimeout time.Duration
 
-	home    string
-	mu      sync.Mutex
-	dialers map[string]*netspace.Dialer
+	software string
+	home     string
+	mu       sync.Mutex
+	dialers  map[string]*netspace.Dialer
 }
 
 // builtEnv names the folder of programs that have just been built; the Makefile sets it. Without it [Up] builds them.
@@ -54,7 +58,7 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, dialers: map[string]*netspace.Dialer{}}
+	r := &Rig{Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, software: o.Software, dialers: map[string]*netspace.Dialer{}}
 	if r.Bin == "" {
 		r.Bin = filepath.Join(repo, "bin")
 		if err := r.build(ctx); err != nil {

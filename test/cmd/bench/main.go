@@ -1,4 +1,4 @@
-// Command bench measures kubectl-lb in a lab and writes what it found to docs/benchmarks.md: `make bench`. It asserts
+// Command bench measures kubectl-lb in a lab and writes what it found to its section of docs/benchmarks.md: `make bench`. It asserts
 // nothing; a measurement that could not be made is an error.
 package main
 
@@ -86,5 +86,5 @@ func run(ctx context.Context, o options, only string) error {
 	if only != "" {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(r.Repo, "docs", "benchmarks.md"), []byte(b.markdown()), 0o644)
+	return rig.WriteSection(filepath.Join(r.Repo, "docs", "benchmarks.md"), "bench", b.markdown())
 }

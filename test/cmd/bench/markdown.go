@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// markdown is docs/benchmarks.md: the figures of this run, and how to get them again.
+// markdown is the section of docs/benchmarks.md: the figures of this run, and how to get them again.
 func (b *bench) markdown() string {
 	var t strings.Builder
-	fmt.Fprintf(&t, `# Benchmarks
+	fmt.Fprintf(&t, `## From a ConfigMap to an address
 
 Written by %[1]smake bench%[1]s; do not edit. Everything is measured in the lab on one machine: a real API server,
 three load-balancer nodes, two workers and a client outside, each a network namespace, with kubectl-lb installed from

@@ -41,6 +41,7 @@ type Cluster struct {
 	config    *rest.Config
 	keepers   []*keeper
 	apiserver *keeper
+	proxies   map[string]*keeper // by node
 	wg        sync.WaitGroup
 }
 
@@ -61,7 +62,7 @@ func New(opts Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{opts: opts, ca: ca}
+	c := &Cluster{opts: opts, ca: ca, proxies: map[string]*keeper{}}
 	if err := c.issueAll(); err != nil {
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (c *Cluster) StartControllers(ctx context.Context) {
 	c.keep(ctx, "kube-controller-manager", fabricNS, c.controllerManager())
 	c.keep(ctx, "kube-scheduler", fabricNS, c.scheduler())
 	for _, n := range c.opts.Plan.Members() {
-		c.keep(ctx, "kube-proxy-"+n.Name, n.Namespace, c.proxy(n))
+		c.proxies[n.Name] = c.keep(ctx, "kube-proxy-"+n.Name, n.Namespace, c.proxy(n))
 	}
 }
 
@@ -162,6 +163,20 @@ func (c *Cluster) APIDown() { c.apiserver.hold() }
 func (c *Cluster) APIUp(ctx context.Context) error {
 	c.apiserver.release()
 	return c.WaitReady(ctx)
+}
+
+// PowerOff kills the node's kube-proxy and keeps it down until PowerOn.
+func (c *Cluster) PowerOff(node string) {
+	if k, ok := c.proxies[node]; ok {
+		k.hold()
+	}
+}
+
+// PowerOn lets the node's kube-proxy start again.
+func (c *Cluster) PowerOn(node string) {
+	if k, ok := c.proxies[node]; ok {
+		k.release()
+	}
 }
 
 // WaitReady waits until the API server says that it is ready.

@@ -181,9 +181,50 @@ func LinkUp(p Plan, n Node) error {
 	})
 }
 
+// ForgetAddresses removes what a machine without power does not remember: every address of its link besides its own,
+// and every address of its loopback besides that of loopbacks.
+func ForgetAddresses(n Node) error {
+	return withHandle(n.Namespace, func(h *netlink.Handle) error {
+		for _, name := range []string{linkName, "lo"} {
+			link, err := h.LinkByName(name)
+			if err != nil {
+				return fmt.Errorf("link %s of %s: %w", name, n.Name, err)
+			}
+			addresses, err := h.AddrList(link, netlink.FAMILY_ALL)
+			if err != nil {
+				return fmt.Errorf("addresses of %s: %w", n.Name, err)
+			}
+			for _, a := range addresses {
+				addr, ok := netip.AddrFromSlice(a.IP)
+				addr = addr.Unmap()
+				if !ok || addr.IsLoopback() || addr == n.Address || addr == n.Address6 {
+					continue
+				}
+				if err := h.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+					return fmt.Errorf("forget %s of %s: %w", addr, n.Name, err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Addresses returns every address of the node's link, sorted, the node's own and link-local ones included.
+func Addresses(n Node) ([]netip.Addr, error) {
+	_, all, err := linkState(n)
+	return all, err
+}
+
 // LinkState says whether the node's link is up, and which addresses it holds beyond the node's own (the load
 // balancers' among them), sorted.
 func LinkState(n Node) (up bool, extra []netip.Addr, err error) {
+	up, all, err := linkState(n)
+	return up, slices.DeleteFunc(all, func(a netip.Addr) bool {
+		return a.IsLinkLocalUnicast() || a == n.Address || a == n.Address6
+	}), err
+}
+
+func linkState(n Node) (up bool, all []netip.Addr, err error) {
 	err = withHandle(n.Namespace, func(h *netlink.Handle) error {
 		link, err := h.LinkByName(linkName)
 		if err != nil {
@@ -195,17 +236,15 @@ func LinkState(n Node) (up bool, extra []netip.Addr, err error) {
 			return err
 		}
 		for _, a := range addresses {
-			addr, ok := netip.AddrFromSlice(a.IP)
-			addr = addr.Unmap()
-			if ok && !addr.IsLinkLocalUnicast() && addr != n.Address && addr != n.Address6 {
-				extra = append(extra, addr)
+			if addr, ok := netip.AddrFromSlice(a.IP); ok {
+				all = append(all, addr.Unmap())
 			}
 		}
-		slices.SortFunc(extra, netip.Addr.Compare)
+		slices.SortFunc(all, netip.Addr.Compare)
 		return nil
 	})
 	if err != nil {
 		return false, nil, fmt.Errorf("link of %s: %w", n.Name, err)
 	}
-	return up, extra, nil
+	return up, all, nil
 }

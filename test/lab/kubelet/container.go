@@ -24,7 +24,8 @@ const maxBackoff = 10 * time.Second
 //
 //	waiting ─► running ─► terminated ─► (policy) ─► waiting in back-off ─► running
 //
-// The first restart comes at once, the next after 1, 2, 4 … 10 s; ten seconds of running forgive.
+// The first restart comes at once, the next after 1, 2, 4 … 10 s; ten seconds of running forgive. While its node has no
+// power a container waits.
 // The fields under the runner's mutex are what the Pod's status shows.
 type container struct {
 	pod  *podRunner
@@ -69,6 +70,9 @@ func (c *container) wait(reason, message string) {
 func (c *container) run() bool {
 	var backoff time.Duration
 	for !c.pod.stopped() {
+		if !c.pod.node.power.wait(c.pod.ctx, c.pod.stop) {
+			break
+		}
 		begun := time.Now()
 		code, err := c.once()
 		if err != nil {
@@ -87,8 +91,8 @@ func (c *container) run() bool {
 			c.set(func() { c.done = true })
 			return code == 0
 		}
-		if time.Since(begun) > maxBackoff {
-			backoff = 0
+		if c.pod.node.power.isOff() || time.Since(begun) > maxBackoff {
+			backoff = 0 // a boot starts everything at once
 		}
 		if backoff > 0 {
 			c.wait("CrashLoopBackOff", fmt.Sprintf("back-off %s restarting failed container %s", backoff, c.spec.Name))
@@ -97,7 +101,9 @@ func (c *container) run() bool {
 				break
 			}
 		}
-		backoff = min(max(2*backoff, time.Second), maxBackoff)
+		if !c.pod.node.power.isOff() {
+			backoff = min(max(2*backoff, time.Second), maxBackoff)
+		}
 		c.set(func() { c.restarts++ })
 	}
 	c.set(func() { c.done = true })

@@ -62,6 +62,7 @@ type node struct {
 	addresses *addresses
 	dir       string
 	heartbeat netip.AddrPort
+	power     power
 }
 
 // New opens the nodes' namespaces, which must exist.

@@ -17,6 +17,7 @@ func newFault(name *string) *cobra.Command {
 		Long: `Break something, or heal it. With a machine:
 
   fault NODE link-down|link-up     pull the machine's cable, plug it in
+  fault NODE power-off|power-on    no link and no process at once, nothing in memory; boot again
   fault NODE kill-daemon           SIGKILL lb-daemon (not its init; nginx and keepalived live on)
   fault NODE kill-keepalived       SIGKILL keepalived, both processes
   fault NODE kill-nginx            SIGKILL nginx, master and workers
@@ -70,6 +71,8 @@ func fault(ctx context.Context, l *lab.Lab, args []string) error {
 		"link-down": l.LinkDown, "link-up": l.LinkUp, "kill-daemon": l.KillDaemon,
 		"kill-keepalived": func(n string) error { return l.Kill(n, lab.Keepalived) },
 		"kill-nginx":      func(n string) error { return l.Kill(n, lab.Nginx) },
+		"power-off":       func(n string) error { return l.PowerOff(ctx, n) },
+		"power-on":        func(n string) error { return l.PowerOn(ctx, n) },
 		"freeze":          l.Freeze, "thaw": l.Thaw, "heal": l.Heal,
 	}
 	do, ok := kinds[kind]
