@@ -14,8 +14,9 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
-// systemSelector selects the documents of the controller and the daemons.
-const systemSelector = nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppNode + ")"
+// systemSelector selects the documents of the controller and the daemons, and the orders to them.
+const systemSelector = nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppNode + "," +
+	nodeconfig.AppOrders + ")"
 
 // pageSize bounds one answer of a List; the whole list takes as many as it needs.
 const pageSize = 500

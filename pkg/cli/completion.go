@@ -160,6 +160,14 @@ func (p *program) completeNodes(cmd *cobra.Command, _ []string, _ string) ([]str
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeNode offers the nodes of the fleet as the one argument.
+func (p *program) completeNode(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return p.completeNodes(cmd, args, text)
+}
+
 // without drops what the command line already has.
 func without(names, given []string) []string {
 	var out []string

@@ -40,7 +40,7 @@ func (p *program) notConfigurable() []string {
 	names := []string{
 		"help", "config", "v", "all", "all-namespaces", "selector", "filename", "kustomize", "recursive",
 		"name", "port", "target-port", "target-namespace", "host", "path", "requested-ip", "for", "node", "template",
-		"force-conflicts", "show-origin", "client", "local", "dir",
+		"force-conflicts", "show-origin", "client", "local", "dir", "reason", "force",
 	}
 	connection := pflag.NewFlagSet("", pflag.ContinueOnError)
 	p.connection.AddFlags(connection)

@@ -10,8 +10,8 @@ import (
 // commands are all commands; a test fails when the tree has others.
 func commands() []string {
 	return []string{
-		"completion", "completion install", "delete", "explain", "expose", "generate", "options", "status", "validate",
-		"version",
+		"completion", "completion install", "delete", "drain", "explain", "expose", "generate", "options", "rebalance",
+		"status", "undrain", "validate", "version",
 	}
 }
 

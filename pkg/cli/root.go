@@ -16,9 +16,10 @@ const defaultSystemNamespace = "kubectl-lb-system"
 
 // The groups of commands in the help.
 const (
-	groupBasic  = "basic"
-	groupAuthor = "author"
-	groupOther  = "other"
+	groupBasic   = "basic"
+	groupAuthor  = "author"
+	groupOperate = "operate"
+	groupOther   = "other"
 )
 
 // rootCommand builds the whole command tree for one run.
@@ -48,6 +49,7 @@ that survives the loss of any load-balancer node.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupBasic, Title: "Basic Commands:"},
 		&cobra.Group{ID: groupAuthor, Title: "Authoring Commands:"},
+		&cobra.Group{ID: groupOperate, Title: "Operating Commands:"},
 		&cobra.Group{ID: groupOther, Title: "Other Commands:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
@@ -55,6 +57,7 @@ that survives the loss of any load-balancer node.`,
 	root.AddCommand(
 		p.exposeCommand(), p.statusCommand(), p.deleteCommand(),
 		p.generateCommand(), p.validateCommand(),
+		p.drainCommand(), p.undrainCommand(), p.rebalanceCommand(),
 		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
 		p.exitCodesTopic(),
 	)

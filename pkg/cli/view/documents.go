@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,6 +20,8 @@ type Documents struct {
 	Config nodeconfig.Config
 	// Statuses are sorted by node.
 	Statuses []nodeconfig.Status
+	// Rebalance is the last request to spread the groups anew; its ID is empty when there was none.
+	Rebalance nodeconfig.Rebalance
 	// HasFleet says whether there is a fleet document, without which there are no nodes to speak of.
 	HasFleet bool
 	// Problems name the ConfigMaps that could not be read, and why.
@@ -28,7 +31,9 @@ type Documents struct {
 // DecodeDocuments reads the documents out of ConfigMaps. One that can't be read is a problem of its own and takes
 // nothing else with it; ConfigMaps of other kinds are passed over.
 func DecodeDocuments(cms []corev1.ConfigMap) Documents {
-	d := Documents{Config: nodeconfig.Config{Shards: map[string]nodeconfig.Shard{}}}
+	d := Documents{Config: nodeconfig.Config{
+		Shards: map[string]nodeconfig.Shard{}, Orders: map[string]nodeconfig.Order{},
+	}}
 	for _, cm := range cms {
 		if err := d.add(cm); err != nil {
 			d.Problems = append(d.Problems, fmt.Sprintf("configmap/%s: %s", cm.Name, err))
@@ -60,8 +65,35 @@ func (d *Documents) add(cm corev1.ConfigMap) error {
 			return err
 		}
 		d.Statuses = append(d.Statuses, status)
+	case cm.Labels[nodeconfig.LabelApp] == nodeconfig.AppOrders && cm.Name == nodeconfig.OrdersName:
+		return d.addOrders(cm)
 	}
 	return nil
+}
+
+// addOrders reads what was asked of the nodes. An order that can't be read leaves the others readable.
+func (d *Documents) addOrders(cm corev1.ConfigMap) error {
+	var errs []error
+	for key, text := range cm.Data {
+		node, isOrder := strings.CutPrefix(key, nodeconfig.KeyOrderPrefix)
+		switch {
+		case text == "":
+		case isOrder:
+			order, err := nodeconfig.Decode[nodeconfig.Order](text)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", key, err))
+				continue
+			}
+			d.Config.Orders[node] = order
+		case key == nodeconfig.KeyRebalance:
+			var err error
+			if d.Rebalance, err = nodeconfig.Decode[nodeconfig.Rebalance](text); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", key, err))
+			}
+		}
+	}
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(errs...)
 }
 
 // placed is an entry and the shard that holds it.
@@ -84,8 +116,8 @@ func (d Documents) entries() map[lb.Key]placed {
 	return all
 }
 
-// status returns what a node last said.
-func (d Documents) status(node string) (nodeconfig.Status, bool) {
+// Status returns what a node last said.
+func (d Documents) Status(node string) (nodeconfig.Status, bool) {
 	i, ok := slices.BinarySearchFunc(d.Statuses, node,
 		func(s nodeconfig.Status, n string) int { return cmp.Compare(s.Node, n) })
 	if !ok {
@@ -127,7 +159,7 @@ func (d Documents) Holds() []plan.Hold {
 func (d Documents) unconfirmed(shard string, revision int64) []string {
 	var nodes []string
 	for _, n := range d.Config.Fleet.Nodes {
-		if s, ok := d.status(n.Name); !ok || s.Running.Shards[shard] < revision {
+		if s, ok := d.Status(n.Name); !ok || s.Running.Shards[shard] < revision {
 			nodes = append(nodes, n.Name)
 		}
 	}

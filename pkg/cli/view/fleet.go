@@ -82,7 +82,7 @@ func (f *fleetView) describe(st *v1alpha1.Status, key lb.Key) {
 
 func (f *fleetView) node(name string, vips []v1alpha1.VIP) v1alpha1.Node {
 	out := v1alpha1.Node{Name: name, Stale: true}
-	s, ok := f.docs.status(name)
+	s, ok := f.docs.Status(name)
 	if !ok {
 		return out
 	}
@@ -102,13 +102,13 @@ func (f *fleetView) node(name string, vips []v1alpha1.VIP) v1alpha1.Node {
 
 // runs reports whether a node runs an entry as it stands.
 func (f *fleetView) runs(node string, e placed) bool {
-	s, ok := f.docs.status(node)
+	s, ok := f.docs.Status(node)
 	return ok && s.Running.Shards[e.shard] >= e.Revision && s.Running.Generation != ""
 }
 
 // vrrp returns a group's states on a node, for the families that the load balancer uses.
 func (f *fleetView) vrrp(node string, group int, vips []v1alpha1.VIP) []v1alpha1.VRRP {
-	s, ok := f.docs.status(node)
+	s, ok := f.docs.Status(node)
 	if !ok {
 		return nil
 	}

@@ -1,0 +1,181 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/duration"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// withheldBy is how much lower the priorities of withheld groups are: the bands do not overlap (nodeconfig, Group).
+const withheldBy = 127
+
+// Problem says in half a sentence why a node could not take addresses over at that time, such as "is drained"; empty
+// when it could.
+func (d Documents) Problem(node string, now time.Time) string {
+	i := slices.IndexFunc(d.Config.Fleet.Nodes, func(n nodeconfig.Node) bool { return n.Name == node })
+	if i < 0 {
+		return "is no load-balancer node"
+	}
+	switch d.Config.Fleet.Nodes[i].Phase {
+	case nodeconfig.PhaseJoining:
+		return "is joining"
+	case nodeconfig.PhaseLeaving:
+		return "is leaving"
+	}
+	s, ok := d.Status(node)
+	switch order := d.Config.Orders[node]; {
+	case !ok:
+		return "has never reported"
+	case s.Stale(now):
+		return "is silent since " + duration.HumanDuration(now.Sub(s.Reported))
+	case s.Running.Generation == "":
+		return "runs no configuration yet"
+	case order.Drain != nil:
+		return "is drained"
+	case order.Drill != nil, s.Drill != nil && s.Drill.State == nodeconfig.DrillRunning:
+		return "is in a drill"
+	}
+	return shareProblem(s.Share)
+}
+
+// shareProblem is Problem's part of a node's own word. A node that waits for its hold time would take over, if need be.
+func shareProblem(s nodeconfig.Share) string {
+	because := ""
+	if s.Reason != "" {
+		because = ": " + s.Reason
+	}
+	switch s.State {
+	case nodeconfig.ShareDraining, nodeconfig.ShareDrained:
+		return "is drained" + because
+	case nodeconfig.ShareUnfit:
+		return "is unfit" + because
+	case nodeconfig.ShareSilent:
+		return "announces nothing" + because
+	}
+	return ""
+}
+
+// Standbys returns the nodes that would take over, sorted by name, and for each other node except the one named why it
+// would not.
+func (d Documents) Standbys(except string, now time.Time) (fit []string, problems []string) {
+	for _, n := range d.Config.Fleet.Nodes {
+		switch problem := d.Problem(n.Name, now); {
+		case n.Name == except:
+		case problem != "":
+			problems = append(problems, n.Name+" "+problem)
+		default:
+			fit = append(fit, n.Name)
+		}
+	}
+	return fit, problems
+}
+
+// Successor returns the node that would carry a group if the nodes named were gone: the fit one of the highest
+// priority, as VRRP would choose it. Empty means that there is none.
+func (d Documents) Successor(group int, family lb.Family, now time.Time, gone ...string) string {
+	i := slices.IndexFunc(d.Config.Fleet.Groups, func(g nodeconfig.Group) bool { return g.ID == group })
+	if i < 0 {
+		return ""
+	}
+	best, highest := "", 0
+	for _, p := range d.Config.Fleet.Groups[i].Priorities {
+		if slices.Contains(gone, p.Node) || d.Problem(p.Node, now) != "" || !d.speaks(p.Node, family) {
+			continue
+		}
+		priority := int(p.Priority)
+		if d.withholds(p.Node, group, family) {
+			priority -= withheldBy
+		}
+		if best == "" || priority > highest {
+			best, highest = p.Node, priority
+		}
+	}
+	return best
+}
+
+// speaks reports whether a node has an address of the family, without which it takes no part.
+func (d Documents) speaks(node string, family lb.Family) bool {
+	for _, n := range d.Config.Fleet.Nodes {
+		if n.Name == node {
+			_, ok := n.Address(family)
+			return ok
+		}
+	}
+	return false
+}
+
+func (d Documents) withholds(node string, group int, family lb.Family) bool {
+	s, _ := d.Status(node)
+	return slices.ContainsFunc(s.Groups, func(g nodeconfig.GroupStatus) bool {
+		return g.ID == group && g.Family == family && g.Withheld
+	})
+}
+
+// Placed is a virtual IP, what it belongs to, and who has it.
+type Placed struct {
+	Address netip.Addr
+	Key     lb.Key
+	Group   int
+	// Listeners are those of the load balancer.
+	Listeners []lb.Listener
+	// Holders are the nodes that report it, sorted; those that are silent do not count.
+	Holders []string
+}
+
+// Placed returns every virtual IP that is served, sorted by address.
+func (d Documents) Placed(now time.Time) []Placed {
+	holders := newFleetView(&d, now).holders
+	var out []Placed
+	for _, e := range d.Config.LoadBalancers() {
+		for _, a := range e.VIPs {
+			out = append(out, Placed{
+				Address: a, Key: e.Origin.Key, Group: e.Group, Listeners: e.Listeners, Holders: holders[a],
+			})
+		}
+	}
+	slices.SortFunc(out, func(a, b Placed) int {
+		return cmp.Or(a.Address.Compare(b.Address), a.Key.Compare(b.Key))
+	})
+	return out
+}
+
+// Homes returns the home of every group, by ID.
+func (d Documents) Homes() map[int]string {
+	homes := map[int]string{}
+	for _, g := range d.Config.Fleet.Groups {
+		homes[g.ID] = g.Home
+	}
+	return homes
+}
+
+// Astray says of the first virtual IP that is not on the node where its group is at home, or on more, where it is; it
+// passes over the groups of nodes that can't carry any. Empty means that all are at home. With a node named, only that
+// node's groups count.
+func (d Documents) Astray(node string, now time.Time) string {
+	homes := d.Homes()
+	for _, p := range d.Placed(now) {
+		home := homes[p.Group]
+		if node != "" && home != node || d.Problem(home, now) != "" || !d.speaks(home, lb.FamilyOf(p.Address)) {
+			continue
+		}
+		if !slices.Equal(p.Holders, []string{home}) {
+			return fmt.Sprintf("%s is on %s, not yet on %s", p.Address, someNodes(p.Holders), home)
+		}
+	}
+	return ""
+}
+
+func someNodes(names []string) string {
+	if len(names) == 0 {
+		return "no node"
+	}
+	return strings.Join(names, " and ")
+}
