@@ -205,3 +205,15 @@ func (l *Lab) APIDown(ctx context.Context) error { return l.control(ctx, "api-do
 
 // APIUp starts the API server again and waits until it is ready.
 func (l *Lab) APIUp(ctx context.Context) error { return l.control(ctx, "api-up") }
+
+// Mend ends the partition between the group and everybody else, and leaves other faults alone.
+func (l *Lab) Mend(group []string) error {
+	cuts, err := fabric.Cuts(l.plan)
+	if err != nil {
+		return err
+	}
+	across := slices.DeleteFunc(cuts, func(c fabric.Pair) bool {
+		return slices.Contains(group, c.A) == slices.Contains(group, c.B)
+	})
+	return fabric.Mend(l.plan, across)
+}

@@ -125,7 +125,7 @@ func hung(ctx context.Context, s *stage, n int) ([]trial, error) {
 func daemonKilled(ctx context.Context, s *stage, n int) ([]trial, error) {
 	node := s.victim(n)
 	t, err := s.perform(ctx, act{
-		victim: node, tail: 3 * time.Second, do: func() error { return s.rig.Lab.KillDaemon(node) },
+		victim: node, still: true, tail: 3 * time.Second, do: func() error { return s.rig.Lab.KillDaemon(node) },
 	})
 	return []trial{t}, err
 }

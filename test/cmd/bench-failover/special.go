@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -162,17 +163,14 @@ func saturated(ctx context.Context, s *stage, _ int) ([]trial, error) {
 		}
 		s.burns = nil
 	}()
-	t, err := s.perform(ctx, act{tail: s.options.saturation, do: func() error {
+	t, err := s.perform(ctx, act{quiet: true, still: true, tail: s.options.saturation, do: func() error {
 		for range 2 * runtime.NumCPU() {
-			cmd := exec.Command(self, burnCommand)
+			// It would inherit this program's priority, and shall compete with the daemons as anybody does.
+			cmd := exec.Command("nice", "-n", strconv.Itoa(-ownPriority), self, burnCommand)
 			if err := cmd.Start(); err != nil {
 				return err
 			}
 			s.burns = append(s.burns, cmd.Process)
-			// It inherits this program's priority, and shall compete with the daemons as anybody would.
-			if err := unix.Setpriority(unix.PRIO_PGRP, cmd.Process.Pid, 0); err != nil {
-				_ = unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, 0)
-			}
 		}
 		return nil
 	}})
@@ -210,7 +208,7 @@ func partition(ctx context.Context, s *stage, n int) ([]trial, error) {
 		return nil, err
 	}
 	// Two owners are right here: one on each side. How the far side fares is told apart.
-	cut.Several = 0
+	cut.Several, cut.Moves = 0, 0
 	for _, a := range s.addresses {
 		cut.Others = max(cut.Others, s.far.Longest(a, begun, time.Now().Add(-300*time.Millisecond)).Length())
 	}

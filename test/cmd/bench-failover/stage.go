@@ -161,6 +161,9 @@ func (s *stage) lbNodes() []fabric.Node {
 	})
 }
 
+// ownPriority is the nice value of this program while it measures.
+const ownPriority = -10
+
 // hurry gives this program's threads priority over what it measures, the lab's processes excepted, which were started
 // before. Without the right to do so it goes on as it is, and shows as stalls.
 func hurry() error {
@@ -171,7 +174,7 @@ func hurry() error {
 	for _, t := range threads {
 		if id, err := strconv.Atoi(filepath.Base(t)); err == nil {
 			if now, err := unix.Getpriority(unix.PRIO_PROCESS, id); err == nil && now > 10 { // 20 - nice
-				_ = unix.Setpriority(unix.PRIO_PROCESS, id, -10)
+				_ = unix.Setpriority(unix.PRIO_PROCESS, id, ownPriority)
 			}
 		}
 	}

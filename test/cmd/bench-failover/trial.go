@@ -20,6 +20,8 @@ type act struct {
 	// tail (default 300 ms), so that what comes late is seen.
 	over        func() bool
 	limit, tail time.Duration
+	// still says that not even the victim's addresses may move.
+	still bool
 	// quiet makes no connections: the victim's service is not what is asked about.
 	quiet bool
 }
@@ -35,7 +37,7 @@ type trial struct {
 	Owner time.Duration
 	// Nobody and Several are the longest times for which an address had no owner, or more than one.
 	Nobody, Several time.Duration
-	// Moves counts the addresses of others that moved.
+	// Moves counts the moves of addresses that had no reason to.
 	Moves int
 	// Missed is true if somebody did not take over.
 	Missed bool
@@ -105,7 +107,7 @@ func (s *stage) perform(ctx context.Context, a act) (trial, error) {
 		return t, doErr
 	}
 	time.Sleep(300 * time.Millisecond) // the last requests may be answered until then
-	return t, s.see(&t, mine, begun, end)
+	return t, s.see(&t, a.still, mine, begun, end)
 }
 
 // connect makes connections to one of the victim's addresses and, to know the measurement's own stalls, to one of the
@@ -136,7 +138,7 @@ func (s *stage) await(ctx context.Context, a act) {
 }
 
 // see fills in what the kernels and the echo requests say.
-func (s *stage) see(t *trial, mine []netip.Addr, begun, end time.Time) error {
+func (s *stage) see(t *trial, still bool, mine []netip.Addr, begun, end time.Time) error {
 	history, err := s.watch.History()
 	if err != nil {
 		return err
@@ -146,9 +148,12 @@ func (s *stage) see(t *trial, mine []netip.Addr, begun, end time.Time) error {
 		spans := owner.Clip(history.Spans(a, end), begun.Add(-before), end)
 		gap := s.near.Longest(a, begun.Add(-before), end)
 		t.Several = max(t.Several, owner.Longest(spans, owner.Several))
-		if !slices.Contains(mine, a) {
-			t.Others = max(t.Others, gap.Length())
+		concerned := slices.Contains(mine, a)
+		if still || !concerned {
 			t.Moves += owner.Moves(spans)
+		}
+		if !concerned {
+			t.Others = max(t.Others, gap.Length())
 			continue
 		}
 		t.Gap = max(t.Gap, gap.Length())
