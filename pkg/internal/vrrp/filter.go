@@ -1,0 +1,58 @@
+package vrrp
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// networkHeader makes a filter's offset count from the IP header: a raw socket's data begins there for IPv4, behind it
+// for IPv6 (SKF_NET_OFF, linux/filter.h).
+const networkHeader = 0xfff00000
+
+// filter has the kernel drop what comes from the known senders.
+func filter(fd int, known []netip.Addr, six bool) error {
+	raw, err := bpf.Assemble(program(known, six))
+	if err != nil {
+		return err
+	}
+	filters := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		filters[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
+		Len: uint16(len(filters)), Filter: unsafe.SliceData(filters),
+	})
+}
+
+// program compares the sender with each known one, word by word. It keeps what it does not understand.
+func program(known []netip.Addr, six bool) []bpf.Instruction {
+	offset := uint32(networkHeader + 12)
+	if six {
+		offset = networkHeader + 8
+	}
+	var p []bpf.Instruction
+	for _, k := range known {
+		if k.Is6() != six || len(p) > maxProgram {
+			continue
+		}
+		words := k.AsSlice()
+		for i := 0; i < len(words); i += 4 {
+			p = append(p,
+				bpf.LoadAbsolute{Off: offset + uint32(i), Size: 4},
+				bpf.JumpIf{
+					Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32(words[i:]),
+					SkipTrue: uint8(2*(len(words)-i)/4 - 1), // beyond this sender's verdict
+				})
+		}
+		p = append(p, bpf.RetConstant{Val: 0})
+	}
+	return append(p, bpf.RetConstant{Val: 1 << 16})
+}
+
+// maxProgram bounds the program, for whose memory the kernel has a limit (net.core.optmem_max). That is more than a
+// hundred nodes; of the rest the listener itself takes no notice.
+const maxProgram = 1000
