@@ -6,6 +6,7 @@ package backend
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -33,6 +34,8 @@ type State struct {
 	Withdrawn []plan.Hold
 	// Health is keyed by load balancer; one that is missing has not been applied yet.
 	Health map[lb.Key]Health
+	// Nodes are the nodes that serve, sorted by name; none where the backend has no nodes of its own.
+	Nodes []Node
 	// Expires is when the state may change without anybody telling, such as a node's report that grows too old; zero
 	// where it never does.
 	Expires time.Time
@@ -46,4 +49,56 @@ type Health struct {
 	Reason string
 	// Findings are the backend's own, such as a node that refused the configuration.
 	Findings []lb.Finding
+	// Disputes are the addresses without exactly one owner. Each has a finding as well.
+	Disputes []Dispute
+}
+
+// Node is a node that serves load balancers.
+type Node struct {
+	Name string
+	// Phase is one of the phases below.
+	Phase string
+	// Notices are what its people should know.
+	Notices []Notice
+}
+
+// The phases of a [Node].
+const (
+	PhaseMember  = "member"
+	PhaseJoining = "joining"
+	PhaseLeaving = "leaving"
+)
+
+// Notice is something about a node that does not go away by itself.
+type Notice struct {
+	// Reason is a word for machines, such as "JoinWaits".
+	Reason string
+	// Message says it in words, and what to do.
+	Message string
+}
+
+// The kinds of [Dispute].
+const (
+	// DisputeTwoOwners: more than one node holds the address.
+	DisputeTwoOwners = "two-owners"
+	// DisputeNoOwner: no node holds it although there are some that could.
+	DisputeNoOwner = "no-owner"
+	// DisputeForeignOwner: a machine that is no node of ours answers for it.
+	DisputeForeignOwner = "foreign-owner"
+)
+
+// The causes of a [Dispute].
+const (
+	CausePartition   = "partition"
+	CauseSkew        = "skewed-configuration"
+	CauseForeignVRID = "foreign-vrid"
+	CauseForeign     = "foreign-machine"
+	CauseUnknown     = "unknown"
+)
+
+// Dispute is an address that has not exactly one owner.
+type Dispute struct {
+	Address netip.Addr
+	// Kind and Cause are words for machines, of those above.
+	Kind, Cause string
 }

@@ -25,7 +25,7 @@ const maxValue = 8 << 10
 // of the cluster in memory.
 func cacheOptions(nodes labels.Selector) (cache.Options, error) {
 	ours, err := labels.NewRequirement(nodeconfig.LabelApp, selection.In,
-		[]string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode})
+		[]string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode, nodeconfig.AppOrders})
 	if err != nil {
 		return cache.Options{}, err
 	}

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"log/slog"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
@@ -17,8 +20,11 @@ const maxFindings = 5
 // herald tells the transitions of load balancers as Events on their objects.
 type herald struct {
 	events events.EventRecorder
+	log    *slog.Logger
 	mu     sync.Mutex
 	warned map[types.UID]map[string]bool
+	// noticed are the notices about nodes that stand, by node.
+	noticed map[string][]backend.Notice
 }
 
 // tell records the Events for a status that has just been written over an earlier one.
@@ -79,6 +85,30 @@ func (h *herald) warn(cm *corev1.ConfigMap, v verdict) {
 	} else {
 		delete(h.warned, cm.UID)
 	}
+}
+
+// notice records what people should know about the nodes as Events on the Nodes, once as long as it stands.
+func (h *herald) notice(nodes []backend.Node) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	standing := map[string][]backend.Notice{}
+	for _, n := range nodes {
+		for _, notice := range n.Notices {
+			standing[n.Name] = append(standing[n.Name], notice)
+			if slices.Contains(h.noticed[n.Name], notice) {
+				continue
+			}
+			h.log.Warn("a node needs attention", "node", n.Name, "reason", notice.Reason, "message", notice.Message)
+			// As kubelets do: the Node may be gone, and `kubectl describe node` looks for its name.
+			regarding := &corev1.Node{
+				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
+				ObjectMeta: metav1.ObjectMeta{Name: n.Name, UID: types.UID(n.Name)},
+			}
+			text := printable(notice.Message, maxStatus)
+			h.events.Eventf(regarding, nil, corev1.EventTypeWarning, notice.Reason, "Watch", "%s", text)
+		}
+	}
+	h.noticed = standing
 }
 
 func (h *herald) forget(there map[types.UID]bool) {

@@ -188,11 +188,15 @@ func connectSoftware(
 		if err != nil {
 			return nil, err
 		}
+		witness, err := c.Software.Witness.Witness()
+		if err != nil {
+			return nil, err
+		}
 		st := &store{
 			namespace: c.SystemNamespace, cache: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(),
 		}
 		return software.New(st, software.Options{
-			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing,
+			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing, Witness: witness,
 			NodeSelector: c.Software.NodeSelector, Log: log,
 		}), nil
 	}

@@ -17,6 +17,9 @@ type passMetrics struct {
 	loadBalancers *prometheus.GaugeVec
 	addresses     *prometheus.GaugeVec
 	withdrawn     prometheus.Gauge
+	disputes      *prometheus.GaugeVec
+	nodes         *prometheus.GaugeVec
+	notices       *prometheus.GaugeVec
 	duration      prometheus.Histogram
 	failures      prometheus.Counter
 	applyErrors   prometheus.Counter
@@ -35,6 +38,17 @@ func newMetrics() *passMetrics {
 		withdrawn: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "withdrawn_addresses", Help: "Addresses that no node has confirmed to be gone.",
 		}),
+		disputes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "disputed_addresses",
+			Help: "Addresses that have not exactly one owner, by what is wrong and its cause.",
+		}, []string{"kind", "cause"}),
+		nodes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "nodes", Help: "Load-balancer nodes: members, joining or leaving.",
+		}, []string{"phase"}),
+		notices: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "node_notices",
+			Help: "Nodes with something that does not go away by itself, by reason, as in their Events.",
+		}, []string{"reason"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "pass_duration_seconds", Help: "Time of a pass over all load balancers.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
@@ -52,7 +66,7 @@ func newMetrics() *passMetrics {
 // register adds the metrics to a registry. Those of an earlier controller of the same process give way.
 func (m *passMetrics) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
-		m.loadBalancers, m.addresses, m.withdrawn, m.duration, m.failures, m.applyErrors,
+		m.loadBalancers, m.addresses, m.withdrawn, m.disputes, m.nodes, m.notices, m.duration, m.failures, m.applyErrors,
 	} {
 		err := r.Register(c)
 		if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
@@ -83,10 +97,44 @@ func (m *passMetrics) observe(verdicts map[types.UID]verdict, pools []ipam.Pool,
 		m.loadBalancers.WithLabelValues(string(c)).Set(float64(n))
 	}
 	m.withdrawn.Set(float64(len(s.Withdrawn)))
+	m.observeOwners(s)
+	m.observeNodes(s.Nodes)
 	for _, p := range pools {
 		for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {
 			if p.Has(f) {
 				m.observePool(p, f, s)
+			}
+		}
+	}
+}
+
+// observeOwners counts the disputed addresses. Each kind is there with its usual cause even when it counts nothing, so
+// that an alert can tell 0 from absent.
+func (m *passMetrics) observeOwners(s backend.State) {
+	m.disputes.Reset()
+	m.disputes.WithLabelValues(backend.DisputeTwoOwners, backend.CausePartition)
+	m.disputes.WithLabelValues(backend.DisputeNoOwner, backend.CauseUnknown)
+	m.disputes.WithLabelValues(backend.DisputeForeignOwner, backend.CauseForeign)
+	for _, h := range s.Health {
+		for _, d := range h.Disputes {
+			m.disputes.WithLabelValues(d.Kind, d.Cause).Inc()
+		}
+	}
+}
+
+func (m *passMetrics) observeNodes(nodes []backend.Node) {
+	m.nodes.Reset()
+	m.notices.Reset()
+	for _, phase := range []string{backend.PhaseMember, backend.PhaseJoining, backend.PhaseLeaving} {
+		m.nodes.WithLabelValues(phase)
+	}
+	for _, n := range nodes {
+		m.nodes.WithLabelValues(n.Phase).Inc()
+		told := map[string]bool{}
+		for _, notice := range n.Notices {
+			if !told[notice.Reason] {
+				told[notice.Reason] = true
+				m.notices.WithLabelValues(notice.Reason).Inc()
 			}
 		}
 	}

@@ -73,6 +73,7 @@ func (r *reconciler) pass(ctx context.Context) (backend.State, error) {
 	}
 	verdicts := verdicts(out, after)
 	r.metrics.observe(verdicts, r.pools, after)
+	r.statuses.herald.notice(after.Nodes)
 	cms, err := r.objects.ConfigMaps(ctx)
 	if err != nil {
 		return after, errors.Join(applyErr, err)

@@ -102,7 +102,7 @@ func (r *rig) start() (stop func()) {
 // clean removes what a test may have left.
 func (r *rig) clean() {
 	ctx := context.Background()
-	for _, app := range []string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode} {
+	for _, app := range []string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode, nodeconfig.AppOrders} {
 		var list corev1.ConfigMapList
 		r.must(r.client.List(ctx, &list, client.MatchingLabels{"app": app}))
 		for i := range list.Items {

@@ -46,6 +46,7 @@ func newStatusWriter(mgr manager.Manager, log *slog.Logger) *statusWriter {
 		written: map[types.UID]written{},
 		herald: &herald{
 			events: mgr.GetEventRecorder(fieldManager),
+			log:    log,
 			warned: map[types.UID]map[string]bool{},
 		},
 	}

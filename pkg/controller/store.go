@@ -58,6 +58,10 @@ func (s *store) Documents(ctx context.Context) (software.Documents, error) {
 	for i := range list.Items {
 		cm := &list.Items[i]
 		switch cm.Labels[nodeconfig.LabelApp] {
+		case nodeconfig.AppOrders:
+			if cm.Name == nodeconfig.OrdersName {
+				docs.Orders = cm.Data
+			}
 		case nodeconfig.AppNode:
 			docs.Status = append(docs.Status, object(cm, nodeconfig.KeyStatus))
 		case nodeconfig.AppConfig:

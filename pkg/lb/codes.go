@@ -29,6 +29,9 @@ const (
 	CodeBackendCannot    Code = "LB0401"
 	CodeNoNodes          Code = "LB0402"
 	CodeNodeRefused      Code = "LB0403"
+	CodeTwoOwners        Code = "LB0404"
+	CodeNoOwner          Code = "LB0405"
+	CodeForeignOwner     Code = "LB0406"
 )
 
 // Description documents a code for docs/findings.md and `kubectl lb explain`.
@@ -140,5 +143,14 @@ func backendDescriptions() []Description {
 		{CodeNodeRefused, SeverityError, "refused by a node",
 			"A node's nginx or keepalived refused the configuration made from this object; the last good one serves.",
 			"See the message for the node's words; report it as a bug if the object looks right."},
+		{CodeTwoOwners, SeverityWarning, "two owners",
+			"Two nodes hold the address at once, so clients reach the one or the other; the message names the cause.",
+			"Mend the network between the nodes, or what else the message names; software.witness keeps a cut-off node quiet."},
+		{CodeNoOwner, SeverityWarning, "no owner",
+			"No node holds the address, although some run the load balancer and say that they are well.",
+			"See the lb-daemon's log on the nodes that the message names, and whether VRRP passes between them."},
+		{CodeForeignOwner, SeverityError, "address answered by a foreign machine",
+			"A machine that is no load-balancer node answers for the address; its hardware address is in the message.",
+			"Take the address from that machine, or out of the pool and recreate the load balancer."},
 	}
 }

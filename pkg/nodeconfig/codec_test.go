@@ -23,9 +23,11 @@ var then = time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
 func sampleFleet() nodeconfig.Fleet {
 	return nodeconfig.Fleet{
 		Version: nodeconfig.Version, Revision: 7, Cluster: "uid",
-		Nodes: []nodeconfig.Node{{Name: "lb1", Addresses: addrs("10.0.0.1", "fd00::1"), Phase: nodeconfig.PhaseJoining}},
+		Nodes: []nodeconfig.Node{{
+			Name: "lb1", Addresses: addrs("10.0.0.1", "fd00::1"), Phase: nodeconfig.PhaseJoining, Since: 6,
+		}},
 		Groups: []nodeconfig.Group{{
-			ID: 1, VRID: 51, Home: "lb1", Priorities: []nodeconfig.Priority{{Node: "lb1", Priority: 200}},
+			ID: 1, VRID: 51, Home: "lb1", Former: "lb2", Priorities: []nodeconfig.Priority{{Node: "lb1", Priority: 200}},
 			Anchors: addrs("169.254.1.1", "fe80::1"),
 		}},
 		Timing:     nodeconfig.DefaultTiming(),

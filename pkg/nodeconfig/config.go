@@ -35,6 +35,8 @@ type Node struct {
 	Addresses []netip.Addr `json:"addresses"`
 	// Phase is empty for a full member.
 	Phase Phase `json:"phase,omitempty"`
+	// Since is the fleet's revision in which the phase began, 0 for a full member.
+	Since int64 `json:"since,omitempty"`
 }
 
 // Phase says how far a node is on its way into the fleet or out of it. Two owners of an address arise where two nodes do
@@ -67,6 +69,9 @@ type Group struct {
 	VRID uint8 `json:"vrid"`
 	// Home is the node that carries the group as long as it can.
 	Home string `json:"home"`
+	// Former is the node that was the home before, as long as not every node is known to have heard of the new one. It is
+	// second until then: a node that still knows the old order only must not come between the two.
+	Former string `json:"former,omitempty"`
 	// Priorities are sorted by node name; a node that is not listed takes no part.
 	Priorities []Priority `json:"priorities"`
 	// Anchors are the addresses in the adverts themselves, one of each family, which never change: keepalived refuses

@@ -27,8 +27,8 @@ type arrangement struct {
 	snapshot snapshot
 	// want are the load balancers to serve, sorted by key.
 	want []lb.LoadBalancer
-	// groups are those that the nodes know.
-	groups []nodeconfig.Group
+	// fleet is what the nodes know.
+	fleet nodeconfig.Fleet
 	// revision is what a changed shard gets.
 	revision int64
 	// target and hard are the sizes of a shard's text.
@@ -72,18 +72,23 @@ type arranger struct {
 	home   map[lb.Key]string
 	load   map[int]int // virtual IPs by group
 	known  map[int]nodeconfig.Group
+	// shunned are the nodes that new virtual IPs do not go to while there is another.
+	shunned map[string]bool
 }
 
 func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
 	a := &arranger{
 		in: in, want: map[lb.Key]lb.LoadBalancer{}, home: map[lb.Key]string{}, load: map[int]int{},
-		known: map[int]nodeconfig.Group{},
+		known: map[int]nodeconfig.Group{}, shunned: map[string]bool{"": true},
+	}
+	for _, n := range in.fleet.Nodes {
+		a.shunned[n.Name] = n.Phase != "" || in.snapshot.drained[n.Name]
 	}
 	for _, l := range want {
 		a.want[l.Origin.Key] = l
 		a.keys = append(a.keys, l.Origin.Key)
 	}
-	for _, g := range in.groups {
+	for _, g := range in.fleet.Groups {
 		a.known[g.ID] = g
 	}
 	for _, e := range in.snapshot.valid {

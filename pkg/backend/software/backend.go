@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -28,6 +27,8 @@ type Options struct {
 	VRIDBase uint8
 	// Timing is how fast VRRP notices and acts; zero means nodeconfig.DefaultTiming.
 	Timing nodeconfig.Timing
+	// Witness is what a node asks whether it still has the network; zero means nothing.
+	Witness nodeconfig.Witness
 	// NodeSelector is the label selector of the nodes, for messages; empty means "type=loadbalancer".
 	NodeSelector string
 	// Log takes what is wrong with the documents; nil discards it.
@@ -40,6 +41,8 @@ type Backend struct {
 	options Options
 	log     *slog.Logger
 	memory  memory
+	// sightings are since when something that must last to count has been seen.
+	sightings sightings
 	// target and hard are the sizes of a shard's text in bytes.
 	target, hard int
 }
@@ -82,17 +85,19 @@ func (b *Backend) State(ctx context.Context) (backend.State, error) {
 	if err != nil {
 		return backend.State{}, err
 	}
-	j := newJudge(s, b.options.NodeSelector, time.Now())
+	j := newJudge(s, b.options, b.sightings)
 	state := backend.State{
 		LoadBalancers: make([]lb.LoadBalancer, 0, len(s.valid)),
 		Withdrawn:     s.holds(),
 		Health:        make(map[lb.Key]backend.Health, len(s.valid)),
-		Expires:       j.expires,
+		Nodes:         j.nodes(),
 	}
 	for _, e := range s.valid {
 		state.LoadBalancers = append(state.LoadBalancers, e.Clone())
 		state.Health[e.Origin.Key] = j.health(e)
 	}
+	b.sightings = j.seen
+	state.Expires = j.expires
 	return state, nil
 }
 
@@ -104,14 +109,13 @@ func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 	if err != nil {
 		return err
 	}
-	revision := s.nextRevision(time.Now())
-	fleet, err := b.applyFleet(ctx, s, revision)
+	fleet, err := b.applyFleet(ctx, s)
 	if err != nil && len(fleet.Groups) == 0 {
 		return err
 	}
 	errs := []error{err}
 	changes, err := arrange(arrangement{
-		snapshot: s, want: want, groups: fleet.Groups, revision: revision, target: b.target, hard: b.hard,
+		snapshot: s, want: want, fleet: fleet, revision: s.revision, target: b.target, hard: b.hard,
 	})
 	errs = append(errs, err)
 	failed := map[string]bool{}
@@ -130,21 +134,20 @@ func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 }
 
 // applyFleet writes the fleet if it differs from what is stored. It returns the one that is stored afterwards.
-func (b *Backend) applyFleet(ctx context.Context, s snapshot, revision int64) (nodeconfig.Fleet, error) {
-	used := map[int]bool{}
-	for _, sh := range s.shards {
-		for _, e := range sh.LoadBalancers {
-			used[e.Group] = true
-		}
+func (b *Backend) applyFleet(ctx context.Context, s snapshot) (nodeconfig.Fleet, error) {
+	load := map[int]int{}
+	for _, e := range s.valid {
+		load[e.Group] += len(e.VIPs)
 	}
 	next := nextFleet(fleetInput{
-		current: s.fleet, nodes: s.nodes, used: used, cluster: b.options.Cluster,
-		vridBase: b.options.VRIDBase, timing: b.options.Timing, revision: revision,
+		current: s.fleet, nodes: s.nodes, known: s.fleet.Known(s.statuses, s.now), load: load,
+		cluster: b.options.Cluster, vridBase: b.options.VRIDBase,
+		timing: b.options.Timing, witness: b.options.Witness, rebalance: s.rebalance, revision: s.revision,
 	})
 	if next.Revision == s.fleet.Revision && !s.damaged[nodeconfig.FleetName] {
 		return s.fleet, nil
 	}
-	next.Revision = revision
+	next.Revision = s.revision
 	if err := write(ctx, b.store, nodeconfig.FleetName, s.versions[nodeconfig.FleetName], next); err != nil {
 		return s.fleet, err
 	}

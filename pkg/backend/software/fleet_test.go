@@ -1,67 +1,129 @@
 package software
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/quick"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
-func fleetOf(current nodeconfig.Fleet, used []int, names ...string) nodeconfig.Fleet {
-	in := fleetInput{
-		current: current, used: map[int]bool{}, cluster: "cluster", vridBase: 51,
-		timing: nodeconfig.DefaultTiming(), revision: current.Revision + 1,
-	}
-	for _, id := range used {
-		in.used[id] = true
-	}
-	store := newTestStore(names...)
+// named returns nodes in their phase, from "lb1", "lb2+" (joining) and "lb3-" (leaving), sorted.
+func named(names ...string) []nodeconfig.Node {
+	store := newTestStore()
+	var out []nodeconfig.Node
 	for _, name := range names {
-		in.nodes = append(in.nodes, store.nodes[name])
+		bare := strings.TrimRight(name, "+-")
+		store.join(bare)
+		n := store.nodes[bare]
+		switch name[len(bare):] {
+		case "+":
+			n.Phase, n.Since = nodeconfig.PhaseJoining, 1
+		case "-":
+			n.Phase, n.Since = nodeconfig.PhaseLeaving, 1
+		}
+		out = append(out, n)
 	}
-	return nextFleet(in)
+	slices.SortFunc(out, func(a, b nodeconfig.Node) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
-// homes returns "0:lb1 1:lb2".
+// inputOf is the step from a fleet to one of these nodes, after which every node knows the current fleet.
+func inputOf(current nodeconfig.Fleet, names ...string) fleetInput {
+	return fleetInput{
+		current: current, nodes: named(names...), known: true, cluster: "cluster", vridBase: 51,
+		timing: nodeconfig.DefaultTiming(), revision: current.Revision + 1,
+	}
+}
+
+func fleetOf(current nodeconfig.Fleet, names ...string) nodeconfig.Fleet {
+	return nextFleet(inputOf(current, names...))
+}
+
+// homes returns "lb1 lb2 lb1": the homes of the groups by ID, "-" for none.
 func homes(f nodeconfig.Fleet) string {
 	var parts []string
 	for _, g := range f.Groups {
-		parts = append(parts, fmt.Sprintf("%d:%s", g.ID, g.Home))
+		parts = append(parts, cmp.Or(g.Home, "-"))
 	}
 	return strings.Join(parts, " ")
 }
 
-func TestGroupsFollowTheNodes(t *testing.T) {
+// orders returns "lb1>lb2>lb3" for a group.
+func orders(g nodeconfig.Group) string { return strings.Join(orderOf(g), ">") }
+
+func TestHomesFollowTheNodes(t *testing.T) {
 	var f nodeconfig.Fleet
 	for _, step := range []struct {
 		why   string
-		used  []int
 		nodes []string
 		want  string
 	}{
-		{"no node yet: a place for load balancers", nil, nil, "0:"},
-		{"the first node takes it over", []int{0}, []string{"lb2"}, "0:lb2"},
-		{"each node has a group", []int{0}, []string{"lb1", "lb2", "lb3"}, "0:lb2 1:lb1 2:lb3"},
-		{"a used group survives its home", []int{0, 1}, []string{"lb1", "lb3"}, "0: 1:lb1 2:lb3"},
-		{"its home takes it back", []int{0, 1}, []string{"lb1", "lb2", "lb3"}, "0:lb2 1:lb1 2:lb3"},
-		{"an unused group goes", []int{0, 1}, []string{"lb1", "lb2"}, "0:lb2 1:lb1"},
-		{"a new node takes over what is left", []int{0}, []string{"lb1", "lb4"}, "0:lb4 1:lb1"},
-		{"a group that only entries know of is made again", []int{7}, []string{"lb1", "lb4"}, "0:lb4 1:lb1 7:"},
+		{"no node yet: a place for load balancers", nil, "- - - - - - - - - - - -"},
+		{"the first node has all", []string{"lb2"}, "lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2"},
+		{"who joins has none yet", []string{"lb1+", "lb2", "lb3+"}, "lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2 lb2"},
+		{"members have their share", []string{"lb1", "lb2", "lb3"}, "lb1 lb3 lb1 lb3 lb1 lb3 lb1 lb3 lb2 lb2 lb2 lb2"},
+		{"who leaves keeps its place", []string{"lb1-", "lb2", "lb3"}, "lb1 lb3 lb1 lb3 lb1 lb3 lb1 lb3 lb2 lb2 lb2 lb2"},
+		{"until it is gone", []string{"lb2", "lb3"}, "lb2 lb3 lb2 lb3 lb2 lb3 lb2 lb3 lb2 lb2 lb2 lb2"},
+		{"all gone", nil, "- - - - - - - - - - - -"},
+		{"a new start", []string{"lb4", "lb5"}, "lb4 lb5 lb4 lb5 lb4 lb5 lb4 lb5 lb4 lb5 lb4 lb5"},
 	} {
-		f = fleetOf(f, step.used, step.nodes...)
+		f = fleetOf(f, step.nodes...)
 		if got := homes(f); got != step.want {
 			t.Errorf("%s: %q, want %q", step.why, got, step.want)
 		}
 	}
 }
 
+func TestGroupsOnlyGrow(t *testing.T) {
+	var f nodeconfig.Fleet
+	for _, step := range []struct{ nodes, groups int }{{3, 12}, {6, 12}, {7, 14}, {20, 40}, {2, 40}} {
+		var names []string
+		for i := range step.nodes {
+			names = append(names, fmt.Sprintf("lb%d", i+1))
+		}
+		if f = fleetOf(f, names...); len(f.Groups) != step.groups {
+			t.Errorf("%d nodes: %d groups, want %d", step.nodes, len(f.Groups), step.groups)
+		}
+	}
+	in := inputOf(nodeconfig.Fleet{}, "lb1")
+	in.load = map[int]int{17: 1, 300: 1}
+	if f = nextFleet(in); len(f.Groups) != 13 || f.Groups[12].ID != 17 || f.Groups[12].Home != "lb1" {
+		t.Errorf("a group that only entries know of is made again: %s", homes(f))
+	}
+}
+
+// TestOldFleet brings the fleet of the first version, a group a node with priorities 200, 150 and 100, to today's.
+func TestOldFleet(t *testing.T) {
+	old := fleetOf(nodeconfig.Fleet{}, "lb1", "lb2", "lb3")
+	old.Groups = old.Groups[:3]
+	for i := range old.Groups {
+		for rank := range 3 {
+			node := fmt.Sprintf("lb%d", 1+(i+rank)%3)
+			at := slices.IndexFunc(old.Groups[i].Priorities, func(p nodeconfig.Priority) bool { return p.Node == node })
+			old.Groups[i].Priorities[at].Priority = uint8(200 - 50*rank)
+		}
+	}
+	f := fleetOf(old, "lb1", "lb2", "lb3")
+	if len(f.Groups) != 12 {
+		t.Fatalf("%d groups", len(f.Groups))
+	}
+	for i, g := range old.Groups {
+		if n := f.Groups[i]; n.Home != g.Home || n.VRID != g.VRID || !slices.Equal(n.Anchors, g.Anchors) {
+			t.Errorf("group %d was %+v and is %+v", i, g, n)
+		}
+	}
+	checkLaws(t, f)
+}
+
 func TestFleetIsStable(t *testing.T) {
-	f := fleetOf(nodeconfig.Fleet{}, nil, "lb1", "lb2", "lb3")
+	f := fleetOf(nodeconfig.Fleet{}, "lb1", "lb2", "lb3")
 	text, err := nodeconfig.Encode(f)
 	if err != nil {
 		t.Fatal(err)
@@ -70,63 +132,62 @@ func TestFleetIsStable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fleetOf(stored, nil, "lb1", "lb2", "lb3"); got.Revision != f.Revision {
-		t.Errorf("an unchanged fleet has a new revision: %s", cmp.Diff(stored, got))
+	if got := fleetOf(stored, "lb1", "lb2", "lb3"); got.Revision != f.Revision {
+		t.Errorf("an unchanged fleet has a new revision: %s", gocmp.Diff(stored, got))
 	}
-	changed := fleetOf(stored, nil, "lb1", "lb2")
+	changed := fleetOf(stored, "lb1", "lb2")
 	if changed.Revision == f.Revision {
 		t.Error("a changed fleet has the old revision")
 	}
-	empty := fleetOf(nodeconfig.Fleet{}, nil)
-	if again := fleetOf(empty, nil); again.Revision != empty.Revision {
+	empty := fleetOf(nodeconfig.Fleet{})
+	if again := fleetOf(empty); again.Revision != empty.Revision {
 		t.Error("an empty fleet changes by itself")
 	}
 }
 
 func TestNodeKeepsItsAddress(t *testing.T) {
-	f := fleetOf(nodeconfig.Fleet{}, nil, "lb1")
-	got := nextFleet(fleetInput{
-		current: f, vridBase: 51, timing: f.Timing, cluster: f.Cluster,
-		nodes: []nodeconfig.Node{{Name: "lb1"}, {Name: "lb2"}},
-	})
-	if len(got.Nodes) != 1 || !cmp.Equal(got.Nodes[0].Addresses, f.Nodes[0].Addresses, cmp.Comparer(sameAddr)) {
-		t.Errorf("nodes: %v", got.Nodes)
+	f := fleetOf(nodeconfig.Fleet{}, "lb1")
+	got := nextNodes(nodesInput{current: f, nodes: []nodeconfig.Node{{Name: "lb1"}, {Name: "lb2"}}})
+	if len(got) != 1 || !slices.Equal(got[0].Addresses, f.Nodes[0].Addresses) {
+		t.Errorf("nodes: %v", got)
 	}
 }
-
-func sameAddr(a, b netip.Addr) bool { return a == b }
 
 func TestPriorities(t *testing.T) {
-	f := fleetOf(nodeconfig.Fleet{}, nil, "lb1", "lb2", "lb3")
-	want := []string{"lb1:200 lb2:150 lb3:100", "lb1:100 lb2:200 lb3:150", "lb1:150 lb2:100 lb3:200"}
-	for i, g := range f.Groups {
-		var parts []string
-		for _, p := range g.Priorities {
-			parts = append(parts, fmt.Sprintf("%s:%d", p.Node, p.Priority))
+	for _, tc := range []struct {
+		nodes int
+		want  []uint8
+	}{
+		{0, nil}, {1, []uint8{254}}, {2, []uint8{254, 236}}, {3, []uint8{254, 236, 130}},
+		{4, []uint8{254, 236, 183, 130}}, {6, []uint8{254, 236, 210, 183, 157, 130}},
+	} {
+		var order []string
+		for i := range tc.nodes {
+			order = append(order, fmt.Sprintf("n%03d", i))
 		}
-		if got := strings.Join(parts, " "); got != want[i] {
-			t.Errorf("group %d: %s, want %s", i, got, want[i])
+		var got []uint8
+		for _, p := range priorities(order) {
+			got = append(got, p.Priority)
 		}
-		if want := uint8(51 + i); g.VRID != want {
-			t.Errorf("group %d: VRID %d, want %d", i, g.VRID, want)
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%d nodes: %v, want %v", tc.nodes, got, tc.want)
 		}
 	}
 }
 
-// TestPrioritiesOfAnySize: unique, between 1 and 254, the home's the highest, for fleets of every size.
+// TestPrioritiesOfAnySize: unique, from 130 to 254, in the order, for fleets of every size.
 func TestPrioritiesOfAnySize(t *testing.T) {
-	var nodes []nodeconfig.Node
-	for n := range 230 {
-		nodes = append(nodes, nodeconfig.Node{Name: fmt.Sprintf("n%03d", n)})
-		got := priorities(nodes, nodeconfig.Group{ID: 3, Home: "n000"})
-		if len(got) != min(len(nodes), 200) {
-			t.Fatalf("%d nodes: %d priorities", len(nodes), len(got))
+	var order []string
+	for n := range 130 {
+		order = append(order, fmt.Sprintf("n%03d", (n*7)%131))
+		g := nodeconfig.Group{Priorities: priorities(order)}
+		if got, want := orderOf(g), order[:min(len(order), maxOrder)]; !slices.Equal(got, want) {
+			t.Fatalf("%d nodes: %v", len(order), got)
 		}
 		seen := map[uint8]bool{}
-		for _, p := range got {
-			if p.Priority < 1 || p.Priority > homePriority || seen[p.Priority] ||
-				(p.Priority == homePriority) != (p.Node == "n000") {
-				t.Fatalf("%d nodes: %+v", len(nodes), p)
+		for _, p := range g.Priorities {
+			if p.Priority < lowestPriority || seen[p.Priority] {
+				t.Fatalf("%d nodes: %+v", len(order), p)
 			}
 			seen[p.Priority] = true
 		}

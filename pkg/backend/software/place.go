@@ -22,18 +22,20 @@ func (a *arranger) place() {
 	}
 }
 
-// group picks the group for new virtual IPs: the one with the fewest among those whose home is there, and counts them.
+// group picks the group for new virtual IPs, and counts them: one whose home carries the fewest, of these the one with
+// the fewest in it. Homes that are drained or on their way in or out come last.
 func (a *arranger) group(vips int) int {
-	best, found := nodeconfig.Group{}, false
-	for _, g := range a.in.groups {
-		better := cmp.Or(
-			cmp.Compare(boolInt(g.Home == ""), boolInt(best.Home == "")),
-			cmp.Compare(a.load[g.ID], a.load[best.ID]),
-			cmp.Compare(g.ID, best.ID)) < 0
-		if !found || better {
-			best, found = g, true
-		}
+	onHome := map[string]int{}
+	for _, g := range a.in.fleet.Groups {
+		onHome[g.Home] += a.load[g.ID]
 	}
+	best := slices.MinFunc(a.in.fleet.Groups, func(x, y nodeconfig.Group) int {
+		return cmp.Or(
+			cmp.Compare(boolInt(a.shunned[x.Home]), boolInt(a.shunned[y.Home])),
+			cmp.Compare(onHome[x.Home], onHome[y.Home]),
+			cmp.Compare(a.load[x.ID], a.load[y.ID]),
+			cmp.Compare(x.ID, y.ID))
+	})
 	a.load[best.ID] += vips
 	return best.ID
 }

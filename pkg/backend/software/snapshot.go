@@ -17,12 +17,16 @@ type snapshot struct {
 	fleet    nodeconfig.Fleet
 	shards   map[string]shard
 	statuses map[string]nodeconfig.Status // by node
-	nodes    []nodeconfig.Node            // of the cluster, sorted by name
-	members  []nodeconfig.Node            // those of them that are or will be in the fleet
-	versions map[string]string            // of the objects, by name
-	damaged  map[string]bool              // objects whose text is unreadable, served from memory
-	valid    []entry                      // the entry of each key, sorted by key
-	stale    []entry                      // copies that a move to another shard has left behind, sorted by key
+	nodes    []nodeconfig.Node            // of the next fleet, sorted by name
+	drained  map[string]bool              // nodes that are to be kept free of addresses, by order
+	// rebalance is the ID of the last rebalancing that was ordered, empty for none.
+	rebalance string
+	now       time.Time         // when it was read
+	revision  int64             // what is written next gets; above all that is stored
+	versions  map[string]string // of the objects, by name
+	damaged   map[string]bool   // objects whose text is unreadable, served from memory
+	valid     []entry           // the entry of each key, sorted by key
+	stale     []entry           // copies that a move to another shard has left behind, sorted by key
 }
 
 // shard is a stored shard and the size of its text in bytes.
@@ -73,16 +77,20 @@ func (b *Backend) load(ctx context.Context) (snapshot, error) {
 		statuses: map[string]nodeconfig.Status{},
 		versions: map[string]string{},
 		damaged:  map[string]bool{},
-		nodes:    slices.Clone(nodes),
+		drained:  map[string]bool{},
+		now:      time.Now(),
 	}
-	slices.SortFunc(s.nodes, func(a, b nodeconfig.Node) int { return strings.Compare(a.Name, b.Name) })
 	next := memory{shards: map[string]reading[nodeconfig.Shard]{}, statuses: map[string]reading[nodeconfig.Status]{}}
 	if err := b.readConfig(docs.Config, &s, &next); err != nil {
 		return snapshot{}, err
 	}
 	b.readStatuses(docs.Status, &s, &next)
 	b.memory = next
-	s.members = fleetNodes(s.fleet.Nodes, s.nodes)
+	b.readOrders(docs.Orders, &s)
+	s.revision = s.nextRevision(s.now)
+	s.nodes = nextNodes(nodesInput{
+		current: s.fleet, nodes: nodes, statuses: s.statuses, now: s.now, revision: s.revision,
+	})
 	s.valid, s.stale = s.entries()
 	return s, nil
 }
@@ -137,12 +145,31 @@ func (b *Backend) readStatuses(objects []Object, s *snapshot, next *memory) {
 	}
 }
 
+// readOrders takes what people ask of the nodes. Their daemons obey; here an unreadable order is none.
+func (b *Backend) readOrders(orders map[string]string, s *snapshot) {
+	for key, text := range orders {
+		var err error
+		if key == nodeconfig.KeyRebalance {
+			var r nodeconfig.Rebalance
+			r, err = nodeconfig.Decode[nodeconfig.Rebalance](text)
+			s.rebalance = r.ID
+		} else if node, ok := strings.CutPrefix(key, nodeconfig.KeyOrderPrefix); ok {
+			var o nodeconfig.Order
+			o, err = nodeconfig.Decode[nodeconfig.Order](text)
+			s.drained[node] = o.Drain != nil
+		}
+		if err != nil {
+			b.log.Warn("an order is unreadable", "key", key, "error", err)
+		}
+	}
+}
+
 // pending returns the nodes of the fleet, sorted, that have not reported yet that they run a shard at a revision or a
-// later one. The fleet is what the cluster says, not what is stored: a deleted document must not make an address look
-// free, and a node that is gone for good must not hold it for ever.
+// later one. The fleet is what the cluster says and who is still leaving, not just what is stored: a deleted document
+// must not make an address look free, and a node that is gone for good must not hold it for ever.
 func (s snapshot) pending(name string, revision int64) []string {
 	var out []string
-	for _, n := range s.members {
+	for _, n := range s.nodes {
 		if s.statuses[n.Name].Running.Shards[name] < revision {
 			out = append(out, n.Name)
 		}

@@ -24,6 +24,8 @@ type Documents struct {
 	Config []Object
 	// Status are the nodes' reports.
 	Status []Object
+	// Orders are what people ask of the nodes, by key; none where there is no such object.
+	Orders map[string]string
 }
 
 // Object is a stored document.

@@ -57,11 +57,22 @@ type AddressPool struct {
 type Software struct {
 	// NodeSelector is the label selector of the load-balancer nodes. Default "type=loadbalancer".
 	NodeSelector string `json:"nodeSelector"`
-	// VRIDBase is the virtual router identifier of the first VRRP group, 1 to 250; the groups use as many from there on
-	// as there are load-balancer nodes. They must not be used by other VRRP routers of the segment. Default 51.
+	// VRIDBase is the virtual router identifier of the first VRRP group, 1 to 244. The groups use 12 from there on, above
+	// six load-balancer nodes two for each. They must not be used by other VRRP routers of the segment. Default 51.
 	VRIDBase uint8 `json:"vridBase"`
 	// Timing is how fast a lost node is noticed.
 	Timing Timing `json:"timing"`
+	// Witness is what each node asks whether it still has the network. Default: nothing.
+	Witness Witness `json:"witness"`
+}
+
+// Witness is what each node asks whether it still has the network that the virtual IPs are for. A node that gets no
+// answer gives its addresses up, so that a node that is cut off does not become a second owner.
+type Witness struct {
+	// Mode is "" for off, "arp" (a machine of the same segment, such as the gateway), or "ping".
+	Mode string `json:"mode"`
+	// Addresses are asked; an answer of any of them will do. Default: the default gateways of the node's interface.
+	Addresses []string `json:"addresses,omitempty"`
 }
 
 // Timing is how fast a lost node is noticed.
@@ -70,8 +81,8 @@ type Timing struct {
 	Profile string `json:"profile"`
 	// AdvertInterval is the time between VRRP adverts, 10ms to 40.95s in steps of 10ms. Only with profile "custom".
 	AdvertInterval nodeconfig.Duration `json:"advertInterval,omitzero"`
-	// HoldTime is how long a node that is back must have been well before it takes its addresses back, in whole seconds up to
-	// 1000s. Only with profile "custom".
+	// HoldTime is how long a node that is back, or no longer drained, must have been well before it takes its addresses
+	// back, in whole seconds up to 1000s. Only with profile "custom".
 	HoldTime nodeconfig.Duration `json:"holdTime,omitzero"`
 }
 

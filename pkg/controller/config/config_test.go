@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,12 @@ func TestFaults(t *testing.T) {
 		{"profile", "software: {timing: {profile: turbo}}\n", "", "software.timing.profile"},
 		{"own times without custom", "software: {timing: {advertInterval: 10ms}}\n", "", `need profile "custom"`},
 		{"custom bounds", "software: {timing: {profile: custom, advertInterval: 15ms}}\n", "", "steps of 10ms"},
+		{"vrid without room for the groups", "software: {vridBase: 245}\n", "", "not between 1 and 244"},
+		{"witness mode", "software: {witness: {mode: smoke}}\n", "", "software.witness.mode"},
+		{"witness without mode", "software: {witness: {addresses: [10.0.0.1]}}\n", "", "they need a mode"},
+		{"witness address", "software: {witness: {mode: arp, addresses: [gateway]}}\n", "", "software.witness.addresses[0]"},
+		{"witness multicast", "software: {witness: {mode: arp, addresses: [224.0.0.1]}}\n", "", "another machine"},
+		{"witness twice", "software: {witness: {mode: ping, addresses: [10.0.0.1, '::ffff:10.0.0.1']}}\n", "", "twice"},
 		{"level", "log: {level: loud}\n", "", "log.level"},
 		{"lease", "leaderElection: {leaseDuration: 5s}\n", "", "leaderElection.leaseDuration"},
 		{"elect", "", "LB_LEADER_ELECT=perhaps", "perhaps"},
@@ -129,10 +136,13 @@ func TestDefaultIsADocument(t *testing.T) {
 }
 
 func TestTimes(t *testing.T) {
-	for profile, want := range map[string]time.Duration{
-		ProfileDefault: 50 * time.Millisecond, ProfileFast: 20 * time.Millisecond, ProfileVM: time.Second,
+	for profile, want := range map[string][2]time.Duration{
+		ProfileDefault: {50 * time.Millisecond, 5 * time.Second},
+		ProfileFast:    {20 * time.Millisecond, 5 * time.Second},
+		ProfileVM:      {time.Second, 10 * time.Second},
 	} {
-		if got, err := (Timing{Profile: profile}).Times(); err != nil || time.Duration(got.AdvertInterval) != want {
+		got, err := (Timing{Profile: profile}).Times()
+		if err != nil || [2]time.Duration{time.Duration(got.AdvertInterval), time.Duration(got.HoldTime)} != want {
 			t.Errorf("%s: %v %v", profile, got, err)
 		}
 	}
@@ -144,6 +154,20 @@ func TestTimes(t *testing.T) {
 	if err != nil || time.Duration(got.AdvertInterval) != 200*time.Millisecond ||
 		time.Duration(got.HoldTime) != 3*time.Second {
 		t.Errorf("custom: %v %v", got, err)
+	}
+}
+
+func TestWitness(t *testing.T) {
+	c, err := load(t, "software: {witness: {mode: arp, addresses: ['fd00::1', 10.0.0.1]}}\n", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := c.Software.Witness.Witness()
+	if err != nil || w.Mode != "arp" || fmt.Sprint(w.Addresses) != "[10.0.0.1 fd00::1]" {
+		t.Errorf("%+v %v", w, err)
+	}
+	if w, err := Default().Software.Witness.Witness(); err != nil || w.Mode != "" {
+		t.Errorf("default: %+v %v", w, err)
 	}
 }
 

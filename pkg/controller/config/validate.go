@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,9 @@ const (
 	ProfileCustom  = "custom"
 )
 
+// maxVRIDBase leaves room for the 12 VRRP groups that there are at least; VRIDs end at 255.
+const maxVRIDBase = 244
+
 // Backends returns the names of the backends that exist.
 func Backends() []string { return []string{"software"} }
 
@@ -30,6 +34,7 @@ func Backends() []string { return []string{"software"} }
 func (c Configuration) Validate() error {
 	_, poolsErr := c.Pools()
 	_, timingErr := c.Software.Timing.Times()
+	_, witnessErr := c.Software.Witness.Witness()
 	_, levelErr := c.Log.SlogLevel()
 	errs := []error{
 		oneOf("apiVersion", c.APIVersion, APIVersion),
@@ -37,6 +42,7 @@ func (c Configuration) Validate() error {
 		oneOf("backend", c.Backend, Backends()...),
 		poolsErr,
 		timingErr,
+		witnessErr,
 		levelErr,
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		c.LeaderElection.validate(),
@@ -47,8 +53,8 @@ func (c Configuration) Validate() error {
 	if _, err := c.NodeSelector(); err != nil {
 		errs = append(errs, err)
 	}
-	if c.Software.VRIDBase < 1 || c.Software.VRIDBase > 250 {
-		errs = append(errs, fmt.Errorf("software.vridBase %d: not between 1 and 250", c.Software.VRIDBase))
+	if c.Software.VRIDBase < 1 || c.Software.VRIDBase > maxVRIDBase {
+		errs = append(errs, fmt.Errorf("software.vridBase %d: not between 1 and %d", c.Software.VRIDBase, maxVRIDBase))
 	}
 	return errors.Join(errs...)
 }
@@ -116,7 +122,7 @@ func times(advert, hold time.Duration) nodeconfig.Timing {
 	return nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(advert), HoldTime: nodeconfig.Duration(hold)}
 }
 
-// custom checks the bounds of keepalived.conf(5), advert_int and preempt_delay.
+// custom checks the bounds: of advert_int those of keepalived.conf(5).
 func (t Timing) custom() (nodeconfig.Timing, error) {
 	advert, hold := time.Duration(t.AdvertInterval), time.Duration(t.HoldTime)
 	if advert < 10*time.Millisecond || advert > 40950*time.Millisecond || advert%(10*time.Millisecond) != 0 {
@@ -128,6 +134,35 @@ func (t Timing) custom() (nodeconfig.Timing, error) {
 			"software.timing.holdTime %s: not between 0s and 1000s in whole seconds", hold)
 	}
 	return times(advert, hold), nil
+}
+
+// Witness returns the witness for the nodes. Multicast, loopback and unspecified addresses are nobody that could answer.
+func (w Witness) Witness() (nodeconfig.Witness, error) {
+	mode := nodeconfig.WitnessMode(w.Mode)
+	if err := oneOf("software.witness.mode", w.Mode,
+		"", string(nodeconfig.WitnessARP), string(nodeconfig.WitnessPing)); err != nil {
+		return nodeconfig.Witness{}, err
+	}
+	if mode == "" && len(w.Addresses) > 0 {
+		return nodeconfig.Witness{}, errors.New("software.witness.addresses: they need a mode, arp or ping")
+	}
+	out := nodeconfig.Witness{Mode: mode}
+	for i, text := range w.Addresses {
+		field := fmt.Sprintf("software.witness.addresses[%d] %q", i, text)
+		a, err := netip.ParseAddr(text)
+		switch {
+		case err != nil:
+			return nodeconfig.Witness{}, fmt.Errorf("%s: not an IP address", field)
+		case a.Zone() != "" || a.IsUnspecified() || a.IsMulticast() || a.IsLoopback():
+			return nodeconfig.Witness{}, fmt.Errorf("%s: not the address of another machine", field)
+		}
+		if a = a.Unmap(); slices.Contains(out.Addresses, a) {
+			return nodeconfig.Witness{}, fmt.Errorf("%s: it is there twice", field)
+		}
+		out.Addresses = append(out.Addresses, a)
+	}
+	slices.SortFunc(out.Addresses, netip.Addr.Compare)
+	return out, nil
 }
 
 // validate keeps the distances that leader election needs: a leader must give up before another may take over.

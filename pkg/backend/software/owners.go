@@ -1,0 +1,255 @@
+package software
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// twoOwnersAfter is how long two nodes must hold an address before it is said: while it moves, the reports of the two
+// arrive one after the other.
+const twoOwnersAfter = 2 * time.Second
+
+// noOwnerAfter is how long nobody may hold an address: the time to notice a death, keepalived's preemption delay and
+// the reports' way.
+func noOwnerAfter(t nodeconfig.Timing) time.Duration {
+	return 3*time.Second + 4*time.Duration(t.AdvertInterval)
+}
+
+// sighting is something about an address that must last to count.
+type sighting struct {
+	address netip.Addr
+	kind    string
+}
+
+// sightings are since when each has been seen, by the controller's own clock: the nodes' clocks may differ. They are no
+// memory that anything is planned from; a controller that starts anew merely says so a little later.
+type sightings map[sighting]glimpse
+
+type glimpse struct {
+	since time.Time
+	// reported is when each node concerned had reported then, by the node's clock.
+	reported map[string]time.Time
+}
+
+// sight notes a sighting and returns it as it was first seen.
+func (j *judge) sight(a netip.Addr, kind string, nodes []string) glimpse {
+	s := sighting{address: a, kind: kind}
+	g, ok := j.before[s]
+	if !ok {
+		g = glimpse{since: j.now}
+	}
+	reported := map[string]time.Time{}
+	for _, n := range nodes {
+		if t, known := g.reported[n]; known {
+			reported[n] = t
+		} else {
+			reported[n] = j.snapshot.statuses[n].Reported
+		}
+	}
+	g.reported = reported
+	j.seen[s] = g
+	return g
+}
+
+// lasted reports whether a sighting is that old; else the judgement expires when it will be.
+func (j *judge) lasted(g glimpse, limit time.Duration) bool {
+	if j.now.Sub(g.since) >= limit {
+		return true
+	}
+	j.expire(g.since.Add(limit))
+	return false
+}
+
+// owner judges who owns an address of an entry: a dispute with its finding, or else what is pending in words, empty
+// when exactly one node holds it. Nobody is expected to hold what not all members run.
+func (j *judge) owner(e entry, a netip.Addr, runs bool) (backend.Dispute, lb.Finding, string) {
+	holders := j.holders(e.Group, a)
+	seen, foreign := j.strangers(a, holders)
+	switch {
+	case foreign.Other != "":
+		return j.foreignOwner(a, foreign)
+	case len(holders)+len(seen) > 1:
+		return j.twoOwners(e, a, holders, seen)
+	case len(holders) == 1:
+		return backend.Dispute{}, lb.Finding{}, ""
+	case runs && j.able() != "":
+		if g := j.sight(a, backend.DisputeNoOwner, nil); j.lasted(g, noOwnerAfter(j.options.Timing)) {
+			return j.noOwner(e, a)
+		}
+	}
+	return backend.Dispute{}, lb.Finding{}, fmt.Sprintf("no node holds %s yet%s", a, j.unfit())
+}
+
+// strangers returns the nodes that answer for an address without saying that they hold it, and the first foreign
+// machine that does, as the nodes see it on the wire.
+func (j *judge) strangers(a netip.Addr, holders []string) (nodes []string, foreign nodeconfig.Conflict) {
+	for _, s := range j.live {
+		for _, c := range s.Conflicts {
+			if c.Kind != nodeconfig.ConflictOwner || c.Address != a || c.Other == "" {
+				continue
+			}
+			node, ours := j.machines[strings.ToLower(c.Other)]
+			switch {
+			case !ours && foreign.Other == "":
+				foreign = c
+			case ours && !slices.Contains(holders, node) && !slices.Contains(nodes, node):
+				nodes = append(nodes, node)
+			}
+		}
+	}
+	return nodes, foreign
+}
+
+func (j *judge) foreignOwner(a netip.Addr, c nodeconfig.Conflict) (backend.Dispute, lb.Finding, string) {
+	return backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
+		lb.Finding{Code: lb.CodeForeignOwner, Message: fmt.Sprintf(
+			"%s is answered by %s, which is no load-balancer node; take the address from that machine, or out of the pool",
+			a, c.Other)}, ""
+}
+
+// twoOwners says that an address has two owners once it has lasted, and each that claims to hold it has said so again
+// meanwhile or is seen on the wire: a node that has just died can't.
+func (j *judge) twoOwners(e entry, a netip.Addr, holders, seen []string) (backend.Dispute, lb.Finding, string) {
+	g := j.sight(a, backend.DisputeTwoOwners, holders)
+	all := slices.Concat(holders, seen)
+	slices.Sort(all)
+	words := fmt.Sprintf("%s is held by several nodes: %s", a, enumerate(all))
+	alive := len(seen) > 0 || !slices.ContainsFunc(holders, func(n string) bool {
+		return !j.snapshot.statuses[n].Reported.After(g.reported[n]) && !j.sees(a, n)
+	})
+	lasted := j.lasted(g, twoOwnersAfter)
+	if lasted && !alive {
+		j.expire(j.now.Add(twoOwnersAfter)) // A heartbeat alone asks for no judgement.
+	}
+	if !lasted || !alive {
+		return backend.Dispute{}, lb.Finding{}, words
+	}
+	cause, why := j.cause(e.Group, lb.FamilyOf(a))
+	if cause == backend.CauseUnknown {
+		cause = backend.CausePartition
+		why = "they do not hear each other (partition); see that VRRP, IP protocol 112, passes between them"
+	}
+	return backend.Dispute{Address: a, Kind: backend.DisputeTwoOwners, Cause: cause},
+		lb.Finding{Code: lb.CodeTwoOwners, Message: words + "; " + why}, ""
+}
+
+// sees reports whether another node sees this one answer for an address.
+func (j *judge) sees(a netip.Addr, node string) bool {
+	for _, s := range j.live {
+		for _, c := range s.Conflicts {
+			if c.Kind == nodeconfig.ConflictOwner && c.Address == a && j.machines[strings.ToLower(c.Other)] == node {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (j *judge) noOwner(e entry, a netip.Addr) (backend.Dispute, lb.Finding, string) {
+	cause, why := j.cause(e.Group, lb.FamilyOf(a))
+	message := fmt.Sprintf("no node holds %s, although they could: %s", a, j.able())
+	if cause != backend.CauseUnknown {
+		message += "; " + why
+	}
+	return backend.Dispute{Address: a, Kind: backend.DisputeNoOwner, Cause: cause},
+		lb.Finding{Code: lb.CodeNoOwner, Message: message}, ""
+}
+
+// cause looks for what keeps the nodes of a group from agreeing.
+func (j *judge) cause(group int, f lb.Family) (cause, words string) {
+	cause, words = backend.CauseUnknown, ""
+	for _, s := range j.live {
+		for _, c := range s.Conflicts {
+			if c.Group != group || c.Family != f {
+				continue
+			}
+			switch c.Kind {
+			case nodeconfig.ConflictVRID:
+				return backend.CauseForeignVRID, foreignVRID(c, j.vrid(group))
+			case nodeconfig.ConflictSkew:
+				cause, words = backend.CauseSkew, skewed(s.Node)
+			}
+		}
+	}
+	return cause, words
+}
+
+func foreignVRID(c nodeconfig.Conflict, vrid uint8) string {
+	return fmt.Sprintf("%s, which is no load-balancer node, sends adverts with the virtual router identifier %d "+
+		"(foreign VRID); change that router's or software.vridBase", c.Other, vrid)
+}
+
+func skewed(node string) string {
+	return node + " gets adverts with other addresses than its own (skewed configuration); see what the nodes could not run"
+}
+
+func (j *judge) vrid(group int) uint8 {
+	for _, g := range j.snapshot.fleet.Groups {
+		if g.ID == group {
+			return g.VRID
+		}
+	}
+	return 0
+}
+
+// able names the members that could hold an address, as far as they say.
+func (j *judge) able() string {
+	var names []string
+	for _, s := range j.members {
+		if s.Share.State != nodeconfig.ShareUnfit && s.Share.State != nodeconfig.ShareSilent {
+			names = append(names, s.Node)
+		}
+	}
+	return enumerate(names)
+}
+
+// unfit says why the members that could not hold an address can't; empty where some could.
+func (j *judge) unfit() string {
+	if j.able() != "" {
+		return ""
+	}
+	for _, s := range j.members {
+		if s.Share.Reason != "" {
+			return "; node " + s.Node + ": " + s.Share.Reason
+		}
+	}
+	return ""
+}
+
+// holders returns the live nodes that hold an address. A claim does not count where another node has become master of
+// the group after it was made: a dead node's last report still claims everything until it is stale.
+func (j *judge) holders(group int, vip netip.Addr) []string {
+	var claims []nodeconfig.Status
+	for _, s := range j.live {
+		if slices.Contains(s.Holding, vip) {
+			claims = append(claims, s)
+		}
+	}
+	var names []string
+	for i, s := range claims {
+		superseded := slices.ContainsFunc(claims, func(o nodeconfig.Status) bool {
+			since, ok := masterSince(o, group, lb.FamilyOf(vip))
+			return o.Node != claims[i].Node && ok && since.After(claims[i].Reported)
+		})
+		if !superseded {
+			names = append(names, s.Node)
+		}
+	}
+	return names
+}
+
+func masterSince(s nodeconfig.Status, group int, f lb.Family) (time.Time, bool) {
+	for _, g := range s.Groups {
+		if g.ID == group && g.Family == f && g.State == nodeconfig.StateMaster {
+			return g.Since, true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,115 @@
+package software
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// nodesInput is everything that the nodes of a fleet depend on.
+type nodesInput struct {
+	current nodeconfig.Fleet
+	// nodes are those of the cluster.
+	nodes []nodeconfig.Node
+	// statuses are by node.
+	statuses map[string]nodeconfig.Status
+	now      time.Time
+	// revision is what a changed fleet gets.
+	revision int64
+}
+
+// nextNodes returns the nodes of the next fleet, sorted by name, each in its phase:
+//
+//	labelled ──► Joining ──► member ──► Leaving ──► gone
+//	             everybody    ▲  label gone │  it is silent
+//	             knows it     └─────────────┘  label back
+//
+// Two owners of an address arise where two nodes do not know each other, so nobody announces before everybody knows it,
+// and nobody is forgotten before it is silent (nodeconfig, Fleet.Awaited). A newcomer of a fleet that has no nodes and
+// that nobody runs is a member at once, for there is nobody who could miss it: the first start has no barrier.
+func nextNodes(in nodesInput) []nodeconfig.Node {
+	labelled := addressed(in.current.Nodes, in.nodes)
+	var out []nodeconfig.Node
+	for _, n := range labelled {
+		if i := indexNode(in.current.Nodes, n.Name); i >= 0 {
+			n = in.stay(n, in.current.Nodes[i])
+		} else if !in.mayStart(n.Name) {
+			n.Phase, n.Since = nodeconfig.PhaseJoining, in.revision
+		}
+		out = append(out, n)
+	}
+	for _, n := range in.current.Nodes {
+		if indexNode(labelled, n.Name) >= 0 {
+			continue
+		}
+		if n.Phase != nodeconfig.PhaseLeaving {
+			n.Phase, n.Since = nodeconfig.PhaseLeaving, in.revision
+		}
+		if len(in.current.Awaited(n, in.statuses, in.now)) > 0 {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(a, b nodeconfig.Node) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// stay returns the next phase of a node that is and shall be in the fleet. One that was leaving is a member again at
+// once, for nobody has forgotten it. One that joins waits also while a group is on its way to a new home, so that none
+// gets two in a row.
+func (in nodesInput) stay(n, current nodeconfig.Node) nodeconfig.Node {
+	if current.Phase == nodeconfig.PhaseJoining &&
+		(len(in.current.Awaited(current, in.statuses, in.now)) > 0 || in.moving()) {
+		n.Phase, n.Since = current.Phase, current.Since
+	}
+	return n
+}
+
+// moving reports whether a group's new home is not known to every node yet.
+func (in nodesInput) moving() bool {
+	return slices.ContainsFunc(in.current.Groups, func(g nodeconfig.Group) bool { return g.Former != "" }) &&
+		!in.current.Known(in.statuses, in.now)
+}
+
+// mayStart reports whether a node that the fleet does not have may be a member at once. One that runs a fleet already
+// is there before the document, which somebody must have deleted.
+func (in nodesInput) mayStart(name string) bool {
+	if len(in.current.Nodes) > 0 {
+		return false
+	}
+	runs := func(s nodeconfig.Status) bool {
+		return s.Running.Fleet > 0 && s.Share.State != nodeconfig.ShareSilent
+	}
+	if runs(in.statuses[name]) {
+		return true
+	}
+	for _, s := range in.statuses {
+		if runs(s) && !s.Stale(in.now) {
+			return false
+		}
+	}
+	return true
+}
+
+// addressed returns the nodes that can speak VRRP. One that has lost its addresses keeps those it had, since an
+// address is missing from a Node object now and then while its kubelet starts; one that never had any is left out.
+func addressed(current, nodes []nodeconfig.Node) []nodeconfig.Node {
+	var out []nodeconfig.Node
+	for _, n := range nodes {
+		n.Addresses = slices.Clone(n.Addresses)
+		if len(n.Addresses) == 0 {
+			if i := indexNode(current, n.Name); i >= 0 {
+				n.Addresses = slices.Clone(current[i].Addresses)
+			}
+		}
+		if len(n.Addresses) > 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func indexNode(nodes []nodeconfig.Node, name string) int {
+	return slices.IndexFunc(nodes, func(n nodeconfig.Node) bool { return n.Name == name })
+}
