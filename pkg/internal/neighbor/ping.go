@@ -1,0 +1,109 @@
+package neighbor
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The types of ICMP's echoes (RFC 792, RFC 4443).
+const (
+	echoRequest, echoReply   = 8, 0
+	echoRequest6, echoReply6 = 128, 129
+	echoSize                 = 16
+	icmpFilterOption         = 1 // ICMP_FILTER, linux/icmp.h
+)
+
+// Ping asks the addresses, which are of the sender's family, by ICMP echo, and reports whether any of them has answered
+// within the time. The question leaves by the interface whatever the routes say.
+func Ping(ctx context.Context, name string, sender netip.Addr, addrs []netip.Addr, within time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	conn, err := openEcho(ctx, name, sender)
+	if err != nil {
+		return false, fmt.Errorf("ping from %s on %s: %w", sender, name, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
+	nonce := rand.Uint64()
+	request := echo(nonce, sender.Is6())
+	var errs []error
+	for _, a := range addrs {
+		if _, err := conn.WriteToIP(request, &net.IPAddr{IP: a.AsSlice(), Zone: a.Zone()}); err != nil {
+			errs = append(errs, fmt.Errorf("ping %s: %w", a, err))
+		}
+	}
+	if len(errs) == len(addrs) {
+		return false, errors.Join(errs...)
+	}
+	for b := make([]byte, 256); ; {
+		n, from, err := conn.ReadFromIP(b)
+		if err != nil {
+			return false, nil // nobody answered in time
+		}
+		if a, ok := netip.AddrFromSlice(from.IP); ok && slices.Contains(addrs, a.Unmap()) && answers(b[:n], nonce) {
+			return true, nil
+		}
+	}
+}
+
+// openEcho returns a raw socket that gets no other ICMP than echo replies.
+func openEcho(ctx context.Context, name string, sender netip.Addr) (*net.IPConn, error) {
+	network := "ip4:1"
+	if sender.Is6() {
+		network = "ip6:58"
+	}
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		return errors.Join(c.Control(func(raw uintptr) {
+			fd := int(raw)
+			if err = unix.BindToDevice(fd, name); err != nil {
+				return
+			}
+			if sender.Is6() {
+				f := unix.ICMPv6Filter{}
+				for i := range f.Data {
+					f.Data[i] = ^uint32(0)
+				}
+				f.Data[echoReply6/32] &^= 1 << (echoReply6 % 32)
+				err = unix.SetsockoptICMPv6Filter(fd, unix.IPPROTO_ICMPV6, unix.ICMPV6_FILTER, &f)
+				return
+			}
+			blocked := ^uint32(1 << echoReply)
+			err = unix.SetsockoptInt(fd, unix.SOL_RAW, icmpFilterOption, int(int32(blocked)))
+		}), err)
+	}}
+	conn, err := config.ListenPacket(ctx, network, sender.String())
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.IPConn), nil
+}
+
+// echo returns a request that is told from all others by 64 random bits. The kernel fills in the checksum of IPv6.
+func echo(nonce uint64, six bool) []byte {
+	b := make([]byte, echoSize)
+	b[0] = echoRequest
+	if six {
+		b[0] = echoRequest6
+	}
+	binary.BigEndian.PutUint64(b[8:], nonce)
+	if !six {
+		binary.BigEndian.PutUint16(b[2:], checksum(b))
+	}
+	return b
+}
+
+// answers reports whether a message is the reply to an echo.
+func answers(b []byte, nonce uint64) bool {
+	return len(b) >= echoSize && (b[0] == echoReply || b[0] == echoReply6) && binary.BigEndian.Uint64(b[8:]) == nonce
+}
