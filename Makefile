@@ -81,6 +81,11 @@ bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-failover $(if $(TRIALS),-trials $(TRIALS)) $(if $(ROWS),-rows $(ROWS)) \
 	  $(if $(PROFILE),-profile $(PROFILE))
 
+.PHONY: chaos
+chaos: deps build ## Break a fleet at random and judge it; DURATION=10m SEED=1 SLACK=1 (root).
+	@mkdir -p dist; KUBECTL_LB_BIN=$(BIN) $(BIN)/chaos -keep dist $(if $(DURATION),-duration $(DURATION)) \
+	  $(if $(SEED),-seed $(SEED)) $(if $(SLACK),-slack $(SLACK))
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
 	hack/fuzz.sh $(FUZZTIME)

@@ -35,8 +35,8 @@ func (v Violation) String() string { return fmt.Sprintf("%9.3f s  %s", v.At.Seco
 // Summary says how close it was.
 type Summary struct {
 	Faults int
-	// Split, Unowned and Silent are the longest times for which an address had two owners that heard each other, had none
-	// that a client could reach, and did not answer a client.
+	// Split, Unowned and Silent are the longest times for which an address had two owners that heard each other, had
+	// none that a client could reach, and did not answer a client.
 	Split, Unowned, Silent time.Duration
 	// Converged is the time from the last fault until every address had one owner and answered.
 	Converged time.Duration
@@ -133,7 +133,7 @@ func (j *judge) take(r Record) {
 	case Home:
 		j.home = true
 		if limit := orElse(j.bounds.Home, 60*time.Second); r.At-j.lastMended > limit {
-			j.blame(r.At, "it took %s after the last fault until everything was as before", (r.At - j.lastMended).Round(time.Millisecond))
+			j.blame(r.At, "it took %s after the last fault until everything was as before", round(r.At-j.lastMended))
 		}
 	case Left:
 		j.blame(r.At, "left behind: %s", r.Note)
@@ -178,7 +178,7 @@ func (j *judge) follow(now time.Duration, name string, bad bool, bound time.Dura
 		length := now - r.since
 		*longest = max(*longest, length)
 		if limit := j.bounds.stretch(r.bound); length > limit {
-			j.blame(r.since, "%s for %s, bound %s", name, length.Round(time.Millisecond), limit)
+			j.blame(r.since, "%s for %s, bound %s", name, round(length), limit)
 		}
 	}
 }
@@ -203,7 +203,7 @@ func (j *judge) finish(h History) {
 	case !slices.ContainsFunc(h, func(r Record) bool { return r.What == Settled }):
 		j.blame(end, "the fleet never converged after the last fault")
 	case j.summary.Converged > limit:
-		j.blame(end, "the fleet converged %s after the last fault, bound %s", j.summary.Converged.Round(time.Millisecond), limit)
+		j.blame(end, "the fleet converged %s after the last fault, bound %s", round(j.summary.Converged), limit)
 	case !j.home:
 		j.blame(end, "not everything was as before in the end")
 	}
@@ -227,7 +227,7 @@ func (j *judge) judgeSilence(s Record) {
 	j.summary.Silent = max(j.summary.Silent, longest)
 	if limit := j.bounds.stretch(bound) + s.tolerance(); longest > limit {
 		j.blame(s.At, "%s did not answer %s (%s) for %s, bound %s", s.Address, s.Client, s.Note,
-			longest.Round(time.Millisecond), limit)
+			round(longest), limit)
 	}
 }
 
@@ -248,7 +248,8 @@ func orElse(d, otherwise time.Duration) time.Duration {
 
 // String is the summary in words.
 func (s Summary) String() string {
-	ms := func(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
-	return fmt.Sprintf("%d faults; longest: two owners %s, no owner %s, silent at a client %s; converged %s after the last one",
-		s.Faults, ms(s.Split), ms(s.Unowned), ms(s.Silent), ms(s.Converged))
+	return fmt.Sprintf("%d faults; at most %s with two owners, %s with none, %s silent at a client; converged %s after the last",
+		s.Faults, round(s.Split), round(s.Unowned), round(s.Silent), round(s.Converged))
 }
+
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -95,12 +96,12 @@ func (r *runner) storm(ctx context.Context, s Step) error {
 	for round := 0; time.Now().Before(until); round++ {
 		for i := range stormSize {
 			cm := loadBalancer(fmt.Sprintf("storm-%d-%d", s.ID, i))
-			cm.Data["bind-port"] = fmt.Sprint(8000 + round%100)
+			cm.Data["bind-port"] = strconv.Itoa(8000 + round%100)
 			var err error
-			switch {
-			case round%3 == 2:
+			switch round % 3 {
+			case 2:
 				err = maps.Delete(ctx, cm.Name, metav1.DeleteOptions{})
-			case round%3 == 1:
+			case 1:
 				_, err = maps.Update(ctx, cm, metav1.UpdateOptions{})
 			default:
 				_, err = maps.Create(ctx, cm, metav1.CreateOptions{})

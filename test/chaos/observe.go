@@ -22,7 +22,8 @@ import (
 const (
 	echoEvery    = 20 * time.Millisecond
 	requestEvery = 100 * time.Millisecond
-	// requestLimit is less than TCP's first retransmission takes (1 s, RFC 6298), and more than a busy machine is late by.
+	// requestLimit is less than TCP's first retransmission takes (1 s, RFC 6298), and more than a busy machine is late
+	// by.
 	requestLimit = 900 * time.Millisecond
 )
 
@@ -121,7 +122,8 @@ type gifts struct {
 
 func followGifts(ctx context.Context, r *runner) (*gifts, error) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
-	g := &gifts{end: end, all: informers.NewSharedInformerFactoryWithOptions(r.rig.Client, 0, informers.WithNamespace("default"))}
+	users := informers.WithNamespace("default")
+	g := &gifts{end: end, all: informers.NewSharedInformerFactoryWithOptions(r.rig.Client, 0, users)}
 	maps := g.all.Core().V1().ConfigMaps().Informer()
 	change := func(object any, what What) {
 		if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {

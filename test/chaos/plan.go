@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,11 +24,16 @@ func (s Step) End() time.Duration { return s.At + s.For }
 // Recovered is when its node is surely well again.
 func (s Step) Recovered() time.Duration { return s.End() + s.Kind.trait().recovery }
 
+// String says it without the time at which it begins.
+func (s Step) String() string {
+	return strings.TrimSpace(fmt.Sprintf("#%d %s for %s, %s", s.ID, s.Kind, s.For.Round(time.Millisecond), s.Node))
+}
+
 // lanes is how many faults overlap at most.
 const lanes = 2
 
-// NewPlan draws the faults of a run, sorted by their beginning: in each of two lanes one after the other, each after the
-// one before it has healed, so that of three nodes one is always well. The same arguments make the same plan.
+// NewPlan draws the faults of a run, sorted by their beginning: in each of two lanes one after the other, each after
+// the one before it has healed, so that of three nodes one is always well. The same arguments make the same plan.
 func NewPlan(seed uint64, length time.Duration, nodes []string) []Step {
 	draw := rand.New(rand.NewPCG(seed, 0x6b6c62)) // #nosec G404: a plan that can be repeated
 	free := make([]time.Duration, lanes)
@@ -66,7 +73,8 @@ func NewPlan(seed uint64, length time.Duration, nodes []string) []Step {
 	return steps
 }
 
-// clashes says whether two steps must not overlap: on one node, of one kind, or where one takes away what the other needs.
+// clashes says whether two steps must not overlap: on one node, of one kind, or where one takes away what the other
+// needs.
 func (s Step) clashes(o Step) bool {
 	if s.Recovered() < o.At || o.Recovered() < s.At {
 		return false

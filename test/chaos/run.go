@@ -155,7 +155,7 @@ func (r *runner) play(ctx context.Context, plan []Step) {
 }
 
 func (r *runner) perform(ctx context.Context, s Step) {
-	fmt.Fprintf(r.out, "%8.1f s  #%d %s %s for %s\n", r.since().Seconds(), s.ID, s.Kind, s.Node, s.For.Round(time.Millisecond))
+	fmt.Fprintf(r.out, "%8.1f s  %s\n", r.since().Seconds(), s)
 	begun := time.Now()
 	r.note(Record{What: Broken, ID: s.ID, Kind: s.Kind, Node: s.Node})
 	if err := r.begin(ctx, s); err != nil {

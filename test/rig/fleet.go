@@ -49,7 +49,8 @@ func (r *Rig) Homes(ctx context.Context) (map[netip.Addr]string, error) {
 	return homes, nil
 }
 
-// Settled says whether the fleet is these nodes, and each of them runs what is wanted of it, works, and waits for nothing.
+// Settled says whether the fleet is these nodes, and each of them runs what is wanted of it, works, and waits for
+// nothing.
 func (r *Rig) Settled(ctx context.Context, nodes []string) (bool, string) {
 	fleet, err := r.Fleet(ctx)
 	if err != nil {

@@ -58,7 +58,10 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, software: o.Software, dialers: map[string]*netspace.Dialer{}}
+	r := &Rig{
+		Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, software: o.Software,
+		dialers: map[string]*netspace.Dialer{},
+	}
 	if r.Bin == "" {
 		r.Bin = filepath.Join(repo, "bin")
 		if err := r.build(ctx); err != nil {

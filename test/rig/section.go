@@ -24,8 +24,8 @@ func Section(path, name string) (string, error) {
 	return strings.TrimPrefix(body, "\n"), nil
 }
 
-// WriteSection replaces the named section of a Markdown file, or adds it at the end, and leaves everything else alone. So
-// programs that each write a part of one file never destroy each other's.
+// WriteSection replaces the named section of a Markdown file, or adds it at the end, and leaves everything else alone.
+// So programs that each write a part of one file never destroy each other's.
 func WriteSection(path, name, body string) error {
 	text, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -1,7 +1,7 @@
 // Command bench-failover measures what clients notice when something of a load-balancer node dies, and what the kernels
 // of the nodes say about it: `make bench-failover`. It writes its own section of docs/benchmarks.md, one for each
-// profile; rows that it did not measure stay as they are there. It asserts nothing; a measurement that could not be made
-// is an error.
+// profile; rows that it did not measure stay as they are there. It asserts nothing; a measurement that could not be
+// made is an error.
 package main
 
 import (

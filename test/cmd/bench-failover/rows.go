@@ -37,30 +37,35 @@ func (r row) parts() []part {
 // rows returns the table, in the order in which it is measured: what leaves much behind comes last.
 func rows() []row {
 	return []row{
-		{key: "lost", trials: 100, fast: 300, part: part{"node lost: link down and everything killed", "median ≤ 150 ms, max ≤ 300 ms; fast: median ≤ 75 ms"},
+		{key: "lost", trials: 100, fast: 300,
+			part: part{"node lost: link down and everything killed", "median ≤ 150 ms, max ≤ 300 ms; fast: median ≤ 75 ms"},
 			back: &part{"… and back after a boot", "0"}, do: lost},
 		{key: "drain", trials: 100, part: part{"drain", "median ≤ 10 ms, no new connection fails"},
 			back: &part{"undrain", "the same"}, do: drain},
 		{key: "nginx-killed", trials: 100, part: part{"nginx killed, master and workers", "≤ 150 ms"},
 			do: killed(lab.Nginx)},
-		{key: "nginx-hung", trials: 100, part: part{"nginx hung (stopped)", "≤ 1 s"}, back: &part{"… and going on", "0"}, do: hung},
+		{key: "nginx-hung", trials: 100, part: part{"nginx hung (stopped)", "≤ 1 s"},
+			back: &part{"… and going on", "0"}, do: hung},
 		{key: "keepalived-killed", trials: 20, part: part{"keepalived killed, both processes", "≤ 250 ms, no stale address"},
 			do: killed(lab.Keepalived)},
 		{key: "daemon-killed", trials: 20, part: part{"lb-daemon killed", "0, nothing moves"}, do: daemonKilled},
 		{key: "daemon-upgrade", trials: 20, part: part{"lb-daemon replaced (its pod deleted)", "0"}, do: daemonReplaced},
-		{key: "churn", trials: 200, part: part{"address added, nodes told one after the other, in every order", "0 on the others, one owner"},
+		{key: "churn", trials: 200,
+			part: part{"address added, nodes told one after the other, in every order", "0 on the others, one owner"},
 			back: &part{"address removed, likewise", "0 on the others"}, do: churn},
 		{key: "node-removed", trials: 20, part: part{"node removed (label taken away)", "0"},
 			back: &part{"node added", "0"}, do: relabelled},
 		{key: "saturated", trials: 1, part: part{"all cores kept busy", "0 moves"}, do: saturated},
 		{key: "partition", trials: 20, part: part{"partition, no witness: each side has an owner", "one owner a side"},
 			back: &part{"… and healed", "one owner ≤ 1 s"}, do: partition},
-		{key: "headless", trials: 20, headless: true, part: part{"API server and controllers away, then node lost", "as a node lost"},
-			back: &part{"… and back", "0"}, do: headless, after: apiBack},
+		{key: "headless", trials: 20, headless: true,
+			part: part{"API server and controllers away, then node lost", "as a node lost"},
+			back: &part{"… and back, still without them", "0"}, do: headless, after: apiBack},
 		{key: "thousand", trials: 20, part: part{"1,000 addresses, node lost", "all answering ≤ 1 s"},
-			back: &part{"… and back", "–"}, do: thousand},
-		{key: "witness", trials: 20, witness: true, part: part{"partition with a witness: the cut-off node gives up", "exactly one owner"},
-			back: &part{"… and healed", "≤ 1 s"}, do: partition},
+			back: &part{"… and the thousand back", "–"}, do: thousand},
+		{key: "witness", trials: 20, witness: true,
+			part: part{"partition with a witness: the cut-off node gives up", "exactly one owner"},
+			back: &part{"… and healed, with a witness", "≤ 1 s"}, do: partition},
 	}
 }
 
@@ -115,7 +120,10 @@ func killed(program string) func(context.Context, *stage, int) ([]trial, error) 
 func hung(ctx context.Context, s *stage, n int) ([]trial, error) {
 	node := s.victim(n)
 	return s.pair(ctx,
-		act{victim: node, do: func() error { return s.rig.Lab.FreezeProgram(node, lab.Nginx) }, over: s.moved(node, s.on(node))},
+		act{
+			victim: node, do: func() error { return s.rig.Lab.FreezeProgram(node, lab.Nginx) },
+			over: s.moved(node, s.on(node)),
+		},
 		act{do: func() error {
 			_ = s.rig.Lab.ThawProgram(node, lab.Nginx) // the daemon may have killed and replaced it, which is as good
 			return nil

@@ -21,7 +21,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
-// daemonReplaced deletes the daemon's pod, as an update of the DaemonSet does, and looks on until everything is as before.
+// daemonReplaced deletes the daemon's pod, as an update of the DaemonSet does, and looks on until everything is as
+// before.
 func daemonReplaced(ctx context.Context, s *stage, n int) ([]trial, error) {
 	node := s.victim(n)
 	old, err := s.daemonPod(ctx, node)

@@ -99,8 +99,10 @@ func (s *stage) expose(ctx context.Context, n int) error {
 
 func loadBalancer(i int) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("failover-%04d", i), Labels: map[string]string{"app": "loadbalancer"}},
-		Data:       map[string]string{"target-service-name": "coffee-svc", "bind-port": "80"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: fmt.Sprintf("failover-%04d", i), Labels: map[string]string{"app": "loadbalancer"},
+		},
+		Data: map[string]string{"target-service-name": "coffee-svc", "bind-port": "80"},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,14 +48,15 @@ func (r result) cells() []string {
 	stalls := column(func(t trial) time.Duration { return t.Stall })
 	largest := func(pick func(trial) time.Duration) string { return ms(quantile(column(pick), 1)) }
 	return []string{
-		r.what, r.goal, fmt.Sprint(len(r.trials)),
-		fmt.Sprintf("%s / **%s** / %s / %s", ms(gaps[0]), ms(quantile(gaps, .5)), ms(quantile(gaps, .95)), ms(quantile(gaps, 1))),
+		r.what, r.goal, strconv.Itoa(len(r.trials)),
+		fmt.Sprintf("%s / **%s** / %s / %s",
+			ms(gaps[0]), ms(quantile(gaps, .5)), ms(quantile(gaps, .95)), ms(quantile(gaps, 1))),
 		largest(func(t trial) time.Duration { return t.Others }),
 		fmt.Sprintf("%d of %d", failed, made),
 		fmt.Sprintf("%s / %s", ms(quantile(own, .5)), ms(quantile(own, 1))),
 		largest(func(t trial) time.Duration { return t.Nobody }),
 		largest(func(t trial) time.Duration { return t.Several }),
-		fmt.Sprint(moves), fmt.Sprint(missed),
+		strconv.Itoa(moves), strconv.Itoa(missed),
 		fmt.Sprintf("%s / %s", ms(quantile(stalls, .5)), ms(quantile(stalls, 1))),
 	}
 }
@@ -94,12 +96,13 @@ func publish(path, profile, repo string, measured []result) error {
 
 // tableLines returns the rows of a section by their first cell.
 func tableLines(section string) map[string]string {
+	head, _, _ := strings.Cut(columns, "\n")
 	lines := map[string]string{}
 	for line := range strings.Lines(section) {
 		line = strings.TrimSpace(line)
 		cells := strings.Split(line, " | ")
 		what := strings.TrimPrefix(cells[0], "| ")
-		if strings.HasPrefix(line, "| ") && len(cells) == strings.Count(columns[:strings.Index(columns, "\n")], " | ")+1 {
+		if strings.HasPrefix(line, "| ") && len(cells) == strings.Count(head, " | ")+1 {
 			lines[what] = line
 		}
 	}
@@ -110,13 +113,13 @@ func document(profile string, lines map[string]string) string {
 	var t strings.Builder
 	fmt.Fprintf(&t, `## Failover, profile %[2]s%[3]s%[2]s
 
-Written by %[2]smake bench-failover%[2]s; all figures are milliseconds. Thirty addresses on three load-balancer nodes; the
-fault hits one node, and the row counts the worst of its addresses. The client asks every address by an ICMP echo request
-every 5 ms from threads of the highest priority, and makes a new TCP connection with one HTTP request every 5 ms to one
-of them; an outage lasts from the last request that was answered before it to the first one answered after it. Who holds
-an address is what the kernels say (netlink events in each node's network namespace). The measurement's own stalls are
-how late its own requests were, and outages of what no fault touched: the bridge, and an address of another node. Goals
-are those of the default profile.
+Written by %[2]smake bench-failover%[2]s; all figures are milliseconds. Thirty addresses on three load-balancer nodes;
+the fault hits one node, and the row counts the worst of its addresses. The client asks every address by an ICMP echo
+request every 5 ms from threads of the highest priority, and makes a new TCP connection with one HTTP request every 5 ms
+to one of them; an outage lasts from the last request that was answered before it to the first one answered after it.
+Who holds an address is what the kernels say (netlink events in each node's network namespace). The measurement's own
+stalls are how late its own requests were, and outages of what no fault touched: the bridge, and an address of another
+node. Goals are those of the default profile.
 
 - Date of the last run: %[1]s
 - Machine: %[4]d cores, %[5]s, %[6]s; it runs the control plane, all nodes and the measurement.

@@ -28,8 +28,8 @@ type act struct {
 
 // trial is what was seen while something was done.
 type trial struct {
-	// Gap is the longest outage of an address of the victim (of any address if there is no victim), at a client: of echo
-	// requests to all of them, or of new connections to one. Others is the same for the other addresses.
+	// Gap is the longest outage of an address of the victim (of any address if there is no victim), at a client: of
+	// echo requests to all of them, or of new connections to one. Others is the same for the other addresses.
 	Gap, Others time.Duration
 	// Connections were made, one every 5 ms, and Failed of them were not answered within 300 ms.
 	Connections, Failed int
@@ -107,7 +107,8 @@ func (s *stage) perform(ctx context.Context, a act) (trial, error) {
 		return t, doErr
 	}
 	time.Sleep(300 * time.Millisecond) // the last requests may be answered until then
-	return t, s.see(&t, a.still, mine, begun, end)
+	err := s.see(&t, a.still, mine, begun, end)
+	return t, err
 }
 
 // connect makes connections to one of the victim's addresses and, to know the measurement's own stalls, to one of the

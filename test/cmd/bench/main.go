@@ -1,5 +1,5 @@
-// Command bench measures kubectl-lb in a lab and writes what it found to its section of docs/benchmarks.md: `make bench`. It asserts
-// nothing; a measurement that could not be made is an error.
+// Command bench measures kubectl-lb in a lab and writes what it found to its section of docs/benchmarks.md: `make
+// bench`. It asserts nothing; a measurement that could not be made is an error.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command chaos breaks a fleet at random for a while and judges what became of its addresses: `make chaos`. It ends with
-// status 0 only if no law was broken (see package chaos); else it keeps the history, which -check judges again.
+// Command chaos breaks a fleet at random for a while and judges what became of its addresses: `make chaos`. It ends
+// with status 0 only if no law was broken (see package chaos); else it keeps the history, which -check judges again.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	flag.Parse()
 	if *plan {
 		for _, s := range chaos.NewPlan(o.Seed, o.Length, []string{"lb1", "lb2", "lb3"}) {
-			fmt.Printf("%8.1f s  #%d %s %s for %s\n", s.At.Seconds(), s.ID, s.Kind, s.Node, s.For.Round(time.Millisecond))
+			fmt.Printf("%8.1f s  %s\n", s.At.Seconds(), s)
 		}
 		return
 	}
@@ -49,7 +49,9 @@ func main() {
 }
 
 // run makes or reads a history and says what is to be said about it.
-func run(ctx context.Context, o chaos.Options, b chaos.Bounds, keep, check string, always bool) (clean bool, err error) {
+func run(
+	ctx context.Context, o chaos.Options, b chaos.Bounds, keep, check string, always bool,
+) (clean bool, err error) {
 	o.Out = os.Stderr
 	var history chaos.History
 	if check != "" {

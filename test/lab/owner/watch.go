@@ -99,21 +99,25 @@ func (w *Watch) follow(n fabric.Node) error {
 		}
 	}
 	index := link.Attrs().Index
-	go func() {
-		for u := range addresses {
-			if address, ok := netip.AddrFromSlice(u.LinkAddress.IP); ok && u.LinkIndex == index {
-				w.address(n.Name, address.Unmap(), u.NewAddr)
-			}
-		}
-	}()
-	go func() {
-		for u := range links {
-			if int(u.Index) == index {
-				w.link(n.Name, u.IfInfomsg.Flags)
-			}
-		}
-	}()
+	go w.takeAddresses(n.Name, index, addresses)
+	go w.takeLinks(n.Name, index, links)
 	return nil
+}
+
+func (w *Watch) takeAddresses(node string, index int, updates <-chan netlink.AddrUpdate) {
+	for u := range updates {
+		if address, ok := netip.AddrFromSlice(u.LinkAddress.IP); ok && u.LinkIndex == index {
+			w.address(node, address.Unmap(), u.NewAddr)
+		}
+	}
+}
+
+func (w *Watch) takeLinks(node string, index int, updates <-chan netlink.LinkUpdate) {
+	for u := range updates {
+		if int(u.Index) == index {
+			w.link(node, u.IfInfomsg.Flags)
+		}
+	}
 }
 
 // unlessDone drops the error that a subscription ends with when it is told to.
