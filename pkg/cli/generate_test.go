@@ -68,7 +68,7 @@ func TestGenerateForNode(t *testing.T) {
 			func(v nodeconfig.View) render.Files {
 				in := keepalived.Input{
 					Version: keepalived.Oldest(), Interface: "ens3", Gate: "/run/kubectl-lb/gate",
-					AdvertInterval: time.Duration(v.Timing.AdvertInterval), PreemptDelay: time.Duration(v.Timing.HoldTime),
+					WeightDir: "/run/kubectl-lb/weight", AdvertInterval: time.Duration(v.Timing.AdvertInterval),
 				}
 				for _, i := range v.Instances {
 					in.Instances = append(in.Instances, keepalived.Instance(i))

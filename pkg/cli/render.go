@@ -124,7 +124,7 @@ func (o *generateOptions) renderKeepalived(v nodeconfig.View, docs view.Document
 		Interface:      o.node.iface,
 		Gate:           path.Join(o.node.runDir, "gate"),
 		AdvertInterval: time.Duration(v.Timing.AdvertInterval),
-		PreemptDelay:   time.Duration(v.Timing.HoldTime),
+		WeightDir:      path.Join(o.node.runDir, "weight"),
 	}
 	for _, s := range docs.Statuses {
 		if version, err := keepalived.ParseVersion(s.Versions.Keepalived); s.Node == v.Node.Name && err == nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -21,9 +22,17 @@ type Agent struct {
 	opts       Options
 	nginx      *driver.Nginx
 	keepalived *driver.Keepalived
-	gate       *driver.Gate
+	stance     *stance
+	residence  *residence
 	track      *tracker
 	mail       mailbox
+	expected   expected
+	mourner    mourner
+	suspension suspension
+	// speechless keeps [Agent.mourn] from saying goodbye, for a drill of a node's death.
+	speechless atomic.Bool
+	// astray holds a token when nginx serves a generation that it should not.
+	astray chan struct{}
 
 	// What follows belongs to the loop.
 
@@ -99,33 +108,38 @@ func New(o Options) (*Agent, error) {
 		o.Metrics = NewMetrics(nil)
 	}
 	a := &Agent{
-		opts: o, nginx: o.newNginx(), keepalived: o.newKeepalived(), gate: &driver.Gate{Path: o.gatePath()},
-		mail:   mailbox{ready: make(chan struct{}, 1)},
-		ledger: ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
+		opts: o, nginx: o.newNginx(), keepalived: o.newKeepalived(),
+		residence: &residence{sysctls: sysctlRoot, log: o.Log, iface: ledger.Interface, ours: ledger.Addresses},
+		mail:      mailbox{ready: make(chan struct{}, 1)}, astray: make(chan struct{}, 1),
+		suspension: suspension{over: make(chan struct{}, 1), reasons: make(map[string]bool)},
+		ledger:     ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
 	}
 	a.track = newTracker(a)
+	a.stance = newStance(o, a.track.share)
 	o.Metrics.observe(a)
 	return a, nil
 }
 
 // Run runs the node until the context is done, then resigns: the peers take over, and nginx and keepalived end.
 func (a *Agent) Run(ctx context.Context) error {
-	if err := allowForeignAddresses("/proc/sys/net"); err != nil {
+	if err := allowForeignAddresses(sysctlRoot); err != nil {
 		return err
 	}
 	saved, err := loadConfig(a.opts.StateDir)
 	if err != nil {
 		a.opts.Log.Warn("the last good configuration cannot be read; waiting for the controller", "error", err)
 	}
-	if err := a.gate.Make(); err != nil {
+	if saved != nil {
+		a.obey(saved.Orders[a.opts.Node])
+	}
+	if err := a.adopt(ctx, saved); err != nil {
 		return err
 	}
-	a.adopt(ctx)
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	var lookers sync.WaitGroup
 	for _, look := range []func(context.Context){
-		a.carryLogs, a.watchAddresses, a.watchServing, a.report,
+		a.carryLogs, a.watchAddresses, a.watchServing, a.watchAnnouncing, a.stance.follow, a.report,
 		func(ctx context.Context) { a.opts.Feed(ctx, saved, a.mail.put) },
 	} {
 		lookers.Go(func() { look(looking) })
@@ -158,7 +172,7 @@ func (a *Agent) step(ctx context.Context) {
 	case <-ctx.Done():
 	case <-a.mail.ready:
 		a.dirty = true
-		a.track.findings("feed", a.mail.get().Findings)
+		a.receive(a.mail.get())
 	case r := <-a.prepared:
 		a.preparing = false
 		a.finish(ctx, r)
@@ -166,6 +180,9 @@ func (a *Agent) step(ctx context.Context) {
 		a.spacing = nil
 	case <-a.retry:
 		a.retry, a.dirty = nil, true
+	case <-a.suspension.over:
+	case <-a.astray:
+		a.nginxID, a.dirty = "", true // whatever it serves, it is told again
 	case <-a.nginxKeeper.died:
 		a.nginxKeeper.bury(a, a.nginx.Process())
 	case <-a.nginxKeeper.again:
@@ -177,11 +194,19 @@ func (a *Agent) step(ctx context.Context) {
 	}
 }
 
+// receive takes note of what needs no preparation.
+func (a *Agent) receive(u feed.Update) {
+	a.track.findings("feed", u.Findings)
+	if u.Config != nil {
+		a.obey(u.Config.Orders[a.opts.Node])
+	}
+}
+
 // prepareNext starts to prepare what is wanted now, unless one is being prepared. What arrives meanwhile waits and is
 // taken together.
 func (a *Agent) prepareNext(ctx context.Context) {
 	config := a.mail.get().Config
-	if !a.dirty || a.preparing || a.spacing != nil || config == nil {
+	if !a.dirty || a.preparing || a.spacing != nil || config == nil || a.suspension.active() {
 		return
 	}
 	a.dirty, a.preparing = false, true
@@ -198,6 +223,10 @@ func (a *Agent) prepareNext(ctx context.Context) {
 // finish applies what was prepared, and says what became of it.
 func (a *Agent) finish(ctx context.Context, r result) {
 	if ctx.Err() != nil {
+		return
+	}
+	if a.suspension.active() {
+		a.dirty = true
 		return
 	}
 	if r.candidate != nil {

@@ -29,7 +29,7 @@ func (l *lab) config(revision int64, loads ...lb.LoadBalancer) nodeconfig.Config
 		}
 		for j, p := range l.nodes {
 			distance := (j - i + len(l.nodes)) % len(l.nodes)
-			g.Priorities = append(g.Priorities, nodeconfig.Priority{Node: p.name, Priority: uint8(200 - 50*distance)})
+			g.Priorities = append(g.Priorities, nodeconfig.Priority{Node: p.name, Priority: []uint8{254, 236, 130}[distance]})
 		}
 		f.Groups = append(f.Groups, g)
 	}

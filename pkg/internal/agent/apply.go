@@ -19,7 +19,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 	if err := a.ledger.widen(c); err != nil {
 		return err
 	}
-	a.track.owned(a.ledger.Interface, a.ledger.Addresses, c.view.Instances)
+	a.track.owned(a.ledger.Interface, a.ledger.Addresses, c.view)
 	c.checked = time.Now()
 	if err := a.change(ctx, c); err != nil {
 		if ctx.Err() == nil {
@@ -33,7 +33,9 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 	}
 	a.last = c
 	a.track.running(c.running)
-	a.track.owned(c.iface, c.owned(), c.view.Instances)
+	shown := c.view
+	shown.Instances = c.announced()
+	a.track.owned(c.iface, c.owned(), shown)
 	return a.remember(c)
 }
 
@@ -46,10 +48,11 @@ func (a *Agent) remember(c *candidate) error {
 // change takes the steps in the order that never announces what is not served: withdraw, let nginx change, announce.
 // What is new answers before the last worker of the former generation has let go, and is not kept waiting for that.
 func (a *Agent) change(ctx context.Context, c *candidate) error {
-	if !c.announce.wanted() {
-		if err := a.silence(ctx); err != nil {
-			return err
-		}
+	if c.announce.wanted() {
+		a.stance.configure(c)
+		a.Release(reasonSilence)
+	} else if err := a.silence(ctx, c); err != nil {
+		return err
 	}
 	if c.withdraw != nil && a.keepalived.Alive() {
 		if err := a.runKeepalived(ctx, *c.withdraw, c.iface); err != nil {
@@ -60,27 +63,52 @@ func (a *Agent) change(ctx context.Context, c *candidate) error {
 		return err
 	}
 	c.served = time.Now()
+	if err := a.residence.set(c.iface, c.vips(), a.ledger.Addresses); err != nil {
+		return err
+	}
+	a.serves()
 	if c.announce.wanted() {
-		if err := a.gate.Set(true); err != nil {
-			return err
-		}
 		if err := a.runKeepalived(ctx, c.announce, c.iface); err != nil {
 			return err
 		}
 	}
-	c.announced = time.Now()
-	return a.nginx.Settle(ctx)
+	c.told = time.Now()
+	if err := a.nginx.Settle(ctx); err != nil {
+		return err
+	}
+	a.expected.set(c.nginx.Generation)
+	return nil
 }
 
-// silence ends keepalived and takes its addresses away.
-func (a *Agent) silence(ctx context.Context) error {
+// silence hands the addresses over, ends keepalived and takes away what is left.
+func (a *Agent) silence(ctx context.Context, c *candidate) error {
+	a.Hold(reasonSilence, c.silence)
+	a.handOver(ctx)
 	a.keepalivedKeeper.dismiss()
 	if err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses); err != nil {
 		return fmt.Errorf("stop announcing: %w", err)
 	}
 	a.keepalivedID = ""
+	a.stance.configure(c)
+	a.stance.announcing(false)
 	a.track.processes()
 	return nil
+}
+
+// handOverWithin bounds how long a node waits for its peers to take its addresses: a second that keepalived waits
+// before it preempts, a few adverts, and some air for a busy machine.
+const handOverWithin = 2500 * time.Millisecond
+
+// handOver waits until the node, whose groups are withheld, holds nothing any more. Without a peer nobody would take
+// it, and a node that is left with something gives it up when keepalived ends.
+func (a *Agent) handOver(ctx context.Context) {
+	if !a.keepalived.Alive() || a.stance.alone() {
+		return
+	}
+	if err := driver.AwaitGone(ctx, a.ledger.Interface, a.ledger.Addresses, handOverWithin); err != nil {
+		a.opts.Log.Warn("nobody has taken the addresses over", "error", err)
+	}
+	a.track.refresh()
 }
 
 // runNginx makes nginx run a generation, unless it does.
@@ -88,6 +116,7 @@ func (a *Agent) runNginx(ctx context.Context, id string) error {
 	if a.nginx.Alive() && a.nginxID == id {
 		return nil
 	}
+	a.expected.set(a.nginxID, id)
 	err := a.nginx.Run(ctx, id)
 	a.nginxKeeper.watch("nginx", a.nginx.Process())
 	a.track.processes()
@@ -104,12 +133,16 @@ func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface stri
 	if a.keepalived.Alive() && a.keepalivedID == want.id {
 		return nil
 	}
+	if !a.keepalived.Alive() {
+		a.mourn(a.keepalived.Process())
+	}
 	err := a.keepalived.Run(ctx, want.id, driver.Announcement{
 		Interface: iface, Instances: want.instances, Owned: a.ledger.Addresses,
 	})
 	a.keepalivedKeeper.watch("keepalived", a.keepalived.Process())
 	a.track.processes()
 	a.reloaded("keepalived", err)
+	a.stance.announcing(a.keepalived.Alive())
 	a.keepalivedID = want.id
 	if err != nil {
 		a.keepalivedID = ""
@@ -132,7 +165,7 @@ func (a *Agent) rollBack(ctx context.Context, cause error) {
 	}
 	a.opts.Log.Warn("going back to the last good generation", "generation", a.last.running.Generation, "cause", cause)
 	if err := a.change(ctx, &candidate{
-		view: a.last.view, iface: a.last.iface, nginx: a.last.nginx, announce: a.last.announce,
+		view: a.last.view, iface: a.last.iface, silence: a.last.silence, nginx: a.last.nginx, announce: a.last.announce,
 	}); err != nil {
 		a.opts.Log.Error("the last good generation does not run either", "error", err)
 	}

@@ -24,14 +24,16 @@ type candidate struct {
 	config nodeconfig.Config
 	view   nodeconfig.View
 	iface  string
-	nginx  nginx.Result
+	// silence says why the node is to announce nothing, where it is.
+	silence string
+	nginx   nginx.Result
 	// announce is the final word to keepalived; withdraw, where set, comes before nginx changes: what stays of the
 	// virtual IPs that run now.
 	announce announcement
 	withdraw *announcement
 	findings []nodeconfig.NodeFinding
-	// begun is when its preparation began; checked, served and announced are when the next steps were done.
-	begun, checked, served, announced time.Time
+	// begun is when its preparation began; checked, served and told are when the next steps were done.
+	begun, checked, served, told time.Time
 }
 
 // stages says how long each step took, for the log.
@@ -39,7 +41,7 @@ func (c *candidate) stages() slog.Value {
 	since := func(from, to time.Time) time.Duration { return max(to.Sub(from), 0).Round(time.Millisecond) }
 	return slog.GroupValue(
 		slog.Duration("check", since(c.begun, c.checked)), slog.Duration("nginx", since(c.checked, c.served)),
-		slog.Duration("keepalived", since(c.served, c.announced)), slog.Duration("all", since(c.begun, time.Now())))
+		slog.Duration("keepalived", since(c.served, c.told)), slog.Duration("all", since(c.begun, time.Now())))
 }
 
 // announcement is a generation of keepalived. Without instances keepalived is not to run at all.
@@ -56,13 +58,13 @@ func (a announcement) wanted() bool { return len(a.instances) > 0 }
 // compile renders a configuration. A node that the fleet does not have runs an nginx with nothing in it, and no
 // keepalived.
 func (o Options) compile(config nodeconfig.Config, iface string) (*candidate, error) {
-	c := &candidate{config: config, iface: iface}
+	c := &candidate{config: config, iface: iface, silence: "the fleet does not have it"}
 	if slices.ContainsFunc(config.Fleet.Nodes, func(n nodeconfig.Node) bool { return n.Name == o.Node }) {
 		view, err := config.For(o.Node)
 		if err != nil {
 			return nil, err
 		}
-		c.view = view
+		c.view, c.silence = view, silenceOf(view)
 	}
 	var err error
 	c.nginx, err = nginx.Render(nginx.Input{
@@ -74,13 +76,44 @@ func (o Options) compile(config nodeconfig.Config, iface string) (*candidate, er
 	if err != nil {
 		return nil, fmt.Errorf("render nginx's configuration: %w", err)
 	}
-	if c.announce, err = o.announcement(c.view, iface, c.view.Instances); err != nil {
+	if c.announce, err = o.announcement(c.view, iface, c.announced()); err != nil {
 		return nil, err
 	}
 	c.running = nodeconfig.Running{
 		Generation: generationOf(c.nginx.Generation, c.announce.id),
 	}
 	return c, nil
+}
+
+// silenceOf says why a node of the fleet is to announce nothing; empty where it is not so.
+func silenceOf(v nodeconfig.View) string {
+	switch {
+	case v.Node.Phase == nodeconfig.PhaseJoining:
+		return "it joins: every other node has to know it first"
+	case v.Node.Phase == nodeconfig.PhaseLeaving:
+		return "it leaves the fleet"
+	case len(v.Instances) == 0:
+		return "it takes part in no group"
+	default:
+		return ""
+	}
+}
+
+// announced returns the instances that the node is to run. One that leaves has to stop, though it has its own still.
+func (c *candidate) announced() []nodeconfig.Instance {
+	if c.silence != "" {
+		return nil
+	}
+	return c.view.Instances
+}
+
+// vips returns the virtual IPs that the node may have to carry, sorted.
+func (c *candidate) vips() []netip.Addr {
+	var as []netip.Addr
+	for _, i := range c.announced() {
+		as = append(as, i.VIPs...)
+	}
+	return sorted(as)
 }
 
 // announcement renders keepalived's configuration for instances of the view.
@@ -95,7 +128,7 @@ func (o Options) announcement(
 		Interface:      iface,
 		Gate:           o.gatePath(),
 		AdvertInterval: time.Duration(view.Timing.AdvertInterval),
-		PreemptDelay:   time.Duration(view.Timing.HoldTime),
+		WeightDir:      o.weightDir(),
 	}
 	var a announcement
 	for _, i := range instances {

@@ -57,7 +57,8 @@ func (i *isolation) config() nodeconfig.Config {
 	if len(i.bad) == 0 {
 		return i.asked
 	}
-	out := nodeconfig.Config{Fleet: i.asked.Fleet, Shards: make(map[string]nodeconfig.Shard, len(i.asked.Shards))}
+	out := i.asked
+	out.Shards = make(map[string]nodeconfig.Shard, len(i.asked.Shards))
 	for name, shard := range i.asked.Shards {
 		var entries []nodeconfig.Entry
 		for _, e := range shard.LoadBalancers {

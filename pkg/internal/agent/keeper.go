@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/supervise"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
 // keeper remembers how often a program has died, and when it is to be started again: the first time at once, then with
@@ -78,6 +78,10 @@ func (a *Agent) restartNginx(ctx context.Context) {
 	if a.last == nil || a.nginx.Alive() {
 		return
 	}
+	if a.suspension.active() {
+		a.nginxKeeper.again = time.After(suspendedLook)
+		return
+	}
 	a.nginxKeeper.restarted(a, a.runNginx(ctx, a.last.nginx.Generation))
 }
 
@@ -86,14 +90,24 @@ func (a *Agent) restartKeepalived(ctx context.Context) {
 	if a.last == nil || a.keepalived.Alive() || !a.last.announce.wanted() {
 		return
 	}
+	if a.suspension.active() {
+		a.keepalivedKeeper.again = time.After(suspendedLook)
+		return
+	}
 	a.keepalivedKeeper.restarted(a, a.runKeepalived(ctx, a.last.announce, a.last.iface))
 }
 
-// adopt takes over what a former agent has left running.
-func (a *Agent) adopt(ctx context.Context) {
+// adopt takes over what a former agent has left running, and changes nothing about it. saved is the last good
+// configuration, nil for none.
+func (a *Agent) adopt(ctx context.Context, saved *nodeconfig.Config) error {
+	withheld, err := a.stance.load()
+	if err != nil {
+		return err
+	}
+	serves := false
 	if a.nginx.Adopt() {
 		if id, err := a.nginx.Generation(ctx); err == nil {
-			a.nginxID = id
+			a.nginxID, serves = id, true
 		}
 		a.nginxKeeper.watch("nginx", a.nginx.Process())
 		a.opts.Log.Info("adopted nginx", "pid", a.nginx.Process().PID(), "generation", a.nginxID)
@@ -105,49 +119,25 @@ func (a *Agent) adopt(ctx context.Context) {
 			a.keepalivedID = id
 		}
 		a.opts.Log.Info("adopted keepalived", "pid", a.keepalived.Process().PID(), "generation", a.keepalivedID)
-	} else if err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses); err != nil {
+	} else {
+		withheld = nil
+	}
+	timing := nodeconfig.DefaultTiming()
+	if saved != nil {
+		timing = saved.Fleet.Timing
+	}
+	a.stance.begin(withheld, time.Duration(timing.HoldTime), serves)
+	// Of a living nginx, what it serves stays until a configuration says what that is.
+	a.residence.adopt(serves)
+	if !a.keepalived.Alive() {
 		// Nobody announces them here, and another node may do so by now.
-		a.opts.Log.Warn("addresses may be left over", "error", err)
+		if err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses); err != nil {
+			a.opts.Log.Warn("addresses may be left over", "error", err)
+		}
 	}
 	a.track.processes()
-	a.track.owned(a.ledger.Interface, a.ledger.Addresses, nil)
-}
-
-// The pace of looking whether nginx serves, and how long it may fail to.
-const (
-	serveEvery  = 100 * time.Millisecond
-	serveWithin = 300 * time.Millisecond
-)
-
-// watchServing shuts the gate while nginx does not answer: its addresses then move to a node whose nginx does.
-func (a *Agent) watchServing(ctx context.Context) {
-	tick := time.NewTicker(serveEvery)
-	defer tick.Stop()
-	answered := time.Time{} // never yet: the gate is not this function's business before
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		_, err := a.nginx.Generation(ctx)
-		switch {
-		case err == nil:
-			answered = time.Now()
-			a.setGate(true)
-		case !answered.IsZero() && time.Since(answered) > serveWithin && ctx.Err() == nil:
-			a.setGate(false)
-		}
-	}
-}
-
-func (a *Agent) setGate(open bool) {
-	if a.gate.Open() != open {
-		a.opts.Log.Warn("nginx's answer changed the gate", "open", open)
-	}
-	if err := a.gate.Set(open); err != nil {
-		a.opts.Log.Error("the gate does not move", "error", err)
-	}
+	a.track.owned(a.ledger.Interface, a.ledger.Addresses, nodeconfig.View{})
+	return nil
 }
 
 // resign hands the addresses over before anything ends, so that clients see the shortest gap there is.
@@ -155,16 +145,12 @@ func (a *Agent) resign() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	a.opts.Log.Info("resigning")
-	if err := a.gate.Lock(); err != nil {
-		a.opts.Log.Error("the gate does not move", "error", err)
-	}
-	if a.keepalived.Alive() {
-		if err := driver.AwaitGone(ctx, a.ledger.Interface, a.ledger.Addresses, 2*time.Second); err != nil {
-			a.opts.Log.Warn("keepalived keeps addresses after it was told to give them up", "error", err)
-		}
-	}
+	a.Hold(reasonSilence, "lb-daemon ends")
+	a.handOver(ctx)
 	err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses)
+	a.stance.silent("lb-daemon has ended")
 	a.nginx.Stop(ctx, a.opts.Grace)
+	a.residence.serve(false)
 	a.track.processes()
 	a.lastReport(ctx)
 	a.opts.Log.Info("resigned")

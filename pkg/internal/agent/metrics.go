@@ -52,7 +52,8 @@ func (m *Metrics) observe(a *Agent) {
 	gauge("running_fleet_revision", "Revision of the fleet's document that runs.", nil,
 		func() float64 { return float64(a.Status().Running.Fleet) })
 	gauge("findings", "Findings on this node.", nil, func() float64 { return float64(len(a.Status().Findings)) })
-	gauge("gate_open", "1 while the node may hold addresses.", nil, func() float64 { return boolean(a.gate.Open()) })
+	gauge("gate_open", "1 while the node may hold addresses.", nil,
+		func() float64 { return boolean(a.stance.gate.Open()) })
 	gauge("master_groups", "VRRP instances that this node is master of.", nil,
 		func() float64 { return float64(a.track.masters()) })
 	for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {

@@ -109,7 +109,7 @@ func (p preparation) plan(c *candidate) error {
 	if p.last == nil || !p.last.announce.wanted() || !c.announce.wanted() {
 		return nil
 	}
-	stay, shrinks := remaining(c.view.Instances, p.last.view.Instances)
+	stay, shrinks := remaining(c.announced(), p.last.announced())
 	if !shrinks {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/ifaddr"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/supervise"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/vrrp"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -29,7 +30,14 @@ type tracker struct {
 	found    map[string][]nodeconfig.NodeFinding
 	iface    string
 	ours     []netip.Addr
+	timing   nodeconfig.Timing
 	instance []nodeconfig.Instance
+	withheld []int
+	// lost says for each anchor that was seen when it was first missed; zero while it is there.
+	lost map[netip.Addr]time.Time
+
+	// refreshing keeps two readings from overtaking each other.
+	refreshing sync.Mutex
 }
 
 func newTracker(a *Agent) *tracker {
@@ -38,6 +46,7 @@ func newTracker(a *Agent) *tracker {
 		changed: make(chan struct{}, 1),
 		look:    make(chan struct{}, 1),
 		found:   make(map[string][]nodeconfig.NodeFinding),
+		lost:    make(map[netip.Addr]time.Time),
 		status: nodeconfig.Status{
 			Version: nodeconfig.Version,
 			Node:    a.opts.Node,
@@ -94,15 +103,75 @@ func (t *tracker) findings(source string, fs []nodeconfig.NodeFinding) {
 }
 
 // owned says which addresses are ours, and what they mean.
-func (t *tracker) owned(iface string, ours []netip.Addr, instances []nodeconfig.Instance) {
+func (t *tracker) owned(iface string, ours []netip.Addr, view nodeconfig.View) {
+	hardware := ""
+	if iface != "" {
+		hardware, _ = ifaddr.Hardware(iface)
+	}
 	t.mu.Lock()
-	t.iface, t.ours, t.instance = iface, ours, instances
+	t.iface, t.ours, t.instance, t.timing = iface, ours, view.Instances, view.Timing
+	if t.status.Hardware != hardware {
+		t.status.Hardware = hardware
+		poke(t.changed)
+	}
 	t.mu.Unlock()
 	t.refresh()
 }
 
+// share says what part the node has, and which groups it withholds.
+func (t *tracker) share(s nodeconfig.Share, withheld []int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.status.Share == s && slices.Equal(t.withheld, withheld) {
+		return
+	}
+	t.status.Share, t.withheld = s, withheld
+	t.status.Groups = slices.Clone(t.status.Groups)
+	for i := range t.status.Groups {
+		t.status.Groups[i].Withheld = slices.Contains(withheld, t.status.Groups[i].ID)
+	}
+	poke(t.changed)
+}
+
 // refresh reads the kernel's addresses.
 func (t *tracker) refresh() {
+	t.refreshing.Lock()
+	defer t.refreshing.Unlock()
+	if has, ok := t.read(); ok {
+		t.agent.stance.holding(has)
+	}
+}
+
+// justLost is how long ago a dying keepalived may have taken an anchor away without a word to the peers.
+const justLost = 100 * time.Millisecond
+
+// carried returns where our addresses are, what they are, and the instances that this node is master of, or was until
+// just now: those whose anchor it has.
+func (t *tracker) carried() (iface string, ours []netip.Addr, masters []vrrp.Instance) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.iface == "" {
+		return "", nil, nil
+	}
+	have, err := ifaddr.List(t.iface)
+	if err != nil {
+		t.agent.opts.Log.Warn("the addresses cannot be read", "error", err)
+	}
+	for _, i := range t.instance {
+		at, seen := t.lost[i.Anchor]
+		held := has(have, i.Anchor) || seen && (at.IsZero() || time.Since(at) < justLost)
+		if len(i.Peers) > 0 && held {
+			masters = append(masters, vrrp.Instance{
+				VRID: i.VRID, Source: i.Source, Peers: i.Peers, Anchor: i.Anchor,
+				AdvertInterval: time.Duration(t.timing.AdvertInterval),
+			})
+		}
+	}
+	return t.iface, t.ours, masters
+}
+
+// read reports whether the node has addresses of a group, and whether that is known.
+func (t *tracker) read() (holds, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var have []netip.Addr
@@ -110,7 +179,7 @@ func (t *tracker) refresh() {
 		var err error
 		if have, err = ifaddr.List(t.iface); err != nil {
 			t.agent.opts.Log.Warn("the addresses cannot be read", "error", err)
-			return
+			return false, false
 		}
 	}
 	holding := make([]netip.Addr, 0, len(have))
@@ -121,11 +190,26 @@ func (t *tracker) refresh() {
 		}
 	}
 	groups := t.groups(have)
-	if slices.Equal(holding, t.status.Holding) && slices.Equal(groups, t.status.Groups) {
-		return
+	t.miss(have)
+	holds = len(holding) > 0 || slices.ContainsFunc(groups, func(g nodeconfig.GroupStatus) bool {
+		return g.State == nodeconfig.StateMaster
+	})
+	if !slices.Equal(holding, t.status.Holding) || !slices.Equal(groups, t.status.Groups) {
+		t.status.Holding, t.status.Groups = holding, groups
+		poke(t.changed)
 	}
-	t.status.Holding, t.status.Groups = holding, groups
-	poke(t.changed)
+	return holds, true
+}
+
+// miss notes which anchors are there and which are there no more.
+func (t *tracker) miss(have []netip.Addr) {
+	for _, i := range t.instance {
+		if has(have, i.Anchor) {
+			t.lost[i.Anchor] = time.Time{}
+		} else if at, seen := t.lost[i.Anchor]; seen && at.IsZero() {
+			t.lost[i.Anchor] = time.Now()
+		}
+	}
 }
 
 // groups tells the VRRP states: who has the anchor is the master.
@@ -133,6 +217,7 @@ func (t *tracker) groups(have []netip.Addr) []nodeconfig.GroupStatus {
 	groups := make([]nodeconfig.GroupStatus, 0, len(t.instance))
 	for _, i := range t.instance {
 		g := nodeconfig.GroupStatus{ID: i.Group, Family: i.Family, State: nodeconfig.StateBackup, Since: time.Now()}
+		g.Withheld = slices.Contains(t.withheld, i.Group)
 		if slices.Contains(have, i.Anchor) {
 			g.State = nodeconfig.StateMaster
 		}
@@ -236,6 +321,7 @@ func (a *Agent) watchAddresses(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			a.residence.refresh()
 		case <-a.track.look:
 		}
 		a.track.refresh()

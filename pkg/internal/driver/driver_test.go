@@ -119,13 +119,18 @@ func TestGate(t *testing.T) {
 			t.Errorf("the file says %q, Open %v; want %q, %v", got, g.Open(), want, open)
 		}
 	}
-	step(g.Make, "1\n", false)
-	step(func() error { return g.Set(true) }, "0\n", true)
-	step(g.Make, "0\n", true) // what is there stays
-	step(func() error { return g.Set(false) }, "1\n", false)
-	step(func() error { return g.Set(true) }, "0\n", true)
-	step(g.Lock, "1\n", false)
-	step(func() error { return g.Set(true) }, "1\n", false)
+	step(g.Make, "1   \n", false)
+	step(func() error { return g.Set(true) }, "0   \n", true)
+	step(g.Make, "0   \n", true) // what is there stays
+	step(func() error { return g.Set(false) }, "1   \n", false)
+	again := Gate{Path: g.Path} // as a daemon that comes back
+	if err := again.Make(); err != nil || again.Open() {
+		t.Errorf("a shut gate is read as open, %v", err)
+	}
+	step(func() error { return g.Set(true) }, "0   \n", true)
+	if err := again.Make(); err != nil || !again.Open() {
+		t.Errorf("an open gate is read as shut, %v", err)
+	}
 	missing := Gate{Path: "/no/such/dir/gate"}
 	if err := missing.Set(true); err == nil || missing.Open() {
 		t.Errorf("error %v, open %v", err, missing.Open())

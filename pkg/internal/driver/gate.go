@@ -3,6 +3,7 @@ package driver
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -15,44 +16,39 @@ type Gate struct {
 	mu    sync.Mutex
 	known bool
 	open  bool
-	// locked gates stay shut.
-	locked bool
 }
 
-// Make makes the file, shut, unless there is one: keepalived refuses a configuration that names a missing one.
+// Make makes the file, shut, unless there is one, and learns what it says: keepalived refuses a configuration that
+// names a missing one.
 func (g *Gate) Make() error {
-	if _, err := os.Stat(g.Path); err == nil {
-		return nil
+	data, err := os.ReadFile(g.Path)
+	if err != nil {
+		return g.Set(false)
 	}
-	return g.Set(false)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open = strings.TrimSpace(string(data)) == "0"
+	// What is not shut for certain is written anew.
+	g.known = g.open || strings.TrimSpace(string(data)) == "1"
+	return nil
 }
 
 // Set opens or shuts the gate; what it is already is not written again.
 func (g *Gate) Set(open bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	open = open && !g.locked
 	if g.known && g.open == open {
 		return nil
 	}
-	text := "1\n"
+	word := "1"
 	if open {
-		text = "0\n"
+		word = "0"
 	}
-	// In place, for keepalived follows the file and not its name.
-	if err := os.WriteFile(g.Path, []byte(text), 0o644); err != nil {
+	if err := writeSwitch(g.Path, word); err != nil {
 		return fmt.Errorf("set the gate: %w", err)
 	}
 	g.known, g.open = true, open
 	return nil
-}
-
-// Lock shuts the gate for good.
-func (g *Gate) Lock() error {
-	g.mu.Lock()
-	g.locked = true
-	g.mu.Unlock()
-	return g.Set(false)
 }
 
 // Open reports whether the gate is open.

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -97,6 +99,24 @@ func (k *Keepalived) Adopt() bool {
 	k.proc.Store(p)
 	return true
 }
+
+// Worker returns the child that speaks VRRP, if it runs. It may be called at any time.
+func (k *Keepalived) Worker() (*supervise.Process, bool) {
+	p := k.proc.Load()
+	data, err := os.ReadFile(filepath.Join(k.RunDir, keepalivedVRRP))
+	if p == nil || err != nil {
+		return nil, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return nil, false
+	}
+	w, err := p.Child(pid)
+	return w, err == nil
+}
+
+// KillRemains kills what outlived keepalived. It may be called at any time after its end.
+func (k *Keepalived) KillRemains() { supervise.SignalOrphans(k.record(), syscall.SIGKILL) }
 
 // Check has keepalived read a generation of the store.
 func (k *Keepalived) Check(ctx context.Context, id string) error {

@@ -19,8 +19,13 @@ type Update struct {
 	Findings []nodeconfig.NodeFinding
 }
 
-// Documents are the texts of the documents, by the name of their ConfigMap.
-type Documents map[string]string
+// Documents are what the ConfigMaps hold.
+type Documents struct {
+	// Config are the texts of the controller's documents, by the name of their ConfigMap.
+	Config map[string]string
+	// Orders is the data of [nodeconfig.OrdersName], nil when there is no such ConfigMap.
+	Orders map[string]string
+}
 
 // Assembler turns documents into updates, and remembers the last good ones.
 type Assembler struct {
@@ -31,18 +36,24 @@ type Assembler struct {
 // Assemble returns what the documents amount to.
 func (a *Assembler) Assemble(docs Documents) Update {
 	var fs findings
-	fleet, ok := a.fleet(docs, &fs)
+	fleet, ok := a.fleet(docs.Config, &fs)
+	orders := a.orders(docs.Orders, &fs)
 	if !ok {
+		if a.Last != nil {
+			next := *a.Last
+			next.Orders = orders
+			a.Last = &next
+		}
 		return Update{Config: a.Last, Findings: fs}
 	}
-	next := nodeconfig.Config{Fleet: fleet, Shards: make(map[string]nodeconfig.Shard)}
-	for _, name := range slices.Sorted(maps.Keys(docs)) {
+	next := nodeconfig.Config{Fleet: fleet, Shards: make(map[string]nodeconfig.Shard), Orders: orders}
+	for _, name := range slices.Sorted(maps.Keys(docs.Config)) {
 		switch {
 		case name == nodeconfig.FleetName:
 		case !strings.HasPrefix(name, nodeconfig.ShardPrefix):
 			fs.addf("ConfigMap %s is none of this project's documents; it is ignored", name)
 		default:
-			a.shard(name, docs[name], next.Shards, &fs)
+			a.shard(name, docs.Config[name], next.Shards, &fs)
 		}
 	}
 	a.keepVanished(next.Shards, &fs)
@@ -50,7 +61,7 @@ func (a *Assembler) Assemble(docs Documents) Update {
 	return Update{Config: &next, Findings: fs}
 }
 
-func (a *Assembler) fleet(docs Documents, fs *findings) (nodeconfig.Fleet, bool) {
+func (a *Assembler) fleet(docs map[string]string, fs *findings) (nodeconfig.Fleet, bool) {
 	text, ok := docs[nodeconfig.FleetName]
 	if !ok {
 		if a.Last != nil {
@@ -120,6 +131,37 @@ func (a *Assembler) keepVanished(shards map[string]nodeconfig.Shard, fs *finding
 			fs.addf("ConfigMap %s has vanished; its %d load balancers stay in force", name, n)
 		}
 	}
+}
+
+// orders reads the nodes' orders. What cannot be read leaves the last known order in force: an order that is no more
+// has no key.
+func (a *Assembler) orders(data map[string]string, fs *findings) map[string]nodeconfig.Order {
+	var last map[string]nodeconfig.Order
+	if a.Last != nil {
+		last = a.Last.Orders
+	}
+	if data == nil {
+		if len(last) > 0 {
+			fs.addf("ConfigMap %s has vanished; the last orders stay in force", nodeconfig.OrdersName)
+		}
+		return last
+	}
+	orders := make(map[string]nodeconfig.Order)
+	for _, key := range slices.Sorted(maps.Keys(data)) {
+		node, ok := strings.CutPrefix(key, nodeconfig.KeyOrderPrefix)
+		if !ok {
+			continue // the fleet's, for the controller
+		}
+		order, err := nodeconfig.Decode[nodeconfig.Order](data[key])
+		if err != nil {
+			fs.addf("ConfigMap %s: %s cannot be read, its last version stays in force: %v", nodeconfig.OrdersName, key, err)
+			if order, ok = last[node]; !ok {
+				continue
+			}
+		}
+		orders[node] = order
+	}
+	return orders
 }
 
 type findings []nodeconfig.NodeFinding

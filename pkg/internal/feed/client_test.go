@@ -43,8 +43,18 @@ const namespace = "default"
 
 func (c *Client) write(t *testing.T, name, text string) {
 	t.Helper()
+	c.apply(t, name, nodeconfig.AppConfig, nodeconfig.KeyConfig, text)
+}
+
+func (c *Client) order(t *testing.T, node, text string) {
+	t.Helper()
+	c.apply(t, nodeconfig.OrdersName, nodeconfig.AppOrders, nodeconfig.OrderKey(node), text)
+}
+
+func (c *Client) apply(t *testing.T, name, app, key, text string) {
+	t.Helper()
 	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"labels":{%q:%q}},"data":{%q:%q}}`,
-		name, nodeconfig.LabelApp, nodeconfig.AppConfig, nodeconfig.KeyConfig, text)
+		name, nodeconfig.LabelApp, app, key, text)
 	force := true
 	err := c.rest.Patch(types.ApplyPatchType).Namespace(namespace).Resource("configmaps").Name(name).
 		VersionedParams(&metav1.PatchOptions{FieldManager: "test", Force: &force}, c.params).
@@ -115,6 +125,10 @@ func TestWatchAndReport(t *testing.T) {
 	in.await(t, "f1 0@2:1,2", 1)
 	c.write(t, nodeconfig.FleetName, encode(t, fleet(2)))
 	in.await(t, "f2 0@2:1,2", 0)
+	c.order(t, "lb1", encode(t, nodeconfig.Order{Version: nodeconfig.Version, Drain: &nodeconfig.Drain{}}))
+	in.await(t, "f2 0@2:1,2 lb1", 0)
+	c.remove(t, nodeconfig.OrdersName)
+	in.await(t, "f2 0@2:1,2 lb1", 1)
 	cancel()
 	<-done
 

@@ -24,8 +24,8 @@ const (
 	retryLast  = 2 * time.Second
 )
 
-// Watch calls put with what the controller's ConfigMaps amount to: once their first list is complete, and after every
-// change, until the context is done. last is what is known from elsewhere, nil for nothing.
+// Watch calls put with what the ConfigMaps of the controller and of the operators amount to: once their first list is
+// complete, and after every change, until the context is done. last is what is known from elsewhere, nil for nothing.
 func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.Config, put func(Update)) {
 	// One token stands for any number of changes: whoever takes it looks at all there is.
 	changed := make(chan struct{}, 1)
@@ -85,7 +85,7 @@ func (s *pokingStore) tell(err error) error {
 }
 
 func (c *Client) listWatch(log *slog.Logger) *cache.ListWatch {
-	selector := nodeconfig.LabelApp + "=" + nodeconfig.AppConfig
+	selector := nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppOrders + ")"
 	request := func(o *metav1.ListOptions) *rest.Request {
 		o.LabelSelector = selector
 		return c.rest.Get().Namespace(c.namespace).Resource("configmaps").VersionedParams(o, c.params)
@@ -120,10 +120,18 @@ func strip(object any) (any, error) {
 }
 
 func documents(store cache.Store) Documents {
-	docs := make(Documents)
+	docs := Documents{Config: make(map[string]string)}
 	for _, object := range store.List() {
-		if cm, ok := object.(*corev1.ConfigMap); ok {
-			docs[cm.Name] = cm.Data[nodeconfig.KeyConfig]
+		cm, ok := object.(*corev1.ConfigMap)
+		switch {
+		case !ok:
+		case cm.Labels[nodeconfig.LabelApp] == nodeconfig.AppConfig:
+			docs.Config[cm.Name] = cm.Data[nodeconfig.KeyConfig]
+		case cm.Name == nodeconfig.OrdersName:
+			docs.Orders = cm.Data
+			if docs.Orders == nil {
+				docs.Orders = make(map[string]string) // it is there, and has no order in it
+			}
 		}
 	}
 	return docs

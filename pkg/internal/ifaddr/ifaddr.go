@@ -1,11 +1,13 @@
-// Package ifaddr reads, watches and removes the addresses of network interfaces, as the kernel has them, in the network
-// namespace that the program runs in. It never adds an address: keepalived does.
+// Package ifaddr reads, watches, adds and removes the addresses of network interfaces, as the kernel has them, in the
+// network namespace that the program runs in.
 package ifaddr
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -32,6 +34,15 @@ func Find(addr netip.Addr) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no interface has the address %s", addr)
+}
+
+// Hardware returns the hardware address of an interface, such as "02:42:0a:58:00:0b"; empty when it has none.
+func Hardware(name string) (string, error) {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return "", fmt.Errorf("interface %s: %w", name, err)
+	}
+	return link.Attrs().HardwareAddr.String(), nil
 }
 
 // List returns the addresses of an interface, sorted.
@@ -93,11 +104,15 @@ func Remove(name string, addrs []netip.Addr) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the addresses of %s: %w", name, err)
 	}
+	unwanted := make(map[netip.Addr]bool, len(addrs))
+	for _, a := range addrs {
+		unwanted[a] = true
+	}
 	var removed []netip.Addr
 	var errs []error
 	for _, a := range have {
 		p, ok := prefix(a)
-		if !ok || !slices.Contains(addrs, p.Addr()) {
+		if !ok || !unwanted[p.Addr()] {
 			continue
 		}
 		if err := netlink.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
@@ -107,6 +122,46 @@ func Remove(name string, addrs []netip.Addr) ([]netip.Addr, error) {
 		removed = append(removed, p.Addr())
 	}
 	return removed, errors.Join(errs...)
+}
+
+// AddHost gives the interface those of the addresses that it does not have, each with a prefix of its own length (/32,
+// /128). Nobody chooses them as the source of a connection of their own: of IPv4 they have the scope host, of IPv6 they
+// are deprecated (RFC 6724). It goes on after a failure, and returns what was added.
+func AddHost(name string, addrs []netip.Addr) ([]netip.Addr, error) {
+	have, err := List(name)
+	if err != nil {
+		return nil, err
+	}
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", name, err)
+	}
+	var added []netip.Addr
+	var errs []error
+	for _, a := range addrs {
+		if _, ok := slices.BinarySearchFunc(have, a, netip.Addr.Compare); ok {
+			continue
+		}
+		if err := netlink.AddrAdd(link, hostAddr(a)); err != nil && !errors.Is(err, unix.EEXIST) {
+			errs = append(errs, fmt.Errorf("add %s to %s: %w", a, name, err))
+			continue
+		}
+		added = append(added, a)
+	}
+	return added, errors.Join(errs...)
+}
+
+func hostAddr(a netip.Addr) *netlink.Addr {
+	bits := a.BitLen()
+	out := &netlink.Addr{IPNet: netlink.NewIPNet(a.AsSlice())}
+	out.Mask = net.CIDRMask(bits, bits)
+	if a.Is4() {
+		out.Scope = unix.RT_SCOPE_HOST
+		return out
+	}
+	out.Flags = unix.IFA_F_NODAD
+	out.ValidLft, out.PreferedLft = math.MaxUint32, 0
+	return out
 }
 
 // receiveBuffer holds the messages of a thousand addresses that move at once.

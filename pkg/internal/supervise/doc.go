@@ -7,6 +7,7 @@
 //
 //	Start ──► running ──► Done is closed      (the supervisor's child: reaped here)
 //	Adopt ──► running ──► Done is closed      (somebody else's child by now: reaped by them)
+//	Child ──► running ──► Done is closed      (the program's own child: reaped by the program)
 //
 // Laws: a session holds one program and its children only. Whoever starts it again first sees that the session of its
 // predecessor is empty ([Orphans]).

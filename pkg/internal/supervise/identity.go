@@ -29,6 +29,7 @@ func identify(pid int) (identity, error) {
 
 type stat struct {
 	state   byte
+	parent  int
 	session int
 	start   uint64
 }
@@ -51,6 +52,10 @@ func parseStat(text string) (stat, error) {
 	if len(fields) < 20 {
 		return stat{}, fmt.Errorf("process status %q is too short", text)
 	}
+	parent, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return stat{}, fmt.Errorf("process status: parent: %w", err)
+	}
 	session, err := strconv.Atoi(fields[3])
 	if err != nil {
 		return stat{}, fmt.Errorf("process status: session: %w", err)
@@ -59,5 +64,5 @@ func parseStat(text string) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("process status: start time: %w", err)
 	}
-	return stat{state: fields[0][0], session: session, start: start}, nil
+	return stat{state: fields[0][0], parent: parent, session: session, start: start}, nil
 }

@@ -130,6 +130,26 @@ func adopt(spec Spec) (*Process, error) {
 	return p, nil
 }
 
+// Child finds a child of the process by its number. It fails with [ErrNotRunning] when nobody, or somebody else's
+// child, has that.
+func (p *Process) Child(pid int) (*Process, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("child %d of process %d: %w", pid, p.id.PID, ErrNotRunning)
+	}
+	// As in adopt: only after the descriptor is open does a look at who it is count.
+	st, err := readStat(pid)
+	if err != nil || st.parent != p.id.PID || !p.Alive() {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("child %d of process %d: %w", pid, p.id.PID, ErrNotRunning)
+	}
+	c := &Process{
+		id: identity{PID: pid, Start: st.start, Boot: p.id.Boot}, since: time.Now(), done: make(chan struct{}), fd: fd,
+	}
+	go c.watch()
+	return c, nil
+}
+
 // PID is the process ID.
 func (p *Process) PID() int { return p.id.PID }
 
@@ -154,6 +174,12 @@ func (p *Process) Alive() bool {
 	default:
 		return true
 	}
+}
+
+// Stopped reports whether the process is stopped by a signal (SIGSTOP): it lives and does nothing.
+func (p *Process) Stopped() bool {
+	st, err := readStat(p.id.PID)
+	return err == nil && st.start == p.id.Start && st.state == 'T'
 }
 
 // Signal sends a signal. It fails with [ErrNotRunning] when the process has ended.

@@ -14,7 +14,6 @@ import (
 // The bounds of keepalived.conf(5).
 const (
 	minAdvert, maxAdvert = 10 * time.Millisecond, 40950 * time.Millisecond
-	maxPreemptDelay      = 1000 * time.Second
 	maxInterfaceName     = 15
 )
 
@@ -29,11 +28,11 @@ func check(in Input) error {
 	if err := render.CheckPath("gate file", in.Gate); err != nil {
 		return err
 	}
+	if err := render.CheckPath("weight directory", in.WeightDir); err != nil {
+		return err
+	}
 	if d := in.AdvertInterval; d < minAdvert || d > maxAdvert || d%minAdvert != 0 {
 		return fmt.Errorf("advert interval %s is not 10ms to 40.95s in steps of 10ms", d)
-	}
-	if d := in.PreemptDelay; d < 0 || d > maxPreemptDelay {
-		return fmt.Errorf("preempt delay %s is not 0s to 1000s", d)
 	}
 	return checkInstances(in.Instances)
 }

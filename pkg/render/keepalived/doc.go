@@ -11,6 +11,9 @@
 //
 //   - It writes "0" to the gate file before keepalived starts; a "1" makes every instance give its addresses up at once
 //     (FAULT), a "0" lets them compete again.
+//   - It writes a number to each group's weight file before keepalived starts. keepalived adds it to the node's
+//     priority in that group, so that a group moves, and comes back, make before break and without a reload.
+//   - It never removes the gate or a weight file while keepalived runs: a missing one counts as 0.
 //   - It starts keepalived with --vrrp --dont-fork --no-syslog --log-console and without --log-detail, which logs every
 //     gratuitous ARP and makes many addresses flap (measured).
 //   - It removes addresses that a killed keepalived left behind: a restarted one does not.

@@ -26,7 +26,7 @@ func addrs(texts ...string) []netip.Addr {
 // input is what the golden files are made with.
 func input(instances ...keepalived.Instance) keepalived.Input {
 	return keepalived.Input{
-		Interface: "eth0", Gate: "/run/kubectl-lb/gate", PreemptDelay: 5 * time.Second, Instances: instances,
+		Interface: "eth0", Gate: "/run/kubectl-lb/gate", WeightDir: "/run/kubectl-lb/weight", Instances: instances,
 	}
 }
 
@@ -55,7 +55,7 @@ func goldens() map[string]keepalived.Input {
 	aloneSix.Peers = nil
 	slow := input(four(0))
 	slow.Version = keepalived.Version{Major: 2, Minor: 4, Patch: 3}
-	slow.AdvertInterval, slow.PreemptDelay = time.Second, 1500*time.Millisecond
+	slow.AdvertInterval = time.Second
 	many := four(0)
 	for i := range 1000 {
 		many.VIPs = append(many.VIPs, netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}))

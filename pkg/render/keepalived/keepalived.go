@@ -22,11 +22,12 @@ type Input struct {
 	Interface string
 	// Gate is the absolute path of a file: while it holds a number other than 0, no instance takes or keeps addresses.
 	Gate string
+	// WeightDir is the absolute path of a directory with a file for each group, named by its ID: the number in it is
+	// added to the node's priority in that group, such as 0, or -127 to withhold the group.
+	WeightDir string
 	// AdvertInterval is the time between adverts, 10 ms to 40.95 s in steps of 10 ms; zero means
 	// [DefaultAdvertInterval].
 	AdvertInterval time.Duration
-	// PreemptDelay is how long a node of higher priority waits before it takes over from a lower one, 0 to 1000 s.
-	PreemptDelay time.Duration
 	// Instances may be in any order.
 	Instances []Instance
 }

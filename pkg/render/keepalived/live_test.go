@@ -51,6 +51,7 @@ func pair(t *testing.T) (*node, *node) {
 		n.run("ip", "-n", n.netns, "addr", "add", n.source[0].String()+"/24", "dev", "eth0")
 		n.run("ip", "-n", n.netns, "addr", "add", n.source[1].String()+"/64", "dev", "eth0", "nodad")
 		n.gate("0")
+		n.weight("0")
 	}
 	return a, b
 }
@@ -72,10 +73,18 @@ func (n *node) gate(s string) {
 	}
 }
 
+// weight writes the weight file of the only group.
+func (n *node) weight(s string) {
+	n.t.Helper()
+	if err := os.WriteFile(filepath.Join(n.dir, "0"), []byte(s), 0o644); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
 // write renders the node's instances with a priority, peers and virtual IPs.
 func (n *node) write(priority uint8, peer *node, vips ...string) {
 	n.t.Helper()
-	in := keepalived.Input{Interface: "eth0", Gate: filepath.Join(n.dir, "gate"), PreemptDelay: time.Second}
+	in := keepalived.Input{Interface: "eth0", Gate: filepath.Join(n.dir, "gate"), WeightDir: n.dir}
 	for i, f := range []lb.Family{lb.IPv4, lb.IPv6} {
 		one := keepalived.Instance{Family: f, VRID: 7, Priority: priority, Source: n.source[i], Anchor: anchors()[i]}
 		if peer != nil {
@@ -180,6 +189,10 @@ func TestTakeover(t *testing.T) {
 	eventually(t, "the takeover through the gate", func() bool { return b.holds(all...) && !a.holds(all[0]) })
 	a.gate("0")
 	eventually(t, "the way back", func() bool { return a.holds(all...) && !b.holds(all[0]) })
+	a.weight("-127")
+	eventually(t, "the takeover by weight", func() bool { return b.holds(all...) && !a.holds(all[0]) })
+	b.weight("-127")
+	eventually(t, "the way back to the first of two withheld", func() bool { return a.holds(all...) && !b.holds(all[0]) })
 	a.stop()
 	eventually(t, "the takeover from a node that stops", func() bool { return b.holds(all...) && !a.holds(all[0]) })
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,14 @@ import (
 
 // gateName is what the configuration calls the gate file.
 const gateName = "gate"
+
+// preemptDelay is how long, in seconds, a node of higher priority waits before it takes over from a lower one. It keeps
+// a link that flaps from moving addresses at its pace even where no daemon lives; the hold time that users choose is
+// the daemon's, by the weights, for it would delay every drain too (docs/design/failover.md, 2).
+const preemptDelay = "1"
+
+// weightName is what the configuration calls the weight file of a group.
+func weightName(group int) string { return "weight_" + strconv.Itoa(group) }
 
 // InstanceName returns the name of an instance in keepalived's configuration and log, such as "lb_0_ipv4".
 func InstanceName(group int, family lb.Family) string {
@@ -90,6 +99,16 @@ func global(t *render.Text, in Input) {
 		t.Line("file", `"`+in.Gate+`"`)
 		t.Line("weight 0")
 	})
+	for n, i := range in.Instances {
+		if n > 0 && in.Instances[n-1].Group == i.Group {
+			continue // both families of a group move together
+		}
+		t.Line()
+		t.Block("track_file "+weightName(i.Group), func() {
+			t.Line("file", `"`+path.Join(in.WeightDir, strconv.Itoa(i.Group))+`"`)
+			t.Line("weight 1")
+		})
+	}
 }
 
 func instance(t *render.Text, in Input, i Instance) {
@@ -100,10 +119,13 @@ func instance(t *render.Text, in Input, i Instance) {
 		t.Line("virtual_router_id", strconv.Itoa(int(i.VRID)))
 		t.Line("priority", strconv.Itoa(int(i.Priority)))
 		t.Line("advert_int", seconds(in.AdvertInterval))
-		t.Line("preempt_delay", seconds(in.PreemptDelay))
+		t.Line("preempt_delay", preemptDelay)
 		t.Line("unicast_src_ip", i.Source.String())
 		t.Block("unicast_peer", func() { addresses(t, peers(i), "") })
-		t.Block("track_file", func() { t.Line(gateName, "weight 0") })
+		t.Block("track_file", func() {
+			t.Line(gateName, "weight 0")
+			t.Line(weightName(i.Group), "weight 1")
+		})
 		t.Block("virtual_ipaddress", func() { addresses(t, []netip.Addr{i.Anchor}, in.Interface) })
 		if len(i.VIPs) > 0 {
 			t.Block("virtual_ipaddress_excluded", func() { addresses(t, i.VIPs, in.Interface) })

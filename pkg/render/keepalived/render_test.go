@@ -28,8 +28,9 @@ func TestBadInput(t *testing.T) {
 		"advert too short":     func(in *keepalived.Input) { in.AdvertInterval = 5 * time.Millisecond },
 		"advert too long":      func(in *keepalived.Input) { in.AdvertInterval = 41 * time.Second },
 		"advert between steps": func(in *keepalived.Input) { in.AdvertInterval = 15 * time.Millisecond },
-		"negative delay":       func(in *keepalived.Input) { in.PreemptDelay = -time.Second },
-		"long delay":           func(in *keepalived.Input) { in.PreemptDelay = 1001 * time.Second },
+		"no weights":           func(in *keepalived.Input) { in.WeightDir = "" },
+		"quote in weights":     func(in *keepalived.Input) { in.WeightDir = `/run/"weight` },
+		"relative weights":     func(in *keepalived.Input) { in.WeightDir = "weight" },
 		"family":               func(in *keepalived.Input) { in.Instances[0].Family = "IPX" },
 		"group":                func(in *keepalived.Input) { in.Instances[0].Group = -1 },
 		"VRID":                 func(in *keepalived.Input) { in.Instances[0].VRID = 0 },
@@ -119,13 +120,13 @@ func TestOrder(t *testing.T) {
 // configuration and no other.
 func FuzzRender(f *testing.F) {
 	f.Add("eth0", "/run/gate", "IPv4", uint8(1), uint8(100),
-		[]byte{10, 0, 0, 1}, []byte{169, 254, 0, 1}, []byte{10, 0, 0, 9}, int64(5e7), int64(1e9))
+		[]byte{10, 0, 0, 1}, []byte{169, 254, 0, 1}, []byte{10, 0, 0, 9}, int64(5e7), "/run/weight")
 	f.Add("eth0}", "/run/\"\ngate", "IPv6", uint8(0), uint8(0),
-		[]byte{}, []byte{1}, make([]byte, 16), int64(-1), int64(1))
+		[]byte{}, []byte{1}, make([]byte, 16), int64(-1), "/run/}\nweight")
 	f.Add("e-._@0", "/run/../gate", "IPX\n", uint8(255), uint8(255),
-		make([]byte, 16), make([]byte, 4), []byte{10, 0, 0, 1}, int64(1e7), int64(0))
+		make([]byte, 16), make([]byte, 4), []byte{10, 0, 0, 1}, int64(1e7), "/")
 	f.Fuzz(func(t *testing.T, dev, gate, family string, vrid, prio uint8,
-		source, anchor, vip []byte, advert, delay int64,
+		source, anchor, vip []byte, advert int64, weights string,
 	) {
 		i := keepalived.Instance{Family: lb.Family(family), VRID: vrid, Priority: prio}
 		i.Source, _ = netip.AddrFromSlice(source)
@@ -133,7 +134,7 @@ func FuzzRender(f *testing.F) {
 		v, _ := netip.AddrFromSlice(vip)
 		i.VIPs = []netip.Addr{v}
 		res, err := keepalived.Render(keepalived.Input{
-			Interface: dev, Gate: gate, AdvertInterval: time.Duration(advert), PreemptDelay: time.Duration(delay),
+			Interface: dev, Gate: gate, AdvertInterval: time.Duration(advert), WeightDir: weights,
 			Instances: []keepalived.Instance{i},
 		})
 		if err != nil {
@@ -141,9 +142,9 @@ func FuzzRender(f *testing.F) {
 		}
 		text, _ := res.Files.Get(keepalived.ConfigName)
 		lines, blocks := bytes.Count(text, []byte("\n")), bytes.Count(text, []byte("{"))
-		wantLines, wantBlocks := 42, 7
+		wantLines, wantBlocks := 48, 8
 		if len(res.Refused) > 0 {
-			wantLines, wantBlocks = 39, 6
+			wantLines, wantBlocks = 45, 7
 		}
 		if lines != wantLines || blocks != wantBlocks || bytes.ContainsAny(text[1:], "#!@$'\t\r") {
 			t.Errorf("%d lines and %d blocks, want %d and %d:\n%s", lines, blocks, wantLines, wantBlocks, text)
