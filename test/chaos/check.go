@@ -248,7 +248,7 @@ func orElse(d, otherwise time.Duration) time.Duration {
 
 // String is the summary in words.
 func (s Summary) String() string {
-	return fmt.Sprintf("%d faults; at most %s with two owners, %s with none, %s silent at a client; converged %s after the last",
+	return fmt.Sprintf("%d faults; at most %s with two owners, %s with none, %s silent at a client; converged after %s",
 		s.Faults, round(s.Split), round(s.Unowned), round(s.Silent), round(s.Converged))
 }
 

@@ -119,6 +119,7 @@ func TestLab(t *testing.T) {
 	t.Run("unknown image", func(t *testing.T) { testUnknownImage(t, l) })
 	t.Run("link and partition", func(t *testing.T) { testNetworkFaults(t, l) })
 	t.Run("process faults", func(t *testing.T) { testProcessFaults(t, l) })
+	t.Run("power cut", func(t *testing.T) { testPowerCut(t, l) })
 	t.Run("api outage", func(t *testing.T) { testAPIOutage(t, l) })
 	t.Run("crash", func(t *testing.T) { testCrash(t, l) })
 }
@@ -365,6 +366,50 @@ func testProcessFaults(t *testing.T, l *Lab) {
 	}
 	if err := l.Kill("lb1", Keepalived); err == nil {
 		t.Error("a fault that hit nobody looks like one that did")
+	}
+}
+
+// testPowerCut cuts a node's power: nothing runs and nothing answers, and what its kernel knew is forgotten; its Pods and
+// its kube-proxy come back with the power.
+func testPowerCut(t *testing.T, l *Lab) {
+	t.Helper()
+	vip := netip.MustParseAddr("10.88.100.9")
+	for _, link := range []string{"eth0", "lo"} {
+		if _, err := l.Output(t.Context(), "lb1", "ip", "address", "add", vip.String()+"/32", "dev", link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if nodes, err := l.Holders(vip); err != nil || len(nodes) != 1 || nodes[0] != "lb1" {
+		t.Fatalf("holders %v, %v", nodes, err)
+	}
+	if err := l.PowerOff(t.Context(), "lb1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.PowerOff(t.Context(), "lb1"); err != nil {
+		t.Errorf("a second time: %v", err)
+	}
+	within(t, 5*time.Second, "the node is dead", func() error {
+		s, err := l.NodeStatus("lb1")
+		if err == nil && (s.Up || len(s.Processes) > 0 || len(s.Holds) > 0) {
+			err = fmt.Errorf("%+v", s)
+		}
+		return err
+	})
+	if err := l.PowerOn(t.Context(), "lb1"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 20*time.Second, "the node is back", func() error {
+		s, err := l.NodeStatus("lb1")
+		if err == nil && (!s.Up || s.Processes[Daemon] != 1 || s.Processes["kube-proxy"] != 1) {
+			err = fmt.Errorf("%+v", s)
+		}
+		return err
+	})
+	if out, err := l.Output(t.Context(), "lb1", "ip", "address", "show"); err != nil || strings.Contains(string(out), vip.String()) {
+		t.Errorf("addresses after a boot: %v: %s", err, out)
+	}
+	if err := l.PowerOn(t.Context(), "lb9"); err == nil || !strings.Contains(err.Error(), "lb9") {
+		t.Errorf("power for an unknown node: %v", err)
 	}
 }
 
