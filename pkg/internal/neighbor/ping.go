@@ -23,22 +23,45 @@ const (
 	icmpFilterOption         = 1 // ICMP_FILTER, linux/icmp.h
 )
 
-// Ping asks the addresses, which are of the sender's family, by ICMP echo, and reports whether any of them has answered
-// within the time. The question leaves by the interface whatever the routes say.
-func Ping(ctx context.Context, name string, sender netip.Addr, addrs []netip.Addr, within time.Duration) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
+// Echo is a sender of ICMP echoes on an interface. It is used by one goroutine.
+type Echo struct {
+	name string
+	conn *net.IPConn
+	six  bool
+}
+
+// OpenEcho returns one that sends from an address of the interface. Its questions leave by the interface whatever the
+// routes say. Who has opened it closes it.
+func OpenEcho(ctx context.Context, name string, sender netip.Addr) (*Echo, error) {
 	conn, err := openEcho(ctx, name, sender)
 	if err != nil {
-		return false, fmt.Errorf("ping from %s on %s: %w", sender, name, err)
+		return nil, fmt.Errorf("ping from %s on %s: %w", sender, name, err)
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Now()) })()
+	return &Echo{name: name, conn: conn, six: sender.Is6()}, nil
+}
+
+// Close closes it.
+func (e *Echo) Close() error { return e.conn.Close() }
+
+// Ask asks the addresses, which are of the sender's family, and reports whether any of them has answered within the
+// time.
+func (e *Echo) Ask(ctx context.Context, addrs []netip.Addr, within time.Duration) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	if err := e.conn.SetDeadline(deadline); err != nil {
+		return false, fmt.Errorf("ping on %s: %w", e.name, err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = e.conn.SetReadDeadline(time.Now()) })()
 	nonce := rand.Uint64()
-	request := echo(nonce, sender.Is6())
+	request := echo(nonce, e.six)
 	var errs []error
 	for _, a := range addrs {
-		if _, err := conn.WriteToIP(request, &net.IPAddr{IP: a.AsSlice(), Zone: a.Zone()}); err != nil {
+		to := &net.IPAddr{IP: a.AsSlice()}
+		if a.IsLinkLocalUnicast() && a.Is6() {
+			to.Zone = e.name
+		}
+		if _, err := e.conn.WriteToIP(request, to); err != nil {
 			errs = append(errs, fmt.Errorf("ping %s: %w", a, err))
 		}
 	}
@@ -46,7 +69,7 @@ func Ping(ctx context.Context, name string, sender netip.Addr, addrs []netip.Add
 		return false, errors.Join(errs...)
 	}
 	for b := make([]byte, 256); ; {
-		n, from, err := conn.ReadFromIP(b)
+		n, from, err := e.conn.ReadFromIP(b)
 		if err != nil {
 			return false, nil // nobody answered in time
 		}

@@ -58,7 +58,7 @@ const (
 // for each within the time, sorted, without this interface's own. A thousand take 20 ms to be asked for.
 func (w *Wire) Probe(ctx context.Context, addrs []netip.Addr, within time.Duration) (map[netip.Addr][]Hardware, error) {
 	found := make(map[netip.Addr][]Hardware)
-	err := w.exchange(ctx, netip.Addr{}, addrs, within, func(c claim) bool {
+	err := w.exchange(ctx, nil, addrs, within, func(c claim) bool {
 		if !slices.Contains(found[c.address], c.hardware) {
 			found[c.address] = append(found[c.address], c.hardware)
 		}
@@ -70,11 +70,11 @@ func (w *Wire) Probe(ctx context.Context, addrs []netip.Addr, within time.Durati
 	return found, err
 }
 
-// Ask asks the addresses, which are of the sender's family, and reports whether any of them has answered within the
-// time. The sender is an address of this interface.
-func (w *Wire) Ask(ctx context.Context, sender netip.Addr, addrs []netip.Addr, within time.Duration) (bool, error) {
+// Ask asks the addresses and reports whether any of them has answered within the time. The senders are addresses of
+// this interface, one of each family that is asked.
+func (w *Wire) Ask(ctx context.Context, senders, addrs []netip.Addr, within time.Duration) (bool, error) {
 	answered := false
-	err := w.exchange(ctx, sender, addrs, within, func(claim) bool {
+	err := w.exchange(ctx, senders, addrs, within, func(claim) bool {
 		answered = true
 		return true
 	})
@@ -97,7 +97,7 @@ func (w *Wire) Announce(ctx context.Context, addrs []netip.Addr) error {
 }
 
 // exchange asks for the addresses and hands over the claims to them, until one of them is enough.
-func (w *Wire) exchange(ctx context.Context, sender netip.Addr, addrs []netip.Addr, within time.Duration,
+func (w *Wire) exchange(ctx context.Context, senders, addrs []netip.Addr, within time.Duration,
 	enough func(claim) bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -133,9 +133,9 @@ func (w *Wire) exchange(ctx context.Context, sender netip.Addr, addrs []netip.Ad
 	go func() {
 		sent <- w.send(ctx, addrs, func(a netip.Addr) []byte {
 			if a.Is4() {
-				return arp(w.self, sender, a)
+				return arp(w.self, senderFor(a, senders), a)
 			}
-			return solicitation(w.self, sender, a)
+			return solicitation(w.self, senderFor(a, senders), a)
 		})
 	}()
 	for c := range claims {
@@ -144,6 +144,16 @@ func (w *Wire) exchange(ctx context.Context, sender netip.Addr, addrs []netip.Ad
 		}
 	}
 	return <-sent
+}
+
+// senderFor returns the sender of the address's family, zero where there is none.
+func senderFor(a netip.Addr, senders []netip.Addr) netip.Addr {
+	for _, s := range senders {
+		if s.Is6() == a.Is6() {
+			return s
+		}
+	}
+	return netip.Addr{}
 }
 
 // receive hands over claims until the deadline or the context's end.

@@ -115,13 +115,17 @@ func TestAsk(t *testing.T) {
 	w := open(t, a)
 	ask := func(from string, within time.Duration, of ...string) (arp, ping bool) {
 		t.Helper()
-		arp, err := w.Ask(t.Context(), netip.MustParseAddr(from), addrs(of...), within)
+		arp, err := w.Ask(t.Context(), addrs(from), addrs(of...), within)
 		if err != nil {
 			t.Error(err)
 		}
-		a.Within(func() {
-			ping, err = neighbor.Ping(t.Context(), nstest.Interface, netip.MustParseAddr(from), addrs(of...), within)
-		})
+		var echo *neighbor.Echo
+		a.Within(func() { echo, err = neighbor.OpenEcho(t.Context(), nstest.Interface, netip.MustParseAddr(from)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer echo.Close()
+		ping, err = echo.Ask(t.Context(), addrs(of...), within)
 		if err != nil {
 			t.Error(err)
 		}
@@ -144,13 +148,24 @@ func TestAsk(t *testing.T) {
 		t.Errorf("a host that is cut off answers: %v, %v", arp, ping)
 	}
 	b.Port("up")
+	var echo *neighbor.Echo
+	a.Within(func() {
+		var err error
+		if echo, err = neighbor.OpenEcho(t.Context(), nstest.Interface, netip.MustParseAddr("10.9.0.1")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer echo.Close()
 	a.IP("link", "set", nstest.Interface, "down")
-	if _, err := w.Ask(t.Context(), netip.MustParseAddr("10.9.0.1"), addrs("10.9.0.2"), short); err == nil {
+	if got, err := echo.Ask(t.Context(), addrs("10.9.0.2"), short); got || err == nil {
+		t.Errorf("an interface that is down carries echoes: %v, %v", got, err)
+	}
+	if _, err := w.Ask(t.Context(), addrs("10.9.0.1"), addrs("10.9.0.2"), short); err == nil {
 		t.Error("an interface that is down carries questions")
 	}
 	a.IP("link", "set", nstest.Interface, "up")
 	if !rendertest.Poll(20*time.Second, func() bool {
-		arp, err := w.Ask(t.Context(), netip.MustParseAddr("10.9.0.1"), addrs("10.9.0.2"), short)
+		arp, err := w.Ask(t.Context(), addrs("10.9.0.1"), addrs("10.9.0.2"), short)
 		return arp && err == nil
 	}) {
 		t.Error("an interface that was down carries no questions")
