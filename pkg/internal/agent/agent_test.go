@@ -106,6 +106,20 @@ func TestDualStack(t *testing.T) {
 		l.answers(netip.AddrPortFrom(a, 80))
 	}
 	l.settled()
+	stop := l.probe(netip.AddrPortFrom(six(vip(1)), 80))
+	first := l.oneHolder(six(vip(1)))
+	l.want(drained(c, first.name))
+	first.shares(nodeconfig.ShareDrained)
+	l.awaitResident(six(vip(1)), true, l.nodes...)
+	if have := l.oneHolder(six(vip(1))); have == first {
+		t.Errorf("%s still holds %s", first.name, six(vip(1)))
+	}
+	l.want(c)
+	first.shares(nodeconfig.ShareServing)
+	l.settled()
+	if asked, failed, _ := stop(); failed > 2 { // see TestDrainMovesWithoutLoss
+		t.Errorf("%d of %d probes failed", failed, asked)
+	}
 	n := l.oneHolder(six(vip(1)))
 	if s := n.status(); len(s.Groups) != 4 || len(s.Holding) != 2 {
 		t.Errorf("%s holds %v in groups %+v", n.name, s.Holding, s.Groups)

@@ -124,8 +124,13 @@ func (a *Agent) runNginx(ctx context.Context, id string) error {
 	a.nginxID = id
 	if err != nil {
 		a.nginxID = ""
+		return err
 	}
-	return err
+	select {
+	case <-a.astray: // what was said about the generation before
+	default:
+	}
+	return nil
 }
 
 // runKeepalived makes keepalived run a generation, unless it does.
@@ -134,7 +139,7 @@ func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface stri
 		return nil
 	}
 	if !a.keepalived.Alive() {
-		a.mourn(a.keepalived.Process())
+		a.mourn(a.keepalived.Process(), nil)
 	}
 	err := a.keepalived.Run(ctx, want.id, driver.Announcement{
 		Interface: iface, Instances: want.instances, Owned: a.ledger.Addresses,

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
 // Metrics are the agent's own.
@@ -54,6 +55,15 @@ func (m *Metrics) observe(a *Agent) {
 	gauge("findings", "Findings on this node.", nil, func() float64 { return float64(len(a.Status().Findings)) })
 	gauge("gate_open", "1 while the node may hold addresses.", nil,
 		func() float64 { return boolean(a.stance.gate.Open()) })
+	for _, state := range []nodeconfig.ShareState{
+		nodeconfig.ShareServing, nodeconfig.ShareDraining, nodeconfig.ShareDrained,
+		nodeconfig.ShareHolding, nodeconfig.ShareUnfit, nodeconfig.ShareSilent,
+	} {
+		gauge("share", "1 for the state of the node's share.", prometheus.Labels{"state": string(state)},
+			func() float64 { return boolean(a.Status().Share.State == state) })
+	}
+	gauge("withheld_groups", "VRRP instances that this node leaves to others where it can.", nil,
+		func() float64 { return float64(a.track.withholding()) })
 	gauge("master_groups", "VRRP instances that this node is master of.", nil,
 		func() float64 { return float64(a.track.masters()) })
 	for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {

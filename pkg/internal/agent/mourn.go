@@ -19,15 +19,15 @@ type mourner struct {
 
 // mourn hands over what a dead keepalived held: it says goodbye in its place, and only then takes the addresses away.
 // Until a successor speaks, an address that stays is of use; afterwards it would be a second owner. Nobody starts a new
-// keepalived before it has returned.
-func (a *Agent) mourn(p *supervise.Process) {
+// keepalived before it has returned. worker is its VRRP process where that is known, and may be alive.
+func (a *Agent) mourn(p, worker *supervise.Process) {
 	a.mourner.mu.Lock()
 	defer a.mourner.mu.Unlock()
 	if p == nil || a.mourner.last == p {
 		return
 	}
 	a.mourner.last = p
-	a.keepalived.KillRemains()
+	a.silenceWorker(worker)
 	iface, ours, held := a.track.carried()
 	if len(held) > 0 && !a.speechless.Load() {
 		if err := vrrp.Resign(held); err != nil {
@@ -45,6 +45,27 @@ func (a *Agent) mourn(p *supervise.Process) {
 	}
 	a.stance.announcing(false)
 	a.track.refresh()
+}
+
+// killWithin bounds the wait for the end of a process that was killed.
+const killWithin = 50 * time.Millisecond
+
+// silenceWorker ends the VRRP process, or it would put back what is taken away, and announce it. Looking for one that is
+// not known takes longer: there may be many processes on a node.
+func (a *Agent) silenceWorker(worker *supervise.Process) {
+	if worker == nil {
+		a.keepalived.KillRemains()
+		return
+	}
+	if worker.Signal(syscall.SIGKILL) != nil {
+		return
+	}
+	timer := time.NewTimer(killWithin)
+	defer timer.Stop()
+	select {
+	case <-worker.Done():
+	case <-timer.C:
+	}
 }
 
 // The pace of looking at keepalived beyond its death.
@@ -73,12 +94,12 @@ func (a *Agent) watchAnnouncing(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-end(p):
-			a.mourn(p)
+			a.mourn(p, worker)
 			p, worker = nil, nil
 			waitTick(ctx, tick) // the same process is found dead until another is started
 		case <-end(worker):
 			_ = p.Signal(syscall.SIGKILL)
-			worker = nil
+			worker = nil // by now there may be another
 		case <-tick.C:
 			if !isStopped(p, worker) {
 				stopped = 0

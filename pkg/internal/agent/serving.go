@@ -109,6 +109,7 @@ func (w *servingWatch) ask(ctx context.Context) {
 	}
 	if time.Since(w.astray) > astrayFor {
 		w.shut("nginx serves another generation than it should")
+		w.astray = time.Now() // the loop is told again when that was in vain
 		poke(w.agent.astray)
 	}
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -139,20 +140,17 @@ func (s *stance) change(f func(*share.Input)) {
 
 // enforce writes the files. A gate is opened last and shut first, so that nothing is taken that is to be withheld.
 func (s *stance) enforce(out share.Output) error {
+	var errs []error
 	if !out.Open {
-		if err := s.gate.Set(false); err != nil {
-			return err
-		}
+		errs = append(errs, s.gate.Set(false))
 	}
 	for _, g := range s.in.Groups {
-		if err := s.weights.Set(g, slices.Contains(out.Withheld, g)); err != nil {
-			return err
-		}
+		errs = append(errs, s.weights.Set(g, slices.Contains(out.Withheld, g)))
 	}
-	if out.Open {
-		return s.gate.Set(true)
+	if err := errors.Join(errs...); err != nil || !out.Open {
+		return err
 	}
-	return nil
+	return s.gate.Set(true)
 }
 
 // follow lets time pass.

@@ -273,12 +273,23 @@ func (t *tracker) ready() bool {
 	return t.status.Running.Generation != ""
 }
 
-// masters and held are for the metrics.
+// masters, withholding and held are for the metrics.
 func (t *tracker) masters() (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, g := range t.status.Groups {
 		if g.State == nodeconfig.StateMaster {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *tracker) withholding() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, g := range t.status.Groups {
+		if g.Withheld {
 			n++
 		}
 	}
