@@ -1,0 +1,91 @@
+package cut
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// Table is the name of the table.
+const Table = "kubectl-lb-drill"
+
+// Cut is what is to be cut.
+type Cut struct {
+	Interface string
+	// Addresses are the virtual IPs and anchors.
+	Addresses []netip.Addr
+	// Adverts cuts VRRP, too.
+	Adverts bool
+}
+
+// priority is before everybody else's filters.
+const priority nftables.ChainPriority = -500
+
+// Make cuts, in one step, in place of what was cut before. It wraps [errors.ErrUnsupported] where the kernel lacks the
+// hook for what leaves (Linux 5.16 has it).
+func (c Cut) Make() error {
+	// The kernel would take a name that no interface has yet.
+	if _, err := net.InterfaceByName(c.Interface); err != nil {
+		return fmt.Errorf("cut traffic of %s: %w", c.Interface, err)
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("cut: %w", err)
+	}
+	table := replaced(conn)
+	sets, err := addSets(conn, table, c.Addresses)
+	if err != nil {
+		return fmt.Errorf("cut: %w", err)
+	}
+	for name, hook := range map[string]*nftables.ChainHook{
+		"ingress": nftables.ChainHookRef(unix.NF_NETDEV_INGRESS), "egress": nftables.ChainHookRef(unix.NF_NETDEV_EGRESS),
+	} {
+		chain := conn.AddChain(&nftables.Chain{
+			Name: name, Table: table, Hooknum: hook, Priority: new(priority),
+			Type: nftables.ChainTypeFilter, Device: c.Interface,
+		})
+		for _, exprs := range rules(sets, c.Adverts) {
+			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			err = errors.Join(errors.ErrUnsupported, err)
+		}
+		return fmt.Errorf("cut traffic of %s: %w", c.Interface, err)
+	}
+	return nil
+}
+
+// Mend takes the table away; without one it does nothing.
+func Mend() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("mend: %w", err)
+	}
+	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if err != nil {
+		return fmt.Errorf("mend: list the tables: %w", err)
+	}
+	for _, t := range tables {
+		if t.Name == Table {
+			conn.DelTable(t)
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("mend: %w", err)
+	}
+	return nil
+}
+
+// replaced returns the table, emptied in the same step.
+func replaced(conn *nftables.Conn) *nftables.Table {
+	t := &nftables.Table{Name: Table, Family: nftables.TableFamilyNetdev}
+	conn.AddTable(t)
+	conn.DelTable(t)
+	return conn.AddTable(t)
+}

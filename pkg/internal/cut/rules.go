@@ -1,0 +1,112 @@
+package cut
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// sets are the addresses of each family.
+type sets struct{ four, six *nftables.Set }
+
+func addSets(conn *nftables.Conn, table *nftables.Table, addrs []netip.Addr) (sets, error) {
+	s := sets{
+		four: &nftables.Set{Table: table, Name: "four", KeyType: nftables.TypeIPAddr},
+		six:  &nftables.Set{Table: table, Name: "six", KeyType: nftables.TypeIP6Addr},
+	}
+	var four, six []nftables.SetElement
+	seen := make(map[netip.Addr]bool)
+	for _, a := range addrs {
+		e := nftables.SetElement{Key: a.AsSlice()}
+		switch {
+		case seen[a]:
+		case a.Is4():
+			four = append(four, e)
+		default:
+			six = append(six, e)
+		}
+		seen[a] = true
+	}
+	if err := conn.AddSet(s.four, four); err != nil {
+		return sets{}, fmt.Errorf("addresses: %w", err)
+	}
+	if err := conn.AddSet(s.six, six); err != nil {
+		return sets{}, fmt.Errorf("addresses: %w", err)
+	}
+	return s, nil
+}
+
+// Where things are, from the start of the network header.
+const (
+	ipv4Protocol, ipv4Source, ipv4Destination = 9, 12, 16
+	ipv6Next, ipv6Source, ipv6Destination     = 6, 8, 24
+	arpSender, arpTarget                      = 14, 24
+	icmpv6Type, neighborTarget                = 40, 48
+
+	protocolVRRP   = 112
+	protocolICMPv6 = 58
+	solicitation   = 135
+	advertisement  = 136
+)
+
+// rules say what is dropped, whichever way it goes.
+func rules(s sets, adverts bool) [][]expr.Any {
+	type match = []expr.Any
+	all := [][]match{
+		{protocol(unix.ETH_P_IP), in(ipv4Source, s.four)},
+		{protocol(unix.ETH_P_IP), in(ipv4Destination, s.four)},
+		{protocol(unix.ETH_P_IPV6), in(ipv6Source, s.six)},
+		{protocol(unix.ETH_P_IPV6), in(ipv6Destination, s.six)},
+		{protocol(unix.ETH_P_ARP), in(arpSender, s.four)},
+		{protocol(unix.ETH_P_ARP), in(arpTarget, s.four)},
+	}
+	for _, kind := range []byte{solicitation, advertisement} {
+		all = append(all, []match{
+			protocol(unix.ETH_P_IPV6), is(ipv6Next, protocolICMPv6), is(icmpv6Type, kind), in(neighborTarget, s.six),
+		})
+	}
+	if adverts {
+		all = append(all,
+			[]match{protocol(unix.ETH_P_IP), is(ipv4Protocol, protocolVRRP)},
+			[]match{protocol(unix.ETH_P_IPV6), is(ipv6Next, protocolVRRP)})
+	}
+	out := make([][]expr.Any, 0, len(all))
+	for _, matches := range all {
+		var exprs []expr.Any
+		for _, m := range matches {
+			exprs = append(exprs, m...)
+		}
+		out = append(out, append(exprs, &expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop}))
+	}
+	return out
+}
+
+// protocol matches the network protocol.
+func protocol(kind uint16) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyPROTOCOL, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(kind)},
+	}
+}
+
+// is matches a byte.
+func is(offset uint32, value byte) []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{value}},
+	}
+}
+
+// in matches an address of the set.
+func in(offset uint32, set *nftables.Set) []expr.Any {
+	return []expr.Any{
+		&expr.Payload{
+			DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: set.KeyType.Bytes,
+		},
+		&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
+	}
+}
