@@ -39,8 +39,9 @@ type Node struct {
 	Since int64 `json:"since,omitempty"`
 }
 
-// Phase says how far a node is on its way into the fleet or out of it. Two owners of an address arise where two nodes do
-// not know each other as peers, so everybody hears of a newcomer before it speaks, and of a leaver until it is silent.
+// Phase says how far a node is on its way into the fleet or out of it. Two owners of an address arise where two nodes
+// do not know each other as peers, so everybody hears of a newcomer before it speaks, and of a leaver until it is
+// silent.
 type Phase string
 
 const (
@@ -156,8 +157,8 @@ type Config struct {
 }
 
 // LoadBalancers returns the entries of all shards, sorted by key, each key once. A key that two shards hold, as they
-// can for the moment between two writes, comes from the shard of the higher revision (then the smaller name): a move is
-// written to its destination first, under a revision above that of the shard it leaves.
+// can for the moment between two writes, comes from the shard of the higher revision (then the smaller name): a move
+// is written to its destination first, under a revision above that of the shard it leaves.
 func (c Config) LoadBalancers() []Entry {
 	names := slices.SortedFunc(maps.Keys(c.Shards), func(a, b string) int {
 		return cmp.Or(cmp.Compare(c.Shards[b].Revision, c.Shards[a].Revision), strings.Compare(a, b))

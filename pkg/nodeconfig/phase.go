@@ -10,16 +10,16 @@ import (
 // a heartbeat since, so it is not back.
 const departed = HeartbeatInterval + 2*time.Second
 
-// Awaited returns the nodes, sorted, whose reports a node of the fleet waits for before its phase ends; none for a full
-// member. Statuses are by node.
+// Awaited returns the nodes, sorted, whose reports a node of the fleet waits for before its phase ends; none for a
+// full member. Statuses are by node.
 //
 // A newcomer must have heard that it joins, and every other node must run a fleet that has it as a peer: silence is no
 // consent, for a node whose daemon is dead still announces. Only who can't be announcing anything is passed over: a
-// node that joins too, unless it still runs what it was told in a former life, and one that has never reported although
-// it was told for [StaleAfter].
+// node that joins too, unless it still runs what it was told in a former life, and one that has never reported
+// although it was told for [StaleAfter].
 //
 // A leaver is awaited until it says that it is silent, knowing that it leaves or without saying anything after it, or
-// until its status is stale.
+// until its status is stale; for that long too if there is none.
 func (f Fleet) Awaited(n Node, statuses map[string]Status, now time.Time) []string {
 	var out []string
 	switch n.Phase {
@@ -33,7 +33,8 @@ func (f Fleet) Awaited(n Node, statuses map[string]Status, now time.Time) []stri
 		}
 	case PhaseLeaving:
 		s, reported := statuses[n.Name]
-		if reported && !s.Stale(now) && !n.silent(s, now) {
+		mute := now.Sub(time.UnixMilli(n.Since)) > StaleAfter
+		if reported && !s.Stale(now) && !n.silent(s, now) || !reported && !mute {
 			out = append(out, n.Name)
 		}
 	}
@@ -79,9 +80,9 @@ func (f Fleet) PhaseChange(statuses map[string]Status, now time.Time) time.Time 
 	for _, n := range f.Nodes {
 		s, reported := statuses[n.Name]
 		switch {
-		case n.Phase == PhaseJoining:
+		case n.Phase == PhaseJoining, n.Phase == PhaseLeaving && !reported:
 			consider(time.UnixMilli(n.Since).Add(StaleAfter + time.Millisecond))
-		case n.Phase == PhaseLeaving && reported:
+		case n.Phase == PhaseLeaving:
 			consider(s.Reported.Add(departed + time.Millisecond))
 			consider(s.Reported.Add(StaleAfter + time.Millisecond))
 		}

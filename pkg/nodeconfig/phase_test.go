@@ -82,7 +82,9 @@ func TestAwaited(t *testing.T) {
 			said: map[string]word{"new": {runs: joined, share: silent}}},
 		{name: "leaving: dead", node: nodeconfig.Node{Phase: nodeconfig.PhaseLeaving, Since: joined},
 			said: map[string]word{"new": {runs: before, share: serving, age: 31 * time.Second}}},
-		{name: "leaving: never there", node: nodeconfig.Node{Phase: nodeconfig.PhaseLeaving, Since: joined}},
+		{name: "leaving: nothing heard yet", node: nodeconfig.Node{Phase: nodeconfig.PhaseLeaving, Since: joined},
+			want: []string{"new"}},
+		{name: "leaving: never there", node: nodeconfig.Node{Phase: nodeconfig.PhaseLeaving, Since: before}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.node.Name = "new"

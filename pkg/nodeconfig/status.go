@@ -137,13 +137,13 @@ type Conflict struct {
 type ConflictKind string
 
 const (
-	// ConflictOwner: another hardware address answers for the virtual IP. That it is another node of the fleet shows
-	// in that node's status.
+	// ConflictOwner means that another hardware address answers for the virtual IP. That it is another node of the fleet
+	// shows in that node's status.
 	ConflictOwner ConflictKind = "Owner"
-	// ConflictSkew: adverts of the group came with other anchors than ours (addr_list_err): the nodes' configurations
-	// differ.
+	// ConflictSkew means that adverts of the group came with other anchors than ours (addr_list_err): the nodes'
+	// configurations differ.
 	ConflictSkew ConflictKind = "Skew"
-	// ConflictVRID: somebody outside of the fleet sends adverts with the group's VRID on this segment.
+	// ConflictVRID means that somebody outside of the fleet sends adverts with the group's VRID on this segment.
 	ConflictVRID ConflictKind = "VRID"
 )
 

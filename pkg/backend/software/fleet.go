@@ -28,11 +28,11 @@ type fleetInput struct {
 
 // nextFleet returns the fleet for the nodes there are.
 //
-// Groups are fixed slots: their IDs, VRIDs and anchors never change, an address stays in its group, and there are never
-// fewer than there were. What follows the nodes is the order of the nodes in each group. A node that is gone drops out of
-// the orders, so that its groups go to who comes next in them, which has them already. A new one is appended, lowest, and
-// once it is a member, it gets its fair share by taking a few groups over; no other group moves. There are groups before
-// there is any node, so that load balancers can be stored.
+// Groups are fixed slots: their IDs, VRIDs and anchors never change, an address stays in its group, and there are
+// never fewer than there were. What follows the nodes is the order of the nodes in each group. A node that is gone
+// drops out of the orders, so that its groups go to who comes next in them, which has them already. A new one is
+// appended, lowest, and once it is a member, it gets its fair share by taking a few groups over; no other group moves.
+// There are groups before there is any node, so that load balancers can be stored.
 func nextFleet(in fleetInput) nodeconfig.Fleet {
 	next := nodeconfig.Fleet{
 		Version: nodeconfig.Version, Revision: in.current.Revision, Cluster: in.cluster,

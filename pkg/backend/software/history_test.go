@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -177,7 +178,11 @@ func (w *world) deliver() string {
 		for name, sh := range w.runs[node] {
 			revisions[name] = sh.Revision
 		}
-		w.store.report(w.t, nodeconfig.Status{Node: node, Running: nodeconfig.Running{Shards: revisions}})
+		running := nodeconfig.Running{Shards: revisions}
+		if w.store.config[nodeconfig.FleetName].Text != "" {
+			running.Fleet = w.store.fleet(w.t).Revision
+		}
+		w.store.report(w.t, nodeconfig.Status{Node: node, Running: running})
 	}
 	return "deliver"
 }
@@ -255,12 +260,15 @@ func TestHistories(t *testing.T) {
 	for seed := range uint64(32) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, seed)
-			for range steps {
-				did := w.step()
-				w.check(did)
-			}
-			w.converge()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, seed)
+				for range steps {
+					did := w.step()
+					w.check(did)
+					time.Sleep(time.Duration(w.rng.IntN(1000)) * time.Millisecond)
+				}
+				w.converge()
+			})
 		})
 	}
 }
@@ -274,6 +282,7 @@ func (w *world) converge() {
 	}
 	for range 4 {
 		w.settle()
+		time.Sleep(nodeconfig.StaleAfter + time.Second) // The nodes that are gone have said nothing for long.
 		w.store.catchUp(w.t, slices.Collect(maps.Keys(w.store.nodes))...)
 		w.settle()
 	}

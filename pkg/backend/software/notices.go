@@ -54,9 +54,8 @@ func (j *judge) waits(n nodeconfig.Node) (backend.Notice, bool) {
 	case len(awaited) == 0:
 		return backend.Notice{}, false
 	case n.Phase == nodeconfig.PhaseLeaving:
-		return backend.Notice{Reason: noticeLeaveWaits, Message: fmt.Sprintf(
-			"%s leaves, and is not known to have let go of its addresses; see its lb-daemon, or shut the machine down",
-			n.Name)}, true
+		return backend.Notice{Reason: noticeLeaveWaits, Message: n.Name +
+			" leaves, and is not known to have let go of its addresses; see its lb-daemon, or shut the machine down"}, true
 	default:
 		return backend.Notice{Reason: noticeJoinWaits, Message: fmt.Sprintf(
 			"%s joins once these nodes have confirmed that they know it: %s; see their lb-daemons, or remove the label "+
@@ -72,7 +71,7 @@ func (j *judge) disturbances(n nodeconfig.Node) []backend.Notice {
 	}
 	var out []backend.Notice
 	for _, c := range j.live[i].Conflicts {
-		notice := backend.Notice{}
+		var notice backend.Notice
 		switch c.Kind {
 		case nodeconfig.ConflictVRID:
 			notice = backend.Notice{Reason: noticeVRID, Message: foreignVRID(c, j.vrid(c.Group))}

@@ -28,8 +28,8 @@ type sighting struct {
 	kind    string
 }
 
-// sightings are since when each has been seen, by the controller's own clock: the nodes' clocks may differ. They are no
-// memory that anything is planned from; a controller that starts anew merely says so a little later.
+// sightings are since when each has been seen, by the controller's own clock: the nodes' clocks may differ. They are
+// no memory that anything is planned from; a controller that starts anew merely says so a little later.
 type sightings map[sighting]glimpse
 
 type glimpse struct {
@@ -164,7 +164,7 @@ func (j *judge) noOwner(e entry, a netip.Addr) (backend.Dispute, lb.Finding, str
 
 // cause looks for what keeps the nodes of a group from agreeing.
 func (j *judge) cause(group int, f lb.Family) (cause, words string) {
-	cause, words = backend.CauseUnknown, ""
+	cause = backend.CauseUnknown
 	for _, s := range j.live {
 		for _, c := range s.Conflicts {
 			if c.Group != group || c.Family != f {
@@ -187,7 +187,8 @@ func foreignVRID(c nodeconfig.Conflict, vrid uint8) string {
 }
 
 func skewed(node string) string {
-	return node + " gets adverts with other addresses than its own (skewed configuration); see what the nodes could not run"
+	return node + " gets adverts with other addresses than its own (skewed configuration); " +
+		"see what the nodes could not run"
 }
 
 func (j *judge) vrid(group int) uint8 {

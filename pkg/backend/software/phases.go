@@ -22,13 +22,14 @@ type nodesInput struct {
 
 // nextNodes returns the nodes of the next fleet, sorted by name, each in its phase:
 //
-//	labelled ──► Joining ──► member ──► Leaving ──► gone
-//	             everybody    ▲  label gone │  it is silent
-//	             knows it     └─────────────┘  label back
+//	labelled ──► Joining ──────► member ──────► Leaving ──────► gone
+//	             ▲    everybody          label        it is │
+//	             │    knows it           gone        silent │
+//	             └──────────────────────────────────────────┘ label back
 //
-// Two owners of an address arise where two nodes do not know each other, so nobody announces before everybody knows it,
-// and nobody is forgotten before it is silent (nodeconfig, Fleet.Awaited). A newcomer of a fleet that has no nodes and
-// that nobody runs is a member at once, for there is nobody who could miss it: the first start has no barrier.
+// Two owners of an address arise where two nodes do not know each other, so nobody announces before everybody knows
+// it, and nobody is forgotten before it is silent (nodeconfig, Fleet.Awaited). A newcomer of a fleet that has no nodes
+// and that nobody runs is a member at once, for there is nobody who could miss it: the first start has no barrier.
 func nextNodes(in nodesInput) []nodeconfig.Node {
 	labelled := addressed(in.current.Nodes, in.nodes)
 	var out []nodeconfig.Node
@@ -55,12 +56,14 @@ func nextNodes(in nodesInput) []nodeconfig.Node {
 	return out
 }
 
-// stay returns the next phase of a node that is and shall be in the fleet. One that was leaving is a member again at
-// once, for nobody has forgotten it. One that joins waits also while a group is on its way to a new home, so that none
-// gets two in a row.
+// stay returns the next phase of a node that is and shall be in the fleet. One that leaves does so to the end before it
+// joins again. One that joins waits also while a group is on its way to a new home, so that none gets two in a row.
 func (in nodesInput) stay(n, current nodeconfig.Node) nodeconfig.Node {
-	if current.Phase == nodeconfig.PhaseJoining &&
-		(len(in.current.Awaited(current, in.statuses, in.now)) > 0 || in.moving()) {
+	waits := len(in.current.Awaited(current, in.statuses, in.now)) > 0
+	switch {
+	case current.Phase == nodeconfig.PhaseLeaving && !waits:
+		n.Phase, n.Since = nodeconfig.PhaseJoining, in.revision
+	case waits || current.Phase != "" && in.moving():
 		n.Phase, n.Since = current.Phase, current.Since
 	}
 	return n

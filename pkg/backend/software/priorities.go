@@ -8,10 +8,10 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
-// The numbers of a group's order. All are below 255, which is the address owner's (RFC 5798, 5.2.4), and from lowest on,
-// so that a node that is withheld, 127 lower, is below all that are not, and still above 0. The second is close to the
-// home: the lower a priority, the later its node notices a death (RFC 5798, 6.1, Skew_Time). From the second down to the
-// lowest they are spread, because a distance keeps two backups from taking over at once.
+// The numbers of a group's order. All are below 255, which is the address owner's (RFC 5798, 5.2.4), and from lowest
+// on, so that a node that is withheld, 127 lower, is below all that are not, and still above 0. The second is close to
+// the home: the lower a priority, the later its node notices a death (RFC 5798, 6.1, Skew_Time). From the second down
+// to the lowest they are spread, because a distance keeps two backups from taking over at once.
 const (
 	homePriority   = 254
 	secondPriority = 236
@@ -20,9 +20,9 @@ const (
 	maxOrder = secondPriority - lowestPriority + 2
 )
 
-// priorities numbers an order, sorted by node. The number follows from the rank alone. So when a node is put in front of
-// the home, the former home's new number is the old one of the second, who can't come between the two, whichever of the
-// nodes hears of it first.
+// priorities numbers an order, sorted by node. The number follows from the rank alone. So when a node is put in front
+// of the home, the former home's new number is the old one of the second, who can't come between the two, whichever of
+// the nodes hears of it first.
 func priorities(order []string) []nodeconfig.Priority {
 	order = order[:min(len(order), maxOrder)]
 	out := make([]nodeconfig.Priority, 0, len(order))

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// rebalance moves groups between members until all carry equally many addresses, or as nearly so as whole groups allow,
-// with few moves: each step is the one that evens out most. The numbers of groups stay equal too, so two groups are
-// exchanged where moving one would upset that; an empty one costs nothing. A group moves once at most.
+// rebalance moves groups between members until all carry equally many addresses, or as nearly so as whole groups
+// allow, with few moves: each step is the one that evens out most. The numbers of groups stay equal too, so two groups
+// are exchanged where moving one would upset that; an empty one costs nothing. A group moves once at most.
 func (r *roster) rebalance() {
 	if len(r.members) < 2 {
 		return

@@ -32,28 +32,27 @@ type slot struct {
 // others' numbers at the same time could have two of them take over.
 type roster struct {
 	slots []*slot // by ID
-	// members and all are sorted.
-	members, all []string
+	// members, joining and all are names of nodes, sorted.
+	members, joining, all []string
 }
 
 // newRoster returns the groups of the current fleet and those that are missing, for the nodes of the next.
 func newRoster(current []nodeconfig.Group, nodes []nodeconfig.Node, load map[int]int, limit int) *roster {
 	r := &roster{}
-	staying := 0
 	for _, n := range nodes {
 		r.all = append(r.all, n.Name)
-		if n.Phase != nodeconfig.PhaseLeaving {
-			staying++
-		}
-		if n.Phase == "" {
+		switch n.Phase {
+		case "":
 			r.members = append(r.members, n.Name)
+		case nodeconfig.PhaseJoining:
+			r.joining = append(r.joining, n.Name)
 		}
 	}
 	slots := map[int]*slot{}
 	for _, g := range current {
 		slots[g.ID] = &slot{Group: g, order: r.carry(orderOf(g))}
 	}
-	for id := range min(limit, max(minGroups, groupsPerNode*staying)) {
+	for id := range min(limit, max(minGroups, groupsPerNode*(len(r.members)+len(r.joining)))) {
 		if slots[id] == nil {
 			slots[id] = &slot{Group: nodeconfig.Group{ID: id}}
 		}
@@ -72,8 +71,8 @@ func newRoster(current []nodeconfig.Group, nodes []nodeconfig.Node, load map[int
 	return r
 }
 
-// carry returns an order without the nodes that are gone, and with the new ones at its end; empty where none is left of
-// it.
+// carry returns an order without the nodes that are gone, and with those that join at its end; empty where none is left
+// of it.
 func (r *roster) carry(order []string) []string {
 	order = slices.DeleteFunc(order, func(n string) bool { return !slices.Contains(r.all, n) })
 	if len(order) == 0 {
@@ -84,16 +83,15 @@ func (r *roster) carry(order []string) []string {
 			order = append(order, n)
 		}
 	}
+	joins := func(n string) int { return boolInt(slices.Contains(r.joining, n)) }
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(joins(a), joins(b)) })
 	return order
 }
 
 // home returns the member that a slot is at home on and its rank; -1 where there is none.
-func (r *roster) home(s *slot) (string, int) { return r.homeBut(s, nil) }
-
-// homeBut returns the home that a slot would have without some of the members.
-func (r *roster) homeBut(s *slot, without []string) (string, int) {
+func (r *roster) home(s *slot) (string, int) {
 	for i, n := range s.order {
-		if _, ok := slices.BinarySearch(r.members, n); ok && !slices.Contains(without, n) {
+		if _, ok := slices.BinarySearch(r.members, n); ok {
 			return n, i
 		}
 	}

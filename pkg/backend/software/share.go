@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// share gives newcomers their fair share of the groups: one after the other from whoever has the most, until nobody has
-// two more than a newcomer. The former home of each becomes its second, so the newcomer's loss gives it back.
+// share gives newcomers their fair share of the groups: one after the other from whoever has the most, until nobody
+// has two more than a newcomer. The former home of each becomes its second, so the newcomer's loss gives it back.
 func (r *roster) share(newcomers []string) {
-	r.resign(newcomers)
 	counts, taken := r.counts(), map[string]int{}
 	total := 0
 	for _, s := range r.slots {
@@ -25,7 +24,7 @@ func (r *roster) share(newcomers []string) {
 		if counts[from]-counts[to] < 2 {
 			return
 		}
-		s := r.typical(from, to, total)
+		s := r.typical(from, total)
 		if s == nil {
 			return
 		}
@@ -37,46 +36,23 @@ func (r *roster) share(newcomers []string) {
 }
 
 // typical returns the slot of a node that carries most nearly a group's share of all addresses, so that a newcomer gets
-// its share of them too; but first of all those that the newcomer was the home of before it left. Slots that are on their
-// way to a new home stay out.
-func (r *roster) typical(node, newcomer string, total int) *slot {
+// its share of them too. Slots that are on their way to a new home stay out.
+func (r *roster) typical(node string, total int) *slot {
 	var best *slot
-	compare := func(a, b *slot) int {
-		return cmp.Or(
-			cmp.Compare(boolInt(a.Home != newcomer), boolInt(b.Home != newcomer)),
-			cmp.Compare(abs(a.load*len(r.slots)-total), abs(b.load*len(r.slots)-total)))
-	}
+	distance := func(s *slot) int { return abs(s.load*len(r.slots) - total) }
 	for _, s := range r.at(node) {
-		if s.Former == "" && (best == nil || compare(s, best) < 0) {
+		if s.Former == "" && (best == nil || distance(s) < distance(best)) {
 			best = s
 		}
 	}
 	return best
 }
 
-// resign puts newcomers that have a place in front, because they were leaving, behind whoever has taken the slot over.
-// So they get no more than their fair share back.
-func (r *roster) resign(newcomers []string) {
-	for _, s := range r.slots {
-		_, rank := r.homeBut(s, newcomers)
-		if rank <= 0 {
-			continue
-		}
-		for _, n := range slices.Backward(s.order[:rank]) {
-			if slices.Contains(newcomers, n) {
-				from := slices.Index(s.order, n)
-				s.order = slices.Insert(slices.Delete(s.order, from, from+1), rank, n)
-				rank--
-			}
-		}
-	}
-}
-
 func abs(n int) int { return max(n, -n) }
 
-// spread chooses the second of each slot, so that a lost node's groups go to all others alike: each gets as many of them
-// as any other or one more, and those with the fewest groups of their own get the one more. It changes as few as it can.
-// The former home of a slot stays its second until every node knows of the new home.
+// spread chooses the second of each slot, so that a lost node's groups go to all others alike: each gets as many of
+// them as any other or one more, and those with the fewest groups of their own get the one more. It changes as few as
+// it can. The former home of a slot stays its second until every node knows of the new home.
 func (r *roster) spread() {
 	if len(r.members) < 2 {
 		return

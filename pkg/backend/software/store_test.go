@@ -130,7 +130,9 @@ func (s *testStore) report(t testing.TB, st nodeconfig.Status) {
 func (s *testStore) catchUp(t testing.TB, nodes ...string) {
 	t.Helper()
 	for _, n := range nodes {
-		s.report(t, nodeconfig.Status{Node: n, Running: nodeconfig.Running{Shards: s.running(t)}})
+		s.report(t, nodeconfig.Status{Node: n, Running: nodeconfig.Running{
+			Fleet: s.fleet(t).Revision, Shards: s.running(t),
+		}})
 	}
 }
 

@@ -136,7 +136,8 @@ func (t Timing) custom() (nodeconfig.Timing, error) {
 	return times(advert, hold), nil
 }
 
-// Witness returns the witness for the nodes. Multicast, loopback and unspecified addresses are nobody that could answer.
+// Witness returns the witness for the nodes. Multicast, loopback and unspecified addresses are nobody that could
+// answer.
 func (w Witness) Witness() (nodeconfig.Witness, error) {
 	mode := nodeconfig.WitnessMode(w.Mode)
 	if err := oneOf("software.witness.mode", w.Mode,
