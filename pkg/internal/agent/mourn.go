@@ -50,8 +50,8 @@ func (a *Agent) mourn(p, worker *supervise.Process) {
 // killWithin bounds the wait for the end of a process that was killed.
 const killWithin = 50 * time.Millisecond
 
-// silenceWorker ends the VRRP process, or it would put back what is taken away, and announce it. Looking for one that is
-// not known takes longer: there may be many processes on a node.
+// silenceWorker ends the VRRP process, or it would put back what is taken away, and announce it. Looking for one that
+// is not known takes longer: there may be many processes on a node.
 func (a *Agent) silenceWorker(worker *supervise.Process) {
 	if worker == nil {
 		a.keepalived.KillRemains()

@@ -92,6 +92,61 @@ func TestFindListRemove(t *testing.T) {
 	})
 }
 
+func TestAddHost(t *testing.T) {
+	apart(t, func() {
+		want := addrs("10.1.9.1", "10.7.7.7", "fd00::1", "fd00::7")
+		added, err := AddHost("veth0", want)
+		if err != nil || !slices.Equal(added, addrs("10.7.7.7", "fd00::7")) {
+			t.Errorf("added %v, %v", added, err)
+		}
+		if added, err := AddHost("veth0", want); err != nil || len(added) > 0 {
+			t.Errorf("added again %v, %v", added, err)
+		}
+		link, err := netlink.LinkByName("veth0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+		if err != nil {
+			t.Error(err)
+		}
+		found := 0
+		for _, a := range have {
+			p, _ := prefix(a)
+			switch p.String() {
+			case "10.7.7.7/32":
+				found++
+				if a.Scope != unix.RT_SCOPE_HOST {
+					t.Errorf("%s has scope %d", p, a.Scope)
+				}
+			case "fd00::7/128":
+				found++
+				if a.Flags&unix.IFA_F_DEPRECATED == 0 || a.Flags&unix.IFA_F_TENTATIVE != 0 || a.Flags&unix.IFA_F_PERMANENT == 0 {
+					t.Errorf("%s has flags %#x", p, a.Flags)
+				}
+			}
+		}
+		if found != 2 {
+			t.Errorf("the interface has %v", have)
+		}
+		if _, err := AddHost("nope", want); err == nil {
+			t.Error("added to an interface that is not there")
+		}
+	})
+}
+
+func TestHardware(t *testing.T) {
+	apart(t, func() {
+		if got, err := Hardware("veth0"); err != nil || len(got) != len("02:42:0a:58:00:0b") {
+			t.Errorf("%q, %v", got, err)
+		}
+		if _, err := Hardware("nope"); err == nil {
+			t.Error("an interface that is not there has one")
+		}
+	})
+}
+
 func TestTaken(t *testing.T) {
 	apart(t, func() {
 		other, err := net.Listen("tcp4", "0.0.0.0:8081")

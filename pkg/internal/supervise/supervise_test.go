@@ -154,6 +154,56 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// TestChild follows a child of a program that it did not start, to its end; nobody else's is taken for one.
+func TestChild(t *testing.T) {
+	spec := sleeper(t, "sleep 60 & echo $!; wait; sleep 60")
+	p, err := Start(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	eventually(t, func() error {
+		data, err := os.ReadFile(spec.Log)
+		if err == nil {
+			_, err = fmt.Sscan(string(data), &pid)
+		}
+		return err
+	})
+	c, err := p.Child(pid)
+	if err != nil || c.PID() != pid || !c.Alive() || c.Stopped() {
+		t.Fatalf("child %+v, %v", c, err)
+	}
+	for _, other := range []int{p.PID(), os.Getpid(), 1 << 30} {
+		if _, err := p.Child(other); !errors.Is(err, ErrNotRunning) {
+			t.Errorf("process %d: %v", other, err)
+		}
+	}
+	if err := c.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if !c.Stopped() {
+			return errors.New("not stopped")
+		}
+		return nil
+	})
+	if err := c.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-c.Done()
+	if c.Stopped() || !p.Alive() {
+		t.Error("the wrong one ended")
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	EndOrphans(t.Context(), spec.Record, 0)
+	if _, err := p.Child(pid); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("child of the dead: %v", err)
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	spec := sleeper(t, "")
 	spec.Path = "/no/such/program"

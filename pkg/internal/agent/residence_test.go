@@ -1,0 +1,122 @@
+package agent
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/ifaddr"
+)
+
+// apart runs a function in a network namespace of its own.
+func apart(t *testing.T, f func()) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: a network namespace")
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		runtime.LockOSThread()
+		if syscall.Gettid() == os.Getpid() { // the first thread cannot be thrown away
+			defer runtime.UnlockOSThread()
+			apart(t, f)
+			return
+		}
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Errorf("make a namespace: %v", err)
+			return
+		}
+		if lo, err := netlink.LinkByName(loopback); err != nil || netlink.LinkSetUp(lo) != nil {
+			t.Errorf("the loopback interface is not up: %v", err)
+			return
+		}
+		f()
+	})
+	wait.Wait()
+}
+
+// onLoopback returns the addresses of the loopback interface but its own.
+func onLoopback(t *testing.T) []netip.Addr {
+	t.Helper()
+	have, err := ifaddr.List(loopback)
+	if err != nil {
+		t.Error(err)
+	}
+	return slices.DeleteFunc(have, netip.Addr.IsLoopback)
+}
+
+func TestResidence(t *testing.T) {
+	apart(t, func() {
+		root := t.TempDir()
+		var log bytes.Buffer
+		old := addrs("10.9.0.1", "fd00:9::1")
+		if _, err := ifaddr.AddHost(loopback, slices.Concat(old, addrs("10.8.8.8"))); err != nil {
+			t.Error(err)
+		}
+		r := &residence{sysctls: root, log: slog.New(slog.NewTextHandler(&log, nil)), iface: "eth0", ours: old}
+		check := func(what string, want ...string) {
+			t.Helper()
+			if got := onLoopback(t); !slices.Equal(got, sorted(addrs(append(want, "10.8.8.8")...))) {
+				t.Errorf("%s: %v, want %v and the foreign one", what, got, want)
+			}
+		}
+		set := func(want ...string) {
+			t.Helper()
+			if err := r.set("eth0", addrs(want...), sorted(slices.Concat(old, addrs(want...)))); err != nil {
+				t.Error(err)
+			}
+		}
+		r.adopt(true)
+		r.refresh()
+		r.serve(true)
+		check("adopted", "10.9.0.1", "fd00:9::1")
+		set("10.9.0.1", "10.9.0.2", "fd00:9::2")
+		check("IPv4 may not stay", "fd00:9::2")
+		set("10.9.0.2", "fd00:9::2")
+		if n := strings.Count(log.String(), "short gap"); n != 1 {
+			t.Errorf("it complains %d times: %s", n, log.String())
+		}
+		dir := filepath.Join(root, "ipv4", "conf", "eth0")
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Error(err)
+		}
+		set("10.9.0.2", "fd00:9::2")
+		check("IPv4 may stay", "10.9.0.2", "fd00:9::2")
+		if _, err := ifaddr.Remove(loopback, addrs("10.9.0.2")); err != nil {
+			t.Error(err)
+		}
+		r.refresh()
+		check("somebody took one away", "10.9.0.2", "fd00:9::2")
+		r.serve(false)
+		r.refresh()
+		check("nginx is gone")
+		r.serve(true)
+		check("nginx is back", "10.9.0.2", "fd00:9::2")
+	})
+}
+
+// TestResidenceSweeps what a former daemon has left and nobody serves.
+func TestResidenceSweeps(t *testing.T) {
+	apart(t, func() {
+		left := addrs("10.9.0.1", "fd00:9::1")
+		if _, err := ifaddr.AddHost(loopback, left); err != nil {
+			t.Error(err)
+		}
+		r := &residence{sysctls: t.TempDir(), log: slog.New(slog.DiscardHandler), ours: left}
+		r.adopt(false)
+		if have := onLoopback(t); len(have) > 0 {
+			t.Errorf("%v is left", have)
+		}
+	})
+}
