@@ -58,8 +58,8 @@ func newFlags(output io.Writer) *pflag.FlagSet {
 	flags.String("log-format", "text", "text or json")
 	flags.Usage = func() {
 		fmt.Fprintf(output, "lb-daemon runs nginx and keepalived on a load-balancer node as lb-controller tells it.\n\n"+
-			"Usage:\n  lb-daemon [flags]\n  lb-daemon version\n\nEvery flag is also an environment variable: "+
-			"--state-dir is LB_STATE_DIR.\n\nFlags:\n%s", flags.FlagUsages())
+			"Usage:\n  lb-daemon [flags]\n  lb-daemon prepare-node [flags]\n  lb-daemon version\n\n"+
+			"Every flag is also an environment variable: --state-dir is LB_STATE_DIR.\n\nFlags:\n%s", flags.FlagUsages())
 	}
 	return flags
 }

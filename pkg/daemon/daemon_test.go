@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +46,56 @@ func TestConfigurationLayers(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+}
+
+// TestPrepareNode runs the real thing only in a network namespace of its own.
+func TestPrepareNode(t *testing.T) {
+	for _, tt := range []struct {
+		args, env []string
+		want      string
+	}{
+		{nil, nil, "node-address: "},
+		{[]string{"--node-address", "10.0.0"}, nil, "node-address: "},
+		{nil, []string{"LB_NODE_ADDRESS=203.0.113.77"}, "no interface has the address 203.0.113.77"},
+		{[]string{"now"}, nil, `unknown argument "now"`},
+		{[]string{"--what"}, nil, "unknown flag: --what"},
+	} {
+		var out bytes.Buffer
+		code := Main(append([]string{prepareName}, tt.args...), environment(tt.env...), Streams{Err: &out})
+		if code != exitError || !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%v: %d, %s", tt.args, code, out.String())
+		}
+	}
+	if code := Main([]string{prepareName, "--help"}, environment(), Streams{Err: io.Discard}); code != exitOK {
+		t.Errorf("--help ends with %d", code)
+	}
+	if os.Getuid() != 0 {
+		t.Skip("needs root: a network namespace")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := `ip link set lo up
+ip link add eth7 type veth peer name peer7
+ip addr add 10.1.2.3/24 dev eth7
+"$0"
+cat /proc/sys/net/ipv4/ip_nonlocal_bind /proc/sys/net/ipv4/conf/eth7/arp_ignore /proc/sys/net/ipv4/conf/eth7/arp_announce`
+	cmd := exec.CommandContext(t.Context(), "unshare", "--net", "sh", "-euc", script, self)
+	cmd.Env = append(os.Environ(), "KLB_PREPARE=1", "LB_NODE_ADDRESS=10.1.2.3")
+	out, err := cmd.CombinedOutput()
+	if got := strings.Fields(string(out)); err != nil || strings.Join(got, " ") != "1 1 2" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestMain prepares the node where the test says so.
+func TestMain(m *testing.M) {
+	if os.Getenv("KLB_PREPARE") == "" {
+		m.Run()
+		return
+	}
+	os.Exit(Main([]string{prepareName}, Environment, Streams{Out: os.Stdout, Err: os.Stderr}))
 }
 
 func TestConfigurationDefaults(t *testing.T) {

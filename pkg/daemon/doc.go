@@ -12,7 +12,10 @@
 // priority, which it can do without), NET_BIND_SERVICE (ports below 1024), SETUID and SETGID (nginx's unprivileged
 // workers), CHOWN (their temporary directories), KILL (to signal those workers).
 // net.ipv4.ip_nonlocal_bind=1 and its IPv6 twin: it sets them itself where /proc/sys may be written (a privileged
-// container), and otherwise ends with an error that says so.
+// container), and otherwise ends with an error that says so. net.ipv4.conf.IF.arp_ignore=1 and arp_announce=2 for the
+// interface of the virtual IPs, so that these can be on the loopback interface of every node: it sets them too, and
+// without them addresses move with a short gap. `lb-daemon prepare-node` sets all of them and ends, for a privileged
+// container that runs before the daemon's.
 //
 // # As the first process of a container
 //

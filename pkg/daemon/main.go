@@ -43,6 +43,14 @@ func Main(args []string, env func(string) (string, bool), streams Streams) int {
 		printVersions(streams.Out)
 		return exitOK
 	}
+	if len(args) > 0 && args[0] == prepareName {
+		err := prepareNode(args[1:], env, streams.Err)
+		if err != nil && !errors.Is(err, pflag.ErrHelp) {
+			fmt.Fprintf(streams.Err, "lb-daemon %s: %v\n", prepareName, err)
+			return exitError
+		}
+		return exitOK
+	}
 	config, err := loadConfiguration(args, env, streams.Err)
 	if errors.Is(err, pflag.ErrHelp) {
 		return exitOK

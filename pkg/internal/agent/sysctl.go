@@ -13,6 +13,12 @@ import (
 // sysctlRoot is where the settings of this network namespace are.
 const sysctlRoot = "/proc/sys/net"
 
+// PrepareNode sets the kernel's settings that a node with virtual IPs on that interface needs, in this network
+// namespace.
+func PrepareNode(iface string) error {
+	return errors.Join(allowForeignAddresses(sysctlRoot), answerOwnOnly(sysctlRoot, iface))
+}
+
 // allowForeignAddresses lets nginx listen on virtual IPs that another node holds now, in this network namespace. A
 // family that the kernel does not have needs nothing.
 func allowForeignAddresses(root string) error {
