@@ -41,6 +41,7 @@ func (p *program) notConfigurable() []string {
 		"help", "config", "v", "all", "all-namespaces", "selector", "filename", "kustomize", "recursive",
 		"name", "port", "target-port", "target-namespace", "host", "path", "requested-ip", "for", "node", "template",
 		"force-conflicts", "show-origin", "client", "local", "dir", "reason", "force",
+		"kind", "count", "yes", "report", "duration", "hold", "no-probe",
 	}
 	connection := pflag.NewFlagSet("", pflag.ContinueOnError)
 	p.connection.AddFlags(connection)
@@ -131,6 +132,15 @@ func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// allCommands returns a command and all below it.
+func allCommands(cmd *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{cmd}
+	for _, c := range cmd.Commands() {
+		all = append(all, allCommands(c)...)
+	}
+	return all
+}
+
 // configurableFlags returns the names of the flags of all commands that may be configured, sorted.
 func configurableFlags(root *cobra.Command, except []string) []string {
 	var names []string
@@ -139,7 +149,7 @@ func configurableFlags(root *cobra.Command, except []string) []string {
 			names = append(names, f.Name)
 		}
 	}
-	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+	for _, c := range allCommands(root) {
 		c.Flags().VisitAll(add)
 		c.PersistentFlags().VisitAll(add)
 	}

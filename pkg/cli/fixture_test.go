@@ -27,8 +27,10 @@ type world struct {
 	// user is the namespace of the load balancers, system that of the documents.
 	user, system string
 	now          time.Time
-	shard        nodeconfig.Shard
-	statuses     map[string]*nodeconfig.Status
+	// live says that the clock runs.
+	live     bool
+	shard    nodeconfig.Shard
+	statuses map[string]*nodeconfig.Status
 }
 
 // newWorld makes a fleet of three nodes that serves nothing. The clock stands half an hour ahead of the objects, so

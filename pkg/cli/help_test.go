@@ -10,7 +10,8 @@ import (
 // commands are all commands; a test fails when the tree has others.
 func commands() []string {
 	return []string{
-		"completion", "completion install", "delete", "drain", "explain", "expose", "generate", "options", "rebalance",
+		"completion", "completion install", "delete", "drain", "explain", "expose", "failover",
+		"failover test", "generate", "options", "rebalance",
 		"status", "undrain", "validate", "version",
 	}
 }

@@ -28,10 +28,13 @@ const completer = "kubectl_complete-lb"
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, env LookupEnv) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	// The first Ctrl-C ends what goes on in an orderly way, and the second one at once.
+	context.AfterFunc(ctx, stop)
 	p := &program{
 		IOStreams: genericiooptions.IOStreams{In: stdin, Out: stdout, ErrOut: stderr},
 		env:       env,
 		now:       time.Now,
+		asks:      isTerminal,
 	}
 	code := p.run(ctx, args)
 	klog.Flush()
@@ -43,6 +46,8 @@ type program struct {
 	genericiooptions.IOStreams
 	env LookupEnv
 	now func() time.Time
+	// asks reports whether questions can be put to the user through a reader; nil: never.
+	asks func(io.Reader) bool
 
 	// self is the path by which the program was called.
 	self string

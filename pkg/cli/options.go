@@ -63,7 +63,7 @@ func (p *program) showOrigins(cmd *cobra.Command) error {
 }
 
 func findFlag(root *cobra.Command, name string) *pflag.Flag {
-	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+	for _, c := range allCommands(root) {
 		for _, set := range []*pflag.FlagSet{c.PersistentFlags(), c.Flags()} {
 			if f := set.Lookup(name); f != nil {
 				return f

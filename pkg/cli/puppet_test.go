@@ -67,9 +67,20 @@ func (p *puppets) act(ctx context.Context) {
 	p.elect(docs)
 	for n, s := range p.statuses {
 		if text, _ := nodeconfig.Encode(*s); text != before[n] && ctx.Err() == nil {
+			if p.live {
+				s.Reported = time.Now()
+			}
 			p.document(nodeconfig.StatusName(n), nodeconfig.AppNode, nodeconfig.KeyStatus, text)
 		}
 	}
+}
+
+// clock is the world's time: the one that stands still, or the real one.
+func (p *puppets) clock() time.Time {
+	if p.live {
+		return time.Now()
+	}
+	return p.now
 }
 
 // obey sets a node's share and drill by its order.
@@ -80,7 +91,7 @@ func (p *puppets) obey(node string, order nodeconfig.Order) {
 		share = nodeconfig.ShareDrained
 	}
 	if d := order.Drill; d != nil && (s.Drill == nil || s.Drill.ID != d.ID) {
-		s.Drill = &nodeconfig.DrillStatus{ID: d.ID, Kind: d.Kind, State: nodeconfig.DrillRunning, Started: p.now}
+		s.Drill = &nodeconfig.DrillStatus{ID: d.ID, Kind: d.Kind, State: nodeconfig.DrillRunning, Started: p.clock()}
 		if p.refuse != "" {
 			s.Drill.State, s.Drill.Message = nodeconfig.DrillRefused, p.refuse
 		} else if p.onDrill != nil {
@@ -90,14 +101,14 @@ func (p *puppets) obey(node string, order nodeconfig.Order) {
 	if s.Drill != nil && s.Drill.State == nodeconfig.DrillRunning {
 		share = nodeconfig.ShareDrained
 		if order.Drill == nil && !p.stuck {
-			s.Drill.State, s.Drill.Ended, share = nodeconfig.DrillRestored, p.now, nodeconfig.ShareServing
+			s.Drill.State, s.Drill.Ended, share = nodeconfig.DrillRestored, p.clock(), nodeconfig.ShareServing
 			if p.onDrill != nil {
 				p.onDrill(false)
 			}
 		}
 	}
 	if s.Share.State != share {
-		s.Share = nodeconfig.Share{State: share, Since: p.now}
+		s.Share = nodeconfig.Share{State: share, Since: p.clock()}
 	}
 }
 
@@ -127,7 +138,7 @@ func (p *puppets) elect(docs view.Documents) {
 				state = nodeconfig.StateMaster
 			}
 			if g.State != state {
-				s.Groups[i] = nodeconfig.GroupStatus{ID: g.ID, Family: lb.IPv4, State: state, Since: p.now}
+				s.Groups[i] = nodeconfig.GroupStatus{ID: g.ID, Family: lb.IPv4, State: state, Since: p.clock()}
 			}
 		}
 	}

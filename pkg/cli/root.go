@@ -57,7 +57,7 @@ that survives the loss of any load-balancer node.`,
 	root.AddCommand(
 		p.exposeCommand(), p.statusCommand(), p.deleteCommand(),
 		p.generateCommand(), p.validateCommand(),
-		p.drainCommand(), p.undrainCommand(), p.rebalanceCommand(),
+		p.drainCommand(), p.undrainCommand(), p.rebalanceCommand(), p.failoverCommand(),
 		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
 		p.exitCodesTopic(),
 	)

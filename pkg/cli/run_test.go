@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,6 +34,8 @@ type call struct {
 	now   time.Time
 	// name is the program's own; "kubectl-lb" when empty.
 	name string
+	// terminal says that stdin is one.
+	terminal bool
 	// screen takes stdout where the test looks at it while the program runs.
 	screen *screen
 }
@@ -63,7 +66,8 @@ func (c call) run(ctx context.Context) result {
 			v, ok := c.env[name]
 			return v, ok
 		},
-		now: func() time.Time { return c.now },
+		now:  func() time.Time { return c.now },
+		asks: func(io.Reader) bool { return c.terminal },
 	}
 	if c.screen != nil {
 		p.Out = c.screen

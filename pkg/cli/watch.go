@@ -82,10 +82,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 // follower keeps a copy of the ConfigMaps that a selector chooses. It tells of changes once it has all of them.
 func follower(ctx context.Context, c *cluster, namespace, selector string,
 	changed chan<- struct{}) func() []corev1.ConfigMap {
+	return observer(ctx, c, namespace, selector, changed, func(*corev1.ConfigMap) {})
+}
+
+// observer is follower that also shows every version of a ConfigMap as it arrives.
+func observer(ctx context.Context, c *cluster, namespace, selector string, changed chan<- struct{},
+	show func(*corev1.ConfigMap)) func() []corev1.ConfigMap {
 	factory := informers.NewSharedInformerFactoryWithOptions(c, 0, informers.WithNamespace(namespace),
 		informers.WithTweakListOptions(func(l *metav1.ListOptions) { l.LabelSelector = selector }))
 	informer := factory.Core().V1().ConfigMaps()
-	tell := func() {
+	tell := func(obj any) {
+		if cm, ok := obj.(*corev1.ConfigMap); ok {
+			show(cm)
+		}
 		if !informer.Informer().HasSynced() {
 			return
 		}
@@ -95,9 +104,9 @@ func follower(ctx context.Context, c *cluster, namespace, selector string,
 		}
 	}
 	_, _ = informer.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { tell() },
-		UpdateFunc: func(_, _ any) { tell() },
-		DeleteFunc: func(any) { tell() },
+		AddFunc:    tell,
+		UpdateFunc: func(_, obj any) { tell(obj) },
+		DeleteFunc: func(any) { tell(nil) },
 	})
 	factory.StartWithContext(ctx)
 	factory.WaitForCacheSync(ctx.Done())

@@ -32,7 +32,7 @@ func NewTableFlags() *Flags { return &Flags{print: genericclioptions.NewPrintFla
 func (f *Flags) Formats() []string {
 	formats := f.print.AllowedFormats()
 	if f.table {
-		formats = append(formats, "wide")
+		formats = append(formats, "table", "wide")
 	}
 	slices.Sort(formats)
 	return slices.Compact(formats)
@@ -108,7 +108,13 @@ func escapeJSON(text string) string {
 	return b.String()
 }
 
-func (f *Flags) format() string { return *f.print.OutputFormat }
+// format returns what -o says; "table" is the default by its name.
+func (f *Flags) format() string {
+	if f.table && *f.print.OutputFormat == "table" {
+		return ""
+	}
+	return *f.print.OutputFormat
+}
 
 func (f *Flags) printer() (printers.ResourcePrinter, error) {
 	p, err := f.print.ToPrinter()

@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/printers"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/drill"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// failoverOptions are what `failover test` is told.
+type failoverOptions struct {
+	*program
+	dryRun
+	wish         drill.Wish
+	kind         string
+	yes          bool
+	force        bool
+	reportFile   string
+	fieldManager string
+	output       *printer.Flags
+	// name is the load balancer that was named.
+	name string
+}
+
+func (p *program) failoverCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "failover",
+		GroupID: groupOperate,
+		Short:   "Prove that addresses survive the loss of a node",
+		Long:    "Prove that addresses survive the loss of a node, by losing one on purpose and measuring what clients see.",
+		Example: p.example("kubectl lb failover test tea"),
+		Args:    p.noSuchCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(p.failoverTestCommand())
+	return cmd
+}
+
+func (p *program) failoverTestCommand() *cobra.Command {
+	o := &failoverOptions{program: p, output: printer.NewTableFlags()}
+	cmd := &cobra.Command{
+		Use:   "test (NAME | ADDRESS | --node NODE)",
+		Short: "Make the active node fail for a moment, and measure the gap",
+		Long: `Make the node that carries an address fail for a moment, and measure what that costs. All addresses on that node
+move, not only the one that is named: the plan shows them, and has to be confirmed.
+
+The node's daemon performs the fault and ends it: when everything has been taken over and answers, when the budget of
+--max-gap is blown, on Ctrl-C, or at the end of --duration, whatever has become of this command. Meanwhile the addresses
+are asked by new connections every few milliseconds from where this command runs. Kinds of faults:
+
+  drain     the node hands its addresses over, as "drain" does
+  crash     keepalived is killed, and the addresses stop answering at once
+  nginx     nginx is killed and stays down
+  isolate   the node's adverts, ARP and virtual IPs are cut off
+
+The exit status is 3 if a run did not pass. docs/failover.md says more.`,
+		Example: p.example(
+			"kubectl lb failover test tea",
+			"kubectl lb failover test 192.0.2.10 --kind crash --count 20 --yes --report failover.html",
+			"kubectl lb failover test --node lb1 --kind isolate --max-gap 1s",
+			"kubectl lb failover test tea --dry-run"),
+		Args:              func(_ *cobra.Command, args []string) error { return o.complete(args) },
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		ValidArgsFunction: p.completeLoadBalancers,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.wish.Node, "node", "", "Node to fail, instead of the one that carries an address.")
+	flags.StringVar(&o.kind, "kind", string(nodeconfig.DrillDrain), "Kind of fault: "+strings.Join(kinds(), ", ")+".")
+	flags.DurationVar(&o.wish.MaxGap, "max-gap", 500*time.Millisecond, "Longest time without an answer that passes.")
+	flags.IntVar(&o.wish.Count, "count", 1, "How many times to do it.")
+	flags.DurationVar(&o.wish.Hold, "hold", time.Second,
+		"How long all addresses must have answered before the fault is ended.")
+	flags.DurationVar(&o.wish.Duration, "duration", 20*time.Second, "When the node ends the fault by itself; at most 2m.")
+	flags.DurationVar(&o.wish.ProbeTimeout, "probe-timeout", 800*time.Millisecond, "Deadline of each probe.")
+	flags.BoolVar(&o.wish.NoProbe, "no-probe", false, "Do not ask the addresses; go by the nodes' reports alone.")
+	flags.BoolVar(&o.yes, "yes", false, "Do not ask for confirmation.")
+	flags.BoolVar(&o.force, "force", false, "Go on even if no healthy node can take over.")
+	o.dryRun.addTo(cmd)
+	flags.Lookup("dry-run").Usage = `"none", or only show the plan ("client", "server").`
+	flags.StringVar(&o.reportFile, "report", "", "Write a report to this HTML file.")
+	flags.StringVar(&o.fieldManager, "field-manager", defaultFieldManager, "Owner of the fields that are written.")
+	o.output.AddTo(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kinds(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("node", p.completeNodes)
+	return cmd
+}
+
+func kinds() []string {
+	var out []string
+	for _, k := range nodeconfig.DrillKinds() {
+		out = append(out, string(k))
+	}
+	return out
+}
+
+func (o *failoverOptions) complete(args []string) error {
+	switch {
+	case len(args) > 1:
+		return usagef("unexpected argument %q", args[1])
+	case len(args) == 0 && o.wish.Node == "":
+		return usagef("name a load balancer or an address, or give --node")
+	case len(args) == 1 && o.wish.Node != "":
+		return usagef("%q and --node contradict each other", args[0])
+	}
+	o.wish.Node = nodeOf(o.wish.Node)
+	if len(args) == 1 {
+		if a, err := netip.ParseAddr(args[0]); err == nil {
+			o.wish.Address = a.Unmap()
+		} else {
+			o.name = nameOf(args[0])
+		}
+	}
+	if err := o.output.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	if err := o.dryRun.validate(); err != nil {
+		return err
+	}
+	return o.validate()
+}
+
+func (o *failoverOptions) validate() error {
+	o.wish.Kind = nodeconfig.DrillKind(o.kind)
+	switch {
+	case !o.wish.Kind.Valid():
+		return usagef("--kind must be one of %s, not %q", strings.Join(kinds(), ", "), o.kind)
+	case o.wish.MaxGap <= 0 || o.wish.Hold <= 0 || o.wish.ProbeTimeout <= 0:
+		return usagef("--max-gap, --hold and --probe-timeout must be positive")
+	case o.wish.Count < 1:
+		return usagef("--count must be at least 1")
+	case o.wish.Duration < o.wish.Hold+time.Second || o.wish.Duration > nodeconfig.MaxDrill:
+		return usagef("--duration must be at least a second more than --hold, and at most %s", nodeconfig.MaxDrill)
+	}
+	if o.reportFile != "" {
+		if dir, err := os.Stat(filepath.Dir(o.reportFile)); err != nil || !dir.IsDir() {
+			return usagef("--report: there is no directory %s", filepath.Dir(o.reportFile))
+		}
+	}
+	return nil
+}
+
+func (o *failoverOptions) run(ctx context.Context) error {
+	c, err := o.connect()
+	if err != nil {
+		return err
+	}
+	if o.name != "" {
+		o.wish.Key = lb.Key{Namespace: c.namespace, Name: o.name}
+	}
+	if err := o.mayDrill(ctx, c); err != nil {
+		return err
+	}
+	docs, err := o.fleetDocuments(ctx, c)
+	if err != nil {
+		return err
+	}
+	plan, err := o.plan(docs)
+	if err != nil {
+		return err
+	}
+	report := o.newReport(ctx, c, plan, docs)
+	if !o.real() {
+		return o.showDryRun(report)
+	}
+	o.describe(plan)
+	if err := o.confirm(); err != nil {
+		return err
+	}
+	t := &tester{failoverOptions: o, c: c, plan: plan, by: report.By,
+		holdTime: time.Duration(docs.Config.Fleet.Timing.HoldTime)}
+	runs, err := t.runAll(ctx)
+	if err != nil {
+		return err
+	}
+	report.Runs, report.Summary = runs, drill.Summarize(runs)
+	return o.conclude(ctx, report)
+}
+
+// plan makes the plan, and refuses what only --force may do.
+func (o *failoverOptions) plan(docs view.Documents) (v1alpha1.FailoverPlan, error) {
+	if o.wish.Node != "" {
+		if err := knownNode(docs, o.wish.Node); err != nil {
+			return v1alpha1.FailoverPlan{}, err
+		}
+	}
+	plan, objections, err := drill.Plan(o.wish, docs, o.now())
+	switch {
+	case err != nil:
+		return plan, err
+	case len(objections) > 0 && !o.force:
+		return plan, fmt.Errorf("%s; --force goes on all the same", strings.Join(objections, "; "))
+	}
+	plan.Warnings = slices.Concat(objections, plan.Warnings)
+	return plan, nil
+}
+
+// confirm asks the user, who must be there to be asked unless --yes was given.
+func (o *failoverOptions) confirm() error {
+	if o.yes {
+		return nil
+	}
+	if o.asks == nil || !o.asks(o.In) {
+		return usagef("there is no terminal to ask for confirmation at; --yes confirms")
+	}
+	fmt.Fprint(o.ErrOut, "Go on? [y/N] ")
+	var answer string
+	_, _ = fmt.Fscanln(o.In, &answer)
+	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
+		return fmt.Errorf("not confirmed; nothing was done")
+	}
+	return nil
+}
+
+// isTerminal reports whether a reader is a terminal.
+func isTerminal(r io.Reader) bool {
+	w, ok := r.(io.Writer)
+	return ok && printers.IsTerminal(w)
+}
