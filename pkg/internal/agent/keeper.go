@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/supervise"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -82,7 +83,23 @@ func (a *Agent) restartNginx(ctx context.Context) {
 		a.nginxKeeper.again = time.After(suspendedLook)
 		return
 	}
+	a.letGo(ctx)
 	a.nginxKeeper.restarted(a, a.runNginx(ctx, a.last.nginx.Generation))
+}
+
+// letGoWithin bounds the wait for keepalived after the gate was shut; it takes a few milliseconds.
+const letGoWithin = 200 * time.Millisecond
+
+// letGo shuts the gate and waits until the addresses are gone. The workers of a dead master serve on meanwhile: they are
+// sent away, as a new master needs, when clients go elsewhere.
+func (a *Agent) letGo(ctx context.Context) {
+	a.Shut(reasonNginx, "nginx died")
+	if !a.keepalived.Alive() || a.stance.alone() {
+		return
+	}
+	if err := driver.AwaitGone(ctx, a.ledger.Interface, a.ledger.Addresses, letGoWithin); err != nil {
+		a.opts.Log.Warn("keepalived keeps addresses though the gate is shut", "error", err)
+	}
 }
 
 func (a *Agent) restartKeepalived(ctx context.Context) {
