@@ -17,8 +17,10 @@ const (
 	rightMargin = 14.0
 	laneHeight  = 24.0
 	barHeight   = 14.0
-	// headHeight is room for the names of the moments, in two rows.
-	headHeight = 38.0
+	// headHeight is room for the names of the moments, in rows of rowHeight.
+	headHeight = headRows*rowHeight + 6
+	headRows   = 3
+	rowHeight  = 15.0
 	axisHeight = 30.0
 	// thinnest is the width below which a bar could not be seen.
 	thinnest = 1.6
@@ -33,7 +35,7 @@ type chart struct {
 	Width, Height string
 	// Left and Right bound the lanes.
 	Left, Right string
-	Axis        string
+	Top, Axis   string
 	Ticks       []tick
 	Marks       []mark
 	Lanes       []lane
@@ -103,7 +105,7 @@ func closeUp(plan v1alpha1.FailoverPlan, run v1alpha1.FailoverRun) *chart {
 }
 
 func newChart(plan v1alpha1.FailoverPlan, run v1alpha1.FailoverRun, s scale, title string) chart {
-	c := chart{Title: title, Width: num(chartWidth), Left: num(labelWidth), Right: num(chartWidth - rightMargin)}
+	c := chart{Title: title, Width: num(chartWidth), Top: num(headHeight - 2), Left: num(labelWidth), Right: num(chartWidth - rightMargin)}
 	y := headHeight
 	if len(run.Targets) > 0 {
 		c.Heads = append(c.Heads, heading{num(y + 12), "answers"})
@@ -187,11 +189,12 @@ func newBar(s scale, from, to v1alpha1.Millis, y float64, class, label string) b
 	return b
 }
 
-// marks are the moments of a run. Those that stand close together are named in two rows.
+// marks are the moments of a run. Each is named in the first row in which its name meets no other; the last row takes
+// the rest.
 func marks(run v1alpha1.FailoverRun, s scale, bottom float64) []mark {
 	zero := v1alpha1.Millis(0)
 	var out []mark
-	row, last := 0, -1e9
+	var ends [headRows]float64
 	for _, m := range []struct {
 		at           *v1alpha1.Millis
 		label, class string
@@ -208,16 +211,18 @@ func marks(run v1alpha1.FailoverRun, s scale, bottom float64) []mark {
 		if *m.at != 0 {
 			label += " +" + ms(*m.at)
 		}
-		row = (row + 1) % 2
-		if x-last > 190 {
-			row = 0
+		width := 6.4*float64(len(label)) + 8
+		k := mark{X: num(x), TextX: num(x + 4), Anchor: "start", Label: label, Class: m.class, Bottom: num(bottom)}
+		begin := x
+		if x+width > chartWidth {
+			begin, k.TextX, k.Anchor = x-width, num(x-4), "end"
 		}
-		last = x
-		k := mark{X: num(x), TextX: num(x + 4), Anchor: "start", Label: label, Class: m.class,
-			Y: num(13 + 16*float64(row)), Top: num(4 + 16*float64(row)), Bottom: num(bottom)}
-		if x > chartWidth-170 {
-			k.TextX, k.Anchor = num(x-4), "end"
+		row := max(0, slices.IndexFunc(ends[:], func(end float64) bool { return begin >= end }))
+		if begin < ends[row] {
+			row = headRows - 1
 		}
+		ends[row] = begin + width
+		k.Y, k.Top = num(12+rowHeight*float64(row)), num(3+rowHeight*float64(row))
 		out = append(out, k)
 	}
 	return out

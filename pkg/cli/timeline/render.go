@@ -103,7 +103,7 @@ func verdict(r *v1alpha1.FailoverReport) string {
 	if s.Runs != 1 {
 		runs = fmt.Sprintf("All %d runs", s.Runs)
 	}
-	text := runs + " passed: other nodes took every address over, and it came back."
+	text := runs + " passed: every address was taken over by another node, and came back."
 	if s.Gap != nil {
 		text += fmt.Sprintf(" No probed address was without an answer for longer than %s; %s was allowed.",
 			ms(max(s.Gap.MaxMillis, s.ReturnGap.MaxMillis)), ms(r.Plan.MaxGapMillis))
@@ -122,7 +122,7 @@ func cards(r *v1alpha1.FailoverReport) []card {
 		out = append(out, card{ms(s.ReturnGap.MaxMillis), "longest gap on the way back"})
 	}
 	if s.Takeover != nil {
-		out = append(out, card{ms(s.Takeover.MedianMillis), "takeover, as nodes report (median)"})
+		out = append(out, card{ms(s.Takeover.MedianMillis), "takeover by the nodes (median)"})
 	}
 	if s.Sent > 0 {
 		out = append(out, card{fmt.Sprintf("%d of %d", s.Lost, s.Sent), "probes lost"})
