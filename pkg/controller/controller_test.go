@@ -198,7 +198,7 @@ func TestLeaderRestart(t *testing.T) {
 	}
 	r.must(client.IgnoreNotFound(r.client.Delete(t.Context(), lease.DeepCopy())))
 	r.must(r.client.Create(t.Context(), lease))
-	t.Cleanup(func() { r.must(client.IgnoreNotFound(r.client.Delete(context.Background(), lease))) })
+	t.Cleanup(func() { r.must(client.IgnoreNotFound(r.client.Delete(context.WithoutCancel(t.Context()), lease))) })
 	stop := r.start()
 	r.waitStatus(r.coffee("a"), "SUCCESS")
 	stop()

@@ -277,13 +277,16 @@ func (r *rig) report(ctx context.Context, last map[string]string) {
 	for _, n := range c.Fleet.Nodes {
 		s := nodeconfig.Status{Version: nodeconfig.Version, Node: n.Name, Running: nodeconfig.Running{
 			Fleet: c.Fleet.Revision, Shards: map[string]int64{},
-		}}
+		}, Share: nodeconfig.Share{State: nodeconfig.ShareServing}}
+		if n.Phase != "" {
+			s.Share.State = nodeconfig.ShareSilent
+		}
 		for name, sh := range c.Shards {
 			s.Running.Shards[name] = sh.Revision
 		}
 		for _, e := range c.LoadBalancers() {
 			for _, g := range c.Fleet.Groups {
-				if g.ID == e.Group && g.Home == n.Name {
+				if g.ID == e.Group && g.Home == n.Name && n.Phase == "" {
 					s.Holding = append(s.Holding, e.VIPs...)
 				}
 			}

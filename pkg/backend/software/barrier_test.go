@@ -18,7 +18,6 @@ type machine struct {
 	runs       nodeconfig.Fleet
 	announcing bool
 	daemon     bool
-	reported   nodeconfig.Status
 }
 
 // troop is a controller and machines that hear of its fleets late, in any order, report late, lose their daemons and

@@ -21,6 +21,7 @@ var errStore = errors.New("the store is out of order")
 type testStore struct {
 	config, status map[string]Object
 	nodes          map[string]nodeconfig.Node
+	orders         map[string]string
 	version        int
 	// writes are the names written since the last look.
 	writes []string
@@ -46,6 +47,7 @@ func (s *testStore) join(name string) {
 func (s *testStore) Documents(context.Context) (Documents, error) {
 	return Documents{
 		Config: slices.Collect(maps.Values(s.config)), Status: slices.Collect(maps.Values(s.status)),
+		Orders: s.orders,
 	}, nil
 }
 

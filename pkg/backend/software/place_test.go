@@ -1,0 +1,119 @@
+package software
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// placed returns how many addresses each node is the home of, by what is stored.
+func placed(t *testing.T, s *testStore) map[string]int {
+	t.Helper()
+	homes := map[int]string{}
+	f := s.fleet(t)
+	for _, g := range f.Groups {
+		homes[g.ID] = g.Home
+	}
+	out := map[string]int{}
+	for name := range s.running(t) {
+		for _, e := range s.shard(t, name).LoadBalancers {
+			out[homes[e.Group]] += len(e.VIPs)
+		}
+	}
+	return out
+}
+
+func some(n int) []lb.LoadBalancer {
+	var out []lb.LoadBalancer
+	for i := range n {
+		out = append(out, balancer(fmt.Sprintf("b%02d", i), fmt.Sprintf("10.9.0.%d", i+1)))
+	}
+	return out
+}
+
+func TestPlacing(t *testing.T) {
+	drained := map[string]string{
+		"node.lb2": `{"version":1,"drain":{"since":"2026-01-02T03:04:05Z"}}`,
+		"node.lb3": `{"version":1}`,
+	}
+	for _, tc := range []struct {
+		name   string
+		nodes  []string
+		orders map[string]string
+		gone   string
+		want   string
+	}{
+		{"evenly by node", []string{"lb1", "lb2", "lb3"}, nil, "", "map[lb1:4 lb2:4 lb3:4]"},
+		{"not evenly divisible", []string{"lb1", "lb2", "lb3", "lb4", "lb5"}, nil, "",
+			"map[lb1:3 lb2:3 lb3:2 lb4:2 lb5:2]"},
+		{"not to a drained node", []string{"lb1", "lb2", "lb3"}, drained, "", "map[lb1:6 lb3:6]"},
+		{"to a drained one if there is no other", []string{"lb2"}, drained, "", "map[lb2:12]"},
+		{"not to one that leaves", []string{"lb1", "lb2", "lb3"}, nil, "lb1", "map[lb2:6 lb3:6]"},
+		{"without nodes", nil, nil, "", "map[:12]"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			store := newTestStore(tc.nodes...)
+			b := New(store, Options{})
+			apply(t, b)
+			store.orders = tc.orders
+			if tc.gone != "" {
+				delete(store.nodes, tc.gone)
+			}
+			apply(t, b, some(12)...)
+			if got := fmt.Sprint(placed(t, store)); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestUnreadableOrders: an order that nobody can read is none.
+func TestUnreadableOrders(t *testing.T) {
+	store := newTestStore("lb1", "lb2")
+	store.orders = map[string]string{
+		"node.lb1": "{", "node.lb2": `{"version":9,"drain":{}}`, nodeconfig.KeyRebalance: "nonsense", "strange": "x",
+	}
+	b := New(store, Options{})
+	apply(t, b, some(4)...)
+	if got := fmt.Sprint(placed(t, store)); got != "map[lb1:2 lb2:2]" {
+		t.Error(got)
+	}
+	if got := store.fleet(t).Rebalanced; got != "" {
+		t.Errorf("rebalanced %q", got)
+	}
+}
+
+// TestAddressesStay: through everything that happens to the nodes, a load balancer stays in its group.
+func TestAddressesStay(t *testing.T) {
+	store := newTestStore("lb1", "lb2", "lb3")
+	b := New(store, Options{Cluster: "c"})
+	apply(t, b, some(9)...)
+	groups := func() string {
+		out := map[string]int{}
+		for name := range store.running(t) {
+			for _, e := range store.shard(t, name).LoadBalancers {
+				out[e.Origin.Name] = e.Group
+			}
+		}
+		return fmt.Sprint(out)
+	}
+	before := groups()
+	for _, step := range []func(){
+		func() { store.join("lb4") },
+		func() { delete(store.nodes, "lb1") },
+		func() { store.orders = map[string]string{"rebalance": `{"version":1,"id":"r1"}`} },
+		func() { clear(store.nodes) },
+		func() { store.join("lb7") },
+	} {
+		step()
+		for range 3 {
+			apply(t, b, some(9)...)
+			store.catchUp(t, "lb1", "lb2", "lb3", "lb4", "lb7")
+		}
+		if got := groups(); got != before {
+			t.Fatalf("groups were %s and are %s", before, got)
+		}
+	}
+}
