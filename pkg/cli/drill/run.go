@@ -88,12 +88,7 @@ func (r *Run) during(now time.Time, drill *nodeconfig.DrillStatus, tracks []Trac
 			r.fail(v1alpha1.FailoverNoTakeover, "no other node reported the addresses while the fault lasted")
 		}
 		return End
-	case r.Takeover.IsZero():
-		return Wait
-	case len(tracks) == 0:
-		if now.Sub(r.Takeover) >= r.Plan.HoldMillis.Duration() {
-			return End
-		}
+	case r.Takeover.IsZero(), now.Sub(r.Takeover) < r.Plan.HoldMillis.Duration():
 		return Wait
 	case steady(now, r.Plan.HoldMillis.Duration(), tracks):
 		return End
@@ -166,7 +161,7 @@ func (r *Run) unrestored(now time.Time, docs view.Documents, drill *nodeconfig.D
 			return fmt.Sprintf("%s is not back on %s", p.Address, r.Plan.Node)
 		}
 	}
-	if len(tracks) > 0 && !steady(now, r.Plan.HoldMillis.Duration(), tracks) {
+	if !steady(now, r.Plan.HoldMillis.Duration(), tracks) {
 		return "not every address answers steadily"
 	}
 	return ""
