@@ -204,6 +204,77 @@ func TestHungNginxGivesTheAddressesUp(t *testing.T) {
 	}
 }
 
+// TestRehomingIsLossless gives a group another home, node after node in both orders: it moves by priority, make before
+// break.
+func TestRehomingIsLossless(t *testing.T) {
+	l := up(t, 3)
+	stop := l.probe(at(1, 80))
+	first, second := l.nodes[0], l.nodes[1]
+	for round, order := range [][]*node{{first, second, l.nodes[2]}, {first, l.nodes[2], second}} {
+		revision := int64(2 + round)
+		c := l.config(revision, load(1, lb.TCP, 80))
+		home := first
+		if round == 0 {
+			home = second
+			ps := c.Fleet.Groups[0].Priorities
+			ps[0].Priority, ps[1].Priority = ps[1].Priority, ps[0].Priority
+			c.Fleet.Groups[0].Home = second.name
+		}
+		for _, n := range order {
+			l.want(c, n)
+			n.runs(revision)
+		}
+		l.eventually(10*time.Second, func() error {
+			if have := l.holders(vip(1)); len(have) != 1 || have[0] != home {
+				return fmt.Errorf("%d nodes hold %s, not %s alone", len(have), vip(1), home.name)
+			}
+			return nil
+		})
+	}
+	if asked, failed, _ := stop(); failed > 2 { // see TestDrainMovesWithoutLoss
+		t.Errorf("%d of %d probes failed", failed, asked)
+	}
+}
+
+// TestWrongGenerationIsToldAgain: a node whose nginx serves something else than it should tells it again, and gives its
+// addresses up only when that is in vain.
+func TestWrongGenerationIsToldAgain(t *testing.T) {
+	l := up(t, 2)
+	n := l.nodes[0]
+	nginx := n.process("nginx")
+	// Somebody makes nginx load another generation behind the agent's back.
+	current := filepath.Join(n.dir, "state", "nginx", "current")
+	good, err := os.Readlink(current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.want(l.config(2, load(1, lb.TCP, 80), load(2, lb.TCP, 80)))
+	n.runs(2)
+	if err := os.Remove(current); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(good, current); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(nginx, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	l.eventually(10*time.Second, func() error {
+		if have, err := os.Readlink(current); err != nil || have == good {
+			return fmt.Errorf("nginx is left with %q, %w", have, err)
+		}
+		return nil
+	})
+	l.answers(at(1, 80))
+	l.answers(at(2, 80))
+	if s := n.status(); s.Share.State != nodeconfig.ShareServing {
+		t.Errorf("share %+v", s.Share)
+	}
+	if p := n.process("nginx"); p != nginx {
+		t.Errorf("nginx %d, not %d", p, nginx)
+	}
+}
+
 // TestJoiningAndLeaving follows a node into the fleet and out of it.
 func TestJoiningAndLeaving(t *testing.T) {
 	l := up(t, 2)

@@ -72,10 +72,12 @@ func (a *Agent) watchServing(ctx context.Context) {
 
 // servingWatch is what watchServing remembers between two questions.
 type servingWatch struct {
-	agent   *Agent
-	buried  *supervise.Process
-	silent  int
+	agent  *Agent
+	buried *supervise.Process
+	silent int
+	// astray is since when nginx has answered with a wrong generation, told how often the loop was told.
 	astray  time.Time
+	told    int
 	serving bool
 	// gone is when nginx was first seen not to serve, zero while it does.
 	gone time.Time
@@ -104,14 +106,22 @@ func (w *servingWatch) ask(ctx context.Context) {
 		w.open()
 		return
 	}
+	w.stray()
+}
+
+// stray deals with an answer that should not be: the loop tells nginx again, and when that was in vain the gate is shut.
+func (w *servingWatch) stray() {
 	if w.astray.IsZero() {
-		w.astray = time.Now()
+		w.astray, w.told = time.Now(), 0
 	}
-	if time.Since(w.astray) > astrayFor {
+	if time.Since(w.astray) < time.Duration(w.told+1)*astrayFor {
+		return
+	}
+	if w.told > 0 {
 		w.shut("nginx serves another generation than it should")
-		w.astray = time.Now() // the loop is told again when that was in vain
-		poke(w.agent.astray)
 	}
+	w.told++
+	poke(w.agent.astray)
 }
 
 func (w *servingWatch) shut(why string) {
