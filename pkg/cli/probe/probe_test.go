@@ -98,7 +98,7 @@ func TestTCPGap(t *testing.T) {
 	until(t, p, "answers again", func(d drill.Track) bool { return len(d.Silences) == 1 })
 	got := p.Stop()[0]
 	gap, want := got.Longest(begin, time.Now(), time.Now()), reopened.Sub(closed)
-	if (gap - want).Abs() > 50*time.Millisecond || got.Reasons["connection refused"] == 0 {
+	if (gap-want).Abs() > 50*time.Millisecond || got.Reasons["connection refused"] == 0 {
 		t.Errorf("a gap of %s, want %s; %v", gap, want, got.Reasons)
 	}
 }
