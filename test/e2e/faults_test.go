@@ -32,10 +32,11 @@ func holder(t *testing.T, address string) string {
 	return node
 }
 
-// mended waits until everything is as it was: API, daemons, and every VRRP group at home.
+// mended waits until everything is as it was: API, daemons, and every VRRP group at home. Cleanups use it, too, when the
+// test's context is done.
 func mended(t *testing.T) {
 	t.Helper()
-	must(t, shared.WaitInstalled(t.Context()))
+	must(t, shared.WaitInstalled(context.WithoutCancel(t.Context())))
 }
 
 // lose takes the link from a node until the returned function, or the end of the test, gives it back.
