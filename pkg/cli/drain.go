@@ -222,7 +222,7 @@ func (o *drainOptions) heard(docs view.Documents) (s nodeconfig.Status, missing 
 	case !ok:
 		return s, "it has never reported"
 	case s.Stale(o.now()):
-		return s, fmt.Sprintf("it is silent since %s", printer.Age(s.Reported, o.now()))
+		return s, fmt.Sprintf("it has been silent for %s", printer.Age(s.Reported, o.now()))
 	}
 	return s, ""
 }

@@ -174,3 +174,22 @@ func TestCompleteNode(t *testing.T) {
 		}
 	}
 }
+
+func TestNodes(t *testing.T) {
+	w := busy(t, "nodes")
+	w.deploy()
+	order, err := nodeconfig.Encode(nodeconfig.Order{Version: nodeconfig.Version, Drain: &nodeconfig.Drain{
+		Since: w.now, By: "jane", Reason: "new \x1b[31mdisk"}})
+	w.must(err)
+	w.document(nodeconfig.OrdersName, nodeconfig.AppOrders, "node.lb1", order)
+	w.statuses["lb1"].Share.State = nodeconfig.ShareDrained
+	w.statuses["lb2"].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "nginx does not answer"}
+	w.statuses["lb2"].Conflicts = []nodeconfig.Conflict{{Kind: nodeconfig.ConflictSkew, Group: 1}}
+	w.statuses["lb3"].Reported = w.now.Add(-time.Hour)
+	w.publish()
+	w.runs(t, "nodes", "nodes")
+	w.runs(t, "nodes-wide", "nodes", "-o", "wide")
+	w.runs(t, "nodes-yaml", "nodes", "lb1", "-o", "yaml")
+	w.runs(t, "nodes-name", "nodes", "-o", "name")
+	w.runs(t, "nodes-near", "nodes", "lb9")
+}

@@ -251,7 +251,7 @@ func TestFailoverRefusals(t *testing.T) {
 		w.statuses["lb1"].Reported = time.Now().Add(-time.Hour)
 		w.statuses["lb3"].Reported = time.Now().Add(-time.Hour)
 	})
-	refused("nobody can take 127.88.5.1 over (lb1 is silent since 60m; lb3 is silent since 60m); --force", "tea")
+	refused("nobody can take 127.88.5.1 over (lb1 has been silent for 60m; lb3 has been silent for 60m); --force", "tea")
 	change(func() {
 		w.statuses["lb1"].Reported, w.statuses["lb3"].Reported = time.Now(), time.Now()
 		w.statuses["lb3"].Running.Shards = map[string]int64{"lb-shard-000": 6}

@@ -11,7 +11,7 @@ import (
 func commands() []string {
 	return []string{
 		"completion", "completion install", "delete", "drain", "explain", "expose", "failover",
-		"failover test", "generate", "options", "rebalance",
+		"failover test", "generate", "nodes", "options", "rebalance",
 		"status", "undrain", "validate", "version",
 	}
 }

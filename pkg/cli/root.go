@@ -58,6 +58,7 @@ that survives the loss of any load-balancer node.`,
 		p.exposeCommand(), p.statusCommand(), p.deleteCommand(),
 		p.generateCommand(), p.validateCommand(),
 		p.drainCommand(), p.undrainCommand(), p.rebalanceCommand(), p.failoverCommand(),
+		p.nodesCommand(),
 		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
 		p.exitCodesTopic(),
 	)

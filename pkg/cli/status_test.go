@@ -180,3 +180,26 @@ func TestStatusWatch(t *testing.T) {
 		t.Errorf("tea is shown %d times, want once:\n%s", n, r.out)
 	}
 }
+
+// The tree says who would take over, which nodes do not carry their share, and what the nodes quarrel about.
+func TestStatusOwners(t *testing.T) {
+	w := newWorld(t, "owners")
+	w.serve("tea", "10.88.100.1", "lb2", 80)
+	since := w.now.Add(-3 * time.Minute)
+	w.statuses["lb3"].Hardware = "02:00:00:00:00:03"
+	w.statuses["lb2"].Conflicts = []nodeconfig.Conflict{
+		{Kind: nodeconfig.ConflictOwner, Address: netip.MustParseAddr("10.88.100.1"), Group: 1, Family: lb.IPv4,
+			Other: "02:00:00:00:00:03", Since: since},
+		{Kind: nodeconfig.ConflictVRID, Group: 1, Family: lb.IPv4, Other: "10.88.0.77", Since: since},
+		{Kind: nodeconfig.ConflictVRID, Group: 1, Family: lb.IPv6, Other: "fe80::1", Since: since},
+		{Kind: nodeconfig.ConflictSkew, Group: 2, Family: lb.IPv4, Since: since},
+	}
+	w.statuses["lb3"].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "nginx does not answer"}
+	w.publish()
+	w.runs(t, "status-owners", "status")
+	w.runs(t, "status-owners-tree", "status", "tea")
+	w.statuses["lb1"].Reported = w.now.Add(-time.Hour)
+	w.publish()
+	w.runs(t, "status-owners-nobody", "status", "tea")
+	w.runs(t, "status-owners-json", "status", "tea", "-o", "jsonpath={.status.vips} {.status.conflicts[0].other}")
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
@@ -28,6 +29,10 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(r)})
 		}
 	}
+	for _, c := range st.Conflicts {
+		t.Add(string(c.Kind), printer.Cell{Text: "Conflict"}, printer.Cell{Text: "Open", Color: printer.Bad},
+			printer.Cell{Text: view.ConflictWords(c) + ", for " + printer.Age(c.Since.Time, o.now())})
+	}
 	for _, f := range st.Findings {
 		if strings.Contains(st.Reason, f.Message) {
 			continue // The first line says it.
@@ -46,7 +51,14 @@ func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {
 	case len(v.Holders) == 0:
 		return printer.Cell{Text: "Unheld", Color: printer.Bad}, "no node reports it"
 	case len(v.Holders) == 1:
-		return printer.Cell{Text: "Held", Color: printer.Good}, "by " + v.Holders[0]
+		detail := "by " + v.Holders[0]
+		switch {
+		case v.Successor != "":
+			detail += fmt.Sprintf("; if %s dies: %s takes over", v.Holders[0], v.Successor)
+		case st.Config != nil:
+			detail += fmt.Sprintf("; if %s dies: nobody takes over", v.Holders[0])
+		}
+		return printer.Cell{Text: "Held", Color: printer.Good}, detail
 	}
 	return printer.Cell{Text: "Split", Color: printer.Bad}, "by " + strings.Join(v.Holders, " and ") + " at once"
 }
@@ -63,8 +75,21 @@ func nodeState(st v1alpha1.Status, n v1alpha1.Node) printer.Cell {
 		return printer.Cell{Text: "Behind", Color: printer.Doubtful}
 	case len(n.Holding) > 0:
 		return printer.Cell{Text: "Active", Color: printer.Good}
+	case n.Share != "" && n.Share != nodeconfig.ShareServing:
+		return printer.Cell{Text: string(n.Share), Color: shareColor(n.Share)}
 	}
 	return printer.Cell{Text: "Standby"}
+}
+
+// shareColor tells what somebody wanted from what somebody should look at.
+func shareColor(s nodeconfig.ShareState) printer.Color {
+	switch s {
+	case nodeconfig.ShareServing:
+		return printer.Good
+	case nodeconfig.ShareUnfit, nodeconfig.ShareSilent:
+		return printer.Bad
+	}
+	return printer.Doubtful
 }
 
 // nodeDetail says what a node last reported: its part in VRRP and its configuration.
@@ -73,6 +98,9 @@ func (o *statusOptions) nodeDetail(n v1alpha1.Node) string {
 		return "has never reported"
 	}
 	var words []string
+	if n.ShareReason != "" {
+		words = append(words, n.ShareReason)
+	}
 	if n.Stale {
 		words = append(words, "last report "+printer.Age(n.Reported.Time, o.now())+" ago")
 	}

@@ -124,7 +124,7 @@ func TestPlanRefuses(t *testing.T) {
 			d.Statuses[0].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "no nginx"}
 		}, "lb1 is unfit: no nginx", ""},
 		{"silent node", nil, func(d *view.Documents) { d.Statuses[0].Reported = t0().Add(-time.Minute) },
-			"lb1 is silent since 60s", ""},
+			"lb1 has been silent for 60s", ""},
 		{"joining", nil, func(d *view.Documents) { d.Config.Fleet.Nodes[0].Phase = nodeconfig.PhaseJoining },
 			"lb1 is joining", ""},
 		{"another drill", nil, elsewhere(t0().Add(-time.Second)),
@@ -136,7 +136,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"no standby", nil, func(d *view.Documents) {
 			d.Statuses[1].Share.State = nodeconfig.ShareDrained
 			d.Statuses[2].Reported = t0().Add(-time.Hour)
-		}, "", "nobody can take 192.0.2.1 over (lb2 is drained; lb3 is silent since 60m)"},
+		}, "", "nobody can take 192.0.2.1 over (lb2 is drained; lb3 has been silent for 60m)"},
 		{"standby of another configuration", nil, func(d *view.Documents) { d.Statuses[1].Running.Shards = nil },
 			"", "lb2 would take over, but does not run the same configuration as lb1"},
 		{"standby in the midst of a change", nil, func(d *view.Documents) { d.Statuses[2].Wanted.Generation = "def" },

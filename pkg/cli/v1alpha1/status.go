@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
 // The kinds of the objects about status.
@@ -67,6 +68,8 @@ type Status struct {
 	// Nodes are sorted by name.
 	Nodes    []Node    `json:"nodes,omitempty"`
 	Findings []Finding `json:"findings,omitempty"`
+	// Conflicts are what stands against one owner for each virtual IP, as the nodes see it.
+	Conflicts []Conflict `json:"conflicts,omitempty"`
 	// Config is the part of the controller's documents that the load balancer is in.
 	Config *Config `json:"config,omitempty"`
 }
@@ -76,6 +79,8 @@ type VIP struct {
 	Address netip.Addr `json:"address"`
 	// Holders are the nodes that report it on an interface now, sorted. One is right; two are a split brain.
 	Holders []string `json:"holders"`
+	// Successor is the node that would take over if the holder were lost; empty where none could, or nobody holds it.
+	Successor string `json:"successor,omitempty"`
 }
 
 // Listener is a port of the virtual IPs.
@@ -117,6 +122,10 @@ type Node struct {
 	Reported *metav1.Time `json:"reported,omitempty"`
 	// Stale says that this is too long ago to say anything about the present.
 	Stale bool `json:"stale,omitempty"`
+	// Share says whether the node carries its share of the addresses; empty where it does not tell. ShareReason says why
+	// it does not.
+	Share       nodeconfig.ShareState `json:"share,omitempty"`
+	ShareReason string                `json:"shareReason,omitempty"`
 	// Holding are the load balancer's virtual IPs on the node.
 	Holding []netip.Addr `json:"holding,omitempty"`
 	// VRRP is the state of the load balancer's group, for each address family.
@@ -135,6 +144,17 @@ type VRRP struct {
 	State    string      `json:"state"`
 	Priority uint8       `json:"priority,omitempty"`
 	Since    metav1.Time `json:"since"`
+}
+
+// Conflict is a sign that a virtual IP has more than one owner, and the node that sees it.
+type Conflict struct {
+	Node string                  `json:"node"`
+	Kind nodeconfig.ConflictKind `json:"kind"`
+	// Address is unset where the whole group is concerned.
+	Address netip.Addr `json:"address,omitzero"`
+	// Other is who else is there: a node where it is known to be one, else a hardware or an IP address.
+	Other string      `json:"other,omitempty"`
+	Since metav1.Time `json:"since"`
 }
 
 // Finding is something wrong, and the node that says so, if it is one.

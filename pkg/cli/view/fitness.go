@@ -17,6 +17,9 @@ import (
 // withheldBy is how much lower the priorities of withheld groups are: the bands do not overlap (nodeconfig, Group).
 const withheldBy = 127
 
+// drained starts the problem of a node that is well, but was asked to carry nothing.
+const drained = "is drained"
+
 // Problem says in half a sentence why a node could not take addresses over at that time, such as "is drained"; empty
 // when it could.
 func (d Documents) Problem(node string, now time.Time) string {
@@ -35,11 +38,11 @@ func (d Documents) Problem(node string, now time.Time) string {
 	case !ok:
 		return "has never reported"
 	case s.Stale(now):
-		return "is silent since " + duration.HumanDuration(now.Sub(s.Reported))
+		return "has been silent for " + duration.HumanDuration(now.Sub(s.Reported))
 	case s.Running.Generation == "":
 		return "runs no configuration yet"
 	case order.Drain != nil:
-		return "is drained"
+		return drained
 	case order.Drill != nil, s.Drill != nil && s.Drill.State == nodeconfig.DrillRunning:
 		return "is in a drill"
 	}
@@ -54,7 +57,7 @@ func shareProblem(s nodeconfig.Share) string {
 	}
 	switch s.State {
 	case nodeconfig.ShareDraining, nodeconfig.ShareDrained:
-		return "is drained" + because
+		return drained + because
 	case nodeconfig.ShareUnfit:
 		return "is unfit" + because
 	case nodeconfig.ShareSilent:
@@ -81,13 +84,24 @@ func (d Documents) Standbys(except string, now time.Time) (fit []string, problem
 // Successor returns the node that would carry a group if the nodes named were gone: the fit one of the highest
 // priority, as VRRP would choose it. Empty means that there is none.
 func (d Documents) Successor(group int, family lb.Family, now time.Time, gone ...string) string {
+	return d.successor(group, family, gone, func(node string) bool { return d.Problem(node, now) == "" })
+}
+
+// LastResort is Successor where no fit node is left: drained nodes serve rather than nobody.
+func (d Documents) LastResort(group int, family lb.Family, now time.Time, gone ...string) string {
+	return d.successor(group, family, gone, func(node string) bool {
+		return strings.HasPrefix(d.Problem(node, now), drained)
+	})
+}
+
+func (d Documents) successor(group int, family lb.Family, gone []string, can func(node string) bool) string {
 	i := slices.IndexFunc(d.Config.Fleet.Groups, func(g nodeconfig.Group) bool { return g.ID == group })
 	if i < 0 {
 		return ""
 	}
 	best, highest := "", 0
 	for _, p := range d.Config.Fleet.Groups[i].Priorities {
-		if slices.Contains(gone, p.Node) || d.Problem(p.Node, now) != "" || !d.speaks(p.Node, family) {
+		if slices.Contains(gone, p.Node) || !can(p.Node) || !d.speaks(p.Node, family) {
 			continue
 		}
 		priority := int(p.Priority)

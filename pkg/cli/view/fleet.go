@@ -65,6 +65,10 @@ func (f *fleetView) describe(st *v1alpha1.Status, key lb.Key) {
 		}
 	}
 	entry, served := f.placed[key]
+	if served {
+		f.succession(st, entry)
+		st.Conflicts = f.conflicts(entry)
+	}
 	for _, n := range f.docs.Config.Fleet.Nodes {
 		node := f.node(n.Name, st.VIPs)
 		if served {
@@ -88,6 +92,10 @@ func (f *fleetView) node(name string, vips []v1alpha1.VIP) v1alpha1.Node {
 	}
 	out.Reported = &metav1.Time{Time: s.Reported}
 	out.Stale = s.Stale(f.now)
+	out.Share, out.ShareReason = s.Share.State, s.Share.Reason
+	if d := f.docs.Config.Orders[name].Drain; d != nil && out.ShareReason == "" {
+		out.ShareReason = d.Reason
+	}
 	out.WantedGeneration, out.RunningGeneration = s.Wanted.Generation, s.Running.Generation
 	if !s.Running.Since.IsZero() {
 		out.RunningSince = &metav1.Time{Time: s.Running.Since}

@@ -60,6 +60,9 @@ func judgeNodes(st *v1alpha1.Status) (v1alpha1.State, string) {
 			return v1alpha1.Down, fmt.Sprintf("no node holds %s", v.Address) + silent(st)
 		}
 	}
+	if len(st.Conflicts) > 0 {
+		return v1alpha1.Degraded, ConflictWords(st.Conflicts[0])
+	}
 	for _, f := range st.Findings {
 		if f.Node != "" {
 			return v1alpha1.Degraded, fmt.Sprintf("%s: %s", f.Node, words(f))
