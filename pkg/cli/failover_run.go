@@ -220,8 +220,10 @@ func (t *tester) order(ctx context.Context, id string) error {
 		if o.Drain != nil && !t.force {
 			return fmt.Errorf("%s has been drained meanwhile", t.plan.Node)
 		}
-		if d := o.Drill; d != nil && t.now().Sub(d.Requested) <= nodeconfig.MaxDrill {
-			return fmt.Errorf("another drill has begun meanwhile%s", byWhom(d.By))
+		docs := t.feed.documents()
+		docs.Config.Orders[t.plan.Node] = *o
+		if docs.Drilled(t.plan.Node, t.now()) {
+			return fmt.Errorf("another drill has begun meanwhile%s", byWhom(o.Drill.By))
 		}
 		o.Drill = &nodeconfig.Drill{
 			ID: id, Kind: t.plan.Kind, Requested: t.now().UTC(), By: t.by,

@@ -130,20 +130,13 @@ func silentNodes(docs view.Documents, now time.Time) string {
 // consequences apart.
 func fitForDrill(docs view.Documents, node string, now time.Time) error {
 	for _, n := range docs.Config.Fleet.Nodes {
-		order, s := docs.Config.Orders[n.Name], nodeconfig.Status{}
-		if status, ok := docs.Status(n.Name); ok {
-			s = status
+		if docs.Drilled(n.Name, now) {
+			s, _ := docs.Status(n.Name)
+			return fmt.Errorf("another drill is under way on %s%s", n.Name,
+				drillWords(docs.Config.Orders[n.Name].Drill, s.Drill))
 		}
-		running := s.Drill != nil && s.Drill.State == nodeconfig.DrillRunning && !s.Stale(now)
-		if order.Drill == nil && !running {
-			continue
-		}
-		if order.Drill != nil && now.Sub(order.Drill.Requested) > nodeconfig.MaxDrill+nodeconfig.StaleAfter && !running {
-			continue // What its author left behind. The node is done with it.
-		}
-		return fmt.Errorf("another drill is under way on %s%s", n.Name, drillWords(order.Drill, s.Drill))
 	}
-	if problem := docs.Problem(node, now); problem != "" && problem != "is in a drill" {
+	if problem := docs.Problem(node, now); problem != "" {
 		return fmt.Errorf("%s %s", node, problem)
 	}
 	return nil

@@ -20,6 +20,9 @@ const withheldBy = 127
 // drained starts the problem of a node that is well, but was asked to carry nothing.
 const drained = "is drained"
 
+// inDrill is the problem of a node that fails on purpose.
+const inDrill = "is in a drill"
+
 // Problem says in half a sentence why a node could not take addresses over at that time, such as "is drained"; empty
 // when it could.
 func (d Documents) Problem(node string, now time.Time) string {
@@ -34,19 +37,34 @@ func (d Documents) Problem(node string, now time.Time) string {
 		return "is leaving"
 	}
 	s, ok := d.Status(node)
-	switch order := d.Config.Orders[node]; {
+	switch {
 	case !ok:
 		return "has never reported"
 	case s.Stale(now):
 		return "has been silent for " + duration.HumanDuration(now.Sub(s.Reported))
 	case s.Running.Generation == "":
 		return "runs no configuration yet"
-	case order.Drain != nil:
+	case d.Config.Orders[node].Drain != nil:
 		return drained
-	case order.Drill != nil, s.Drill != nil && s.Drill.State == nodeconfig.DrillRunning:
-		return "is in a drill"
+	case d.Drilled(node, now):
+		return inDrill
 	}
 	return shareProblem(s.Share)
+}
+
+// Drilled reports whether a drill is under way on a node, or may be any moment: one that was ordered and of which the
+// node has not reported the end. Orders that nobody has taken back stay behind; a node is done with each after
+// [nodeconfig.MaxDrill], whatever it says.
+func (d Documents) Drilled(node string, now time.Time) bool {
+	s, ok := d.Status(node)
+	if ok && s.Drill != nil && s.Drill.State == nodeconfig.DrillRunning && !s.Stale(now) {
+		return true
+	}
+	order := d.Config.Orders[node].Drill
+	if order == nil || now.Sub(order.Requested) > nodeconfig.MaxDrill+nodeconfig.StaleAfter {
+		return false
+	}
+	return !ok || s.Drill == nil || s.Drill.ID != order.ID
 }
 
 // shareProblem is Problem's part of a node's own word. A node that waits for its hold time would take over, if need be.

@@ -62,8 +62,15 @@ func TestFitness(t *testing.T) {
 			d.Config.Orders["lb2"] = nodeconfig.Order{Drain: &nodeconfig.Drain{}}
 		}, "is drained", "lb3", "lb2"},
 		{"to be drilled", func(d *Documents) {
-			d.Config.Orders["lb2"] = nodeconfig.Order{Drill: &nodeconfig.Drill{}}
+			d.Config.Orders["lb2"] = nodeconfig.Order{Drill: &nodeconfig.Drill{ID: "x", Requested: now()}}
 		}, "is in a drill", "lb3", ""},
+		{"drilled, and the order left behind", func(d *Documents) {
+			d.Config.Orders["lb2"] = nodeconfig.Order{Drill: &nodeconfig.Drill{ID: "x", Requested: now()}}
+			d.Statuses[1].Drill = &nodeconfig.DrillStatus{ID: "x", State: nodeconfig.DrillRestored}
+		}, "", "lb2", ""},
+		{"an order from long ago", func(d *Documents) {
+			d.Config.Orders["lb2"] = nodeconfig.Order{Drill: &nodeconfig.Drill{ID: "x", Requested: now().Add(-time.Hour)}}
+		}, "", "lb2", ""},
 		{"in a drill", func(d *Documents) {
 			d.Statuses[1].Drill = &nodeconfig.DrillStatus{State: nodeconfig.DrillRunning}
 		}, "is in a drill", "lb3", ""},
