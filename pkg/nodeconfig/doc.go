@@ -5,6 +5,13 @@
 // The documents are versioned JSON. A reader refuses a version that it does not know and keeps what it had. They never
 // hold key material. The package performs no IO and does not import Kubernetes; whoever stores the documents does.
 //
+// People's own words to the nodes are a third kind ([Order], [Rebalance]); the controller does not write them.
+//
+// # How nodes come and go
+//
+// Two nodes that do not know each other as peers both become master. So a node has a [Phase] on its way in and out,
+// which ends when the others, or itself, have reported what is needed: [Fleet.Awaited] is that rule.
+//
 // # How an address is withdrawn
 //
 // An address must be gone from every node before anybody else gets it, also when the controller dies in between. So a

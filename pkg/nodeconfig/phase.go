@@ -15,7 +15,7 @@ const departed = HeartbeatInterval + 2*time.Second
 //
 // A newcomer must have heard that it joins, and every other node must run a fleet that has it as a peer: silence is no
 // consent, for a node whose daemon is dead still announces. Only who can't be announcing anything is passed over: a
-// node that joins too, unless it still runs what it was told in a former life, and one that has never reported
+// node that joins too, unless it may still run what it was told in a former life, and one that has never reported
 // although it was told for [StaleAfter].
 //
 // A leaver is awaited until it says that it is silent, knowing that it leaves or without saying anything after it, or
@@ -48,7 +48,8 @@ func (n Node) knows(newcomer Node, s Status, reported bool, now time.Time) bool 
 	case reported && s.Running.Fleet >= newcomer.Since:
 		return true
 	case n.Phase == PhaseJoining:
-		return !reported || s.Running.Fleet == 0 || s.Share.State == ShareSilent
+		return !reported || s.Wanted.Fleet == 0 && s.Running.Fleet == 0 ||
+			s.Share.State == ShareSilent && (s.Wanted.Fleet >= n.Since || s.done())
 	case n.Phase == PhaseLeaving:
 		return n.silent(s, now)
 	default:
@@ -58,8 +59,11 @@ func (n Node) knows(newcomer Node, s Status, reported bool, now time.Time) bool 
 
 // silent reports whether a leaver has stopped announcing.
 func (n Node) silent(s Status, now time.Time) bool {
-	return s.Share.State == ShareSilent && (s.Running.Fleet >= n.Since || now.Sub(s.Reported) > departed)
+	return s.Share.State == ShareSilent && (s.Running.Fleet >= n.Since || s.done() && now.Sub(s.Reported) > departed)
 }
+
+// done reports whether the node runs what it was told: one that says that it is silent could else be about to speak.
+func (s Status) done() bool { return s.Running.Fleet >= s.Wanted.Fleet }
 
 // Known reports whether every node of the fleet that still reports runs this revision of it.
 func (f Fleet) Known(statuses map[string]Status, now time.Time) bool {

@@ -139,7 +139,7 @@ func (h *history) change() (event, node string) {
 
 // TestLawsOfHomes runs random histories of nodes that come, leave and return, each change known to all before the next.
 func TestLawsOfHomes(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			h := newHistory(t, seed)
 			constant := constants(h.fleet)
@@ -277,7 +277,7 @@ func (e *election) run() (tie bool) {
 // TestEveryOrderOfDelivery lets the nodes hear of each change in a random order: a group moves once if it has a new
 // carrier, never otherwise, and never do two nodes preempt at once.
 func TestEveryOrderOfDelivery(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			h := newHistory(t, seed)
 			for range 40 {

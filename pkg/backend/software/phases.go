@@ -75,17 +75,20 @@ func (in nodesInput) moving() bool {
 		!in.current.Known(in.statuses, in.now)
 }
 
-// mayStart reports whether a node that the fleet does not have may be a member at once. One that runs a fleet already
-// is there before the document, which somebody must have deleted.
+// mayStart reports whether a newcomer may be a member at once: while no node of the fleet has reported that it was told
+// anything, there is nobody who could miss it. So nodes that are labelled one after the other start together. One that
+// runs a fleet already is there before the document, which somebody must have deleted.
 func (in nodesInput) mayStart(name string) bool {
-	if len(in.current.Nodes) > 0 {
-		return false
-	}
 	runs := func(s nodeconfig.Status) bool {
 		return s.Running.Fleet > 0 && s.Share.State != nodeconfig.ShareSilent
 	}
-	if runs(in.statuses[name]) {
+	if len(in.current.Nodes) == 0 && runs(in.statuses[name]) {
 		return true
+	}
+	for _, n := range in.current.Nodes {
+		if s := in.statuses[n.Name]; s.Wanted.Fleet > 0 || s.Running.Fleet > 0 {
+			return false
+		}
 	}
 	for _, s := range in.statuses {
 		if runs(s) && !s.Stale(in.now) {
