@@ -29,6 +29,10 @@ type Agent struct {
 	expected   expected
 	mourner    mourner
 	suspension suspension
+	senses     *senses
+	drills     *drills
+	// owners belongs to [Agent.watchOwners].
+	owners *ownerBook
 	// speechless keeps [Agent.mourn] from saying goodbye, for a drill of a node's death.
 	speechless atomic.Bool
 	// astray holds a token when nginx serves a generation that it should not.
@@ -112,11 +116,14 @@ func New(o Options) (*Agent, error) {
 		residence: &residence{sysctls: sysctlRoot, log: o.Log, iface: ledger.Interface, ours: ledger.Addresses},
 		mail:      mailbox{ready: make(chan struct{}, 1)}, astray: make(chan struct{}, 1),
 		suspension: suspension{over: make(chan struct{}, 1), reasons: make(map[string]bool)},
-		ledger:     ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
+		senses:     newSenses(), owners: newOwnerBook(),
+		ledger: ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
 	}
 	a.track = newTracker(a)
 	a.stance = newStance(o, a.track.share)
+	a.drills = newDrills(a)
 	o.Metrics.observe(a)
+	o.Metrics.observeSenses(a)
 	return a, nil
 }
 
@@ -132,20 +139,23 @@ func (a *Agent) Run(ctx context.Context) error {
 	if saved != nil {
 		a.obey(saved.Orders[a.opts.Node])
 	}
+	a.mindWitness(saved)
+	a.drills.recall()
 	if err := a.adopt(ctx, saved); err != nil {
 		return err
+	}
+	if saved != nil {
+		a.mail.put(feed.Update{Config: saved}) // before the feed may know better
 	}
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	var lookers sync.WaitGroup
 	for _, look := range []func(context.Context){
 		a.carryLogs, a.watchAddresses, a.watchServing, a.watchAnnouncing, a.stance.follow, a.report,
-		func(ctx context.Context) { a.opts.Feed(ctx, saved, a.mail.put) },
+		a.watchWitness, a.watchOwners, a.watchAdverts, a.drills.run,
+		func(ctx context.Context) { a.opts.Feed(ctx, saved, a.take) },
 	} {
 		lookers.Go(func() { look(looking) })
-	}
-	if saved != nil {
-		a.mail.put(feed.Update{Config: saved})
 	}
 	for ctx.Err() == nil {
 		a.step(ctx)
@@ -194,6 +204,14 @@ func (a *Agent) step(ctx context.Context) {
 	}
 }
 
+// take takes what the feed brings. The order to begin or end a drill waits for nothing that the loop may be busy with.
+func (a *Agent) take(u feed.Update) {
+	if u.Config != nil {
+		a.drills.ordered(u.Config.Orders[a.opts.Node].Drill)
+	}
+	a.mail.put(u)
+}
+
 // receive takes note of what needs no preparation.
 func (a *Agent) receive(u feed.Update) {
 	a.track.findings("feed", u.Findings)
@@ -210,7 +228,7 @@ func (a *Agent) prepareNext(ctx context.Context) {
 		return
 	}
 	a.dirty, a.preparing = false, true
-	p := preparation{options: a.opts, nginx: a.nginx, keepalived: a.keepalived, last: a.last}
+	p := preparation{options: a.opts, nginx: a.nginx, keepalived: a.keepalived, last: a.last, senses: a.senses}
 	if a.nginx.Alive() {
 		p.listening = a.ledger.Listening
 	}

@@ -32,6 +32,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 			"loadBalancers", len(c.view.LoadBalancers), "took", c.stages())
 	}
 	a.last = c
+	a.senses.configure(c)
 	a.track.running(c.running)
 	shown := c.view
 	shown.Instances = c.announced()
@@ -116,6 +117,9 @@ func (a *Agent) runNginx(ctx context.Context, id string) error {
 	if a.nginx.Alive() && a.nginxID == id {
 		return nil
 	}
+	if a.suspension.active() && !a.nginx.Alive() {
+		return errSuspended
+	}
 	a.expected.set(a.nginxID, id)
 	err := a.nginx.Run(ctx, id)
 	a.nginxKeeper.watch("nginx", a.nginx.Process())
@@ -137,6 +141,9 @@ func (a *Agent) runNginx(ctx context.Context, id string) error {
 func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface string) error {
 	if a.keepalived.Alive() && a.keepalivedID == want.id {
 		return nil
+	}
+	if a.suspension.active() && !a.keepalived.Alive() {
+		return errSuspended
 	}
 	if !a.keepalived.Alive() {
 		a.mourn(a.keepalived.Process(), nil)

@@ -44,8 +44,11 @@ func (k *keeper) bury(a *Agent, p *supervise.Process) {
 	if time.Since(p.Since()) > healthyLife {
 		k.deaths = 0
 	}
-	wait := k.wait()
-	k.deaths++
+	wait := time.Duration(0)
+	if !a.suspension.active() { // a death that was ordered is nobody's fault
+		wait = k.wait()
+		k.deaths++
+	}
 	k.again = time.After(wait)
 	a.opts.Log.Error("a program died and is started again", "program", k.name, "pid", p.PID(), "end", p.Ended(),
 		"pause", wait)

@@ -14,6 +14,7 @@ type Metrics struct {
 	refusals  *prometheus.CounterVec
 	restarts  *prometheus.CounterVec
 	rollbacks prometheus.Counter
+	drills    *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics; a nil registry keeps them to themselves.
@@ -32,8 +33,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		rollbacks: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kubectl_lb_daemon_rollbacks_total", Help: "Returns to the last good generation.",
 		}),
+		drills: newDrillCounter(),
 	}
-	registry.MustRegister(m.reloads, m.refusals, m.restarts, m.rollbacks)
+	registry.MustRegister(m.reloads, m.refusals, m.restarts, m.rollbacks, m.drills)
 	return m
 }
 

@@ -23,6 +23,8 @@ type preparation struct {
 	keepalived *driver.Keepalived
 	// last is what runs, nil when nothing does.
 	last *candidate
+	// senses know the other nodes; nil asks nobody who has the new addresses.
+	senses *senses
 	// listening are the addresses and ports that our nginx has already.
 	listening []netip.AddrPort
 }
@@ -40,6 +42,7 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 	if p.last != nil {
 		iso.last = &p.last.config
 	}
+	var claimed func() claims
 	for range maxAttempts {
 		c, err := p.compile(iso, iface)
 		if err != nil {
@@ -52,13 +55,19 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 		if p.portsTaken(c, iso) {
 			continue
 		}
+		if claimed == nil {
+			claimed = p.askClaims(ctx, c)
+		}
 		err = p.check(ctx, c)
 		var refused *driver.RefusedError
-		if !errors.As(err, &refused) || !p.attribute(c, refused, iso) {
+		if errors.As(err, &refused) && p.attribute(c, refused, iso) {
+			continue
+		}
+		if err != nil || !p.refuseClaimed(c, iso, claimed()) {
 			return c, err
 		}
 	}
-	return nil, errors.New("nginx refuses one load balancer after the other")
+	return nil, errors.New("one load balancer after the other is refused")
 }
 
 // iface finds the interface that carries the node's addresses.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -32,6 +33,10 @@ func (s *suspension) set(name string, on bool) {
 		poke(s.over)
 	}
 }
+
+// errSuspended ends a change that is under way when a program is killed for a drill, and so its rollback: nothing is
+// started in the midst of a fault.
+var errSuspended = errors.New("nothing is started now")
 
 // suspendedLook is how often a program that is dead is thought of while nothing may be started.
 const suspendedLook = 50 * time.Millisecond

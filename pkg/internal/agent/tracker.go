@@ -28,6 +28,7 @@ type tracker struct {
 	mu       sync.Mutex
 	status   nodeconfig.Status
 	found    map[string][]nodeconfig.NodeFinding
+	conflict map[string][]nodeconfig.Conflict
 	iface    string
 	ours     []netip.Addr
 	timing   nodeconfig.Timing
@@ -45,8 +46,8 @@ func newTracker(a *Agent) *tracker {
 		agent:   a,
 		changed: make(chan struct{}, 1),
 		look:    make(chan struct{}, 1),
-		found:   make(map[string][]nodeconfig.NodeFinding),
-		lost:    make(map[netip.Addr]time.Time),
+		found:   make(map[string][]nodeconfig.NodeFinding), conflict: make(map[string][]nodeconfig.Conflict),
+		lost: make(map[netip.Addr]time.Time),
 		status: nodeconfig.Status{
 			Version: nodeconfig.Version,
 			Node:    a.opts.Node,

@@ -20,6 +20,8 @@ type Cut struct {
 	Addresses []netip.Addr
 	// Adverts cuts VRRP, too.
 	Adverts bool
+	// Inbound cuts only what comes, which every kernel can.
+	Inbound bool
 }
 
 // priority is before everybody else's filters.
@@ -41,11 +43,13 @@ func (c Cut) Make() error {
 	if err != nil {
 		return fmt.Errorf("cut: %w", err)
 	}
-	for name, hook := range map[string]*nftables.ChainHook{
-		"ingress": nftables.ChainHookRef(unix.NF_NETDEV_INGRESS), "egress": nftables.ChainHookRef(unix.NF_NETDEV_EGRESS),
-	} {
+	hooks := map[string]nftables.ChainHook{"ingress": unix.NF_NETDEV_INGRESS, "egress": unix.NF_NETDEV_EGRESS}
+	if c.Inbound {
+		delete(hooks, "egress")
+	}
+	for name, hook := range hooks {
 		chain := conn.AddChain(&nftables.Chain{
-			Name: name, Table: table, Hooknum: hook, Priority: new(priority),
+			Name: name, Table: table, Hooknum: &hook, Priority: new(priority),
 			Type: nftables.ChainTypeFilter, Device: c.Interface,
 		})
 		for _, exprs := range rules(sets, c.Adverts) {

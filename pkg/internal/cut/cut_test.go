@@ -126,6 +126,9 @@ func TestCut(t *testing.T) {
 	c.Addresses = c.Addresses[:1]
 	p.do(c.Make) // another cut replaces it
 	p.want("10.9.0.2", "fd00:9::2", "fd00:9::50")
+	c.Inbound = true
+	p.do(c.Make)
+	p.want("10.9.0.2", "fd00:9::2", "fd00:9::50")
 	p.do(cut.Mend)
 	p.want("10.9.0.2", "10.9.0.50", "fd00:9::2", "fd00:9::50")
 	p.do(cut.Mend)

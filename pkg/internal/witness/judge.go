@@ -21,6 +21,15 @@ const (
 	confidence = 500 * time.Millisecond
 )
 
+// newJudge returns a judge of a witness of which that is known.
+func newJudge(known State) judge {
+	j := judge{proven: known == There || known == Lost}
+	if known == Lost {
+		j.state = Lost
+	}
+	return j
+}
+
 // judge makes a state of answers. The zero value is one of an unproven witness.
 type judge struct {
 	// proven witnesses have answered once, to this program or one before it.

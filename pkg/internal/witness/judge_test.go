@@ -13,25 +13,27 @@ import (
 // TestJudge feeds answers (+), silence (-) and nobody (0), one every 50 ms.
 func TestJudge(t *testing.T) {
 	for name, c := range map[string]struct {
-		proven  bool
+		known   State
 		answers string
 		want    string // the states, by their first letters; There is T
 	}{
-		"an answer":                           {false, "+", "T"},
-		"a mistake":                           {false, "----------", "UUUUUUUUUU"},
-		"a mistake that is mended":            {false, "-----+--", "UUUUUTTT"},
-		"a few lost":                          {false, "+---+---+", "TTTTTTTTT"},
-		"lost":                                {false, "+----", "TTTTL"},
-		"lost since before this program":      {true, "-----", "TTTLL"},
-		"nobody to ask":                       {false, "00", "NN"},
-		"no route any more, and it is back":   {false, "+0+", "TNT"},
-		"no route, then a silent one":         {false, "+0----", "TNTTTL"},
-		"back for 500 ms":                     {true, "----" + strings.Repeat("+", 11), "TTTL" + strings.Repeat("L", 10) + "T"},
-		"back, not for long":                  {true, "----" + strings.Repeat("+", 10) + "-+", "TTTL" + strings.Repeat("L", 12)},
-		"back, with a gap, and then for good": {true, "----+++-" + strings.Repeat("+", 11), "TTTLLLLL" + strings.Repeat("L", 10) + "T"},
+		"an answer":                           {"", "+", "T"},
+		"a mistake":                           {"", "----------", "UUUUUUUUUU"},
+		"a mistake that is mended":            {"", "-----+--", "UUUUUTTT"},
+		"a few lost":                          {"", "+---+---+", "TTTTTTTTT"},
+		"lost":                                {"", "+----", "TTTTL"},
+		"lost since before this program":      {There, "-----", "TTTLL"},
+		"lost before, and still":              {Lost, "-----", "LLLLL"},
+		"lost before, and back":               {Lost, strings.Repeat("+", 11), strings.Repeat("L", 10) + "T"},
+		"nobody to ask":                       {"", "00", "NN"},
+		"no route any more, and it is back":   {"", "+0+", "TNT"},
+		"no route, then a silent one":         {"", "+0----", "TNTTTL"},
+		"back for 500 ms":                     {There, "----" + strings.Repeat("+", 11), "TTTL" + strings.Repeat("L", 10) + "T"},
+		"back, not for long":                  {There, "----" + strings.Repeat("+", 10) + "-+", "TTTL" + strings.Repeat("L", 12)},
+		"back, with a gap, and then for good": {There, "----+++-" + strings.Repeat("+", 11), "TTTLLLLL" + strings.Repeat("L", 10) + "T"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			j, now, got := judge{proven: c.proven}, time.Unix(0, 0), ""
+			j, now, got := newJudge(c.known), time.Unix(0, 0), ""
 			for _, a := range c.answers {
 				now = now.Add(50 * time.Millisecond)
 				if a == '0' {

@@ -14,15 +14,15 @@ type Watch struct {
 	Addresses func() []netip.Addr
 	// Ask asks them and reports whether one has answered within the time.
 	Ask func(ctx context.Context, addrs []netip.Addr, within time.Duration) bool
-	// Proven is set where the witness is known to have answered in a former life of this program.
-	Proven bool
-	// Report is called with the first state and with every change. It must not block.
+	// Known is what was last known of this witness; empty for nothing. One that was lost has to come back.
+	Known State
+	// Report is called with the first state and with every change. It must not block for long.
 	Report func(State)
 }
 
 // Run asks until the context is done.
 func (w Watch) Run(ctx context.Context) {
-	j := judge{proven: w.Proven}
+	j := newJudge(w.Known)
 	tick := time.NewTicker(w.Interval)
 	defer tick.Stop()
 	var last State

@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/neighbor"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/vrrp"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+var (
+	noon  = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	macs  = []neighbor.Hardware{{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}, {2, 0, 0, 0, 0, 3}}
+	equal = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+)
+
+func number(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}) }
+
+// TestOwnersTurn has each of a thousand addresses asked for every ten seconds, about as many in each look, and new ones
+// soon.
+func TestOwnersTurn(t *testing.T) {
+	b := newOwnerBook()
+	var held []netip.Addr
+	for i := range 1000 {
+		held = append(held, number(i))
+	}
+	asked := make(map[netip.Addr]time.Time)
+	for look := range 400 {
+		now := noon.Add(time.Duration(look) * lookEvery)
+		due := b.due(now, lookEvery, held)
+		if limit := newPerLook + 26; len(due) > limit || look > 200 && len(due) > 50 {
+			t.Fatalf("look %d asks for %d", look, len(due))
+		}
+		for _, a := range due {
+			if at, ok := asked[a]; ok && look > 100 && now.Sub(at) > askOwnerEvery+lookEvery {
+				t.Fatalf("%s waited %s", a, now.Sub(at))
+			}
+			asked[a] = now
+		}
+		b.heard(now, due, nil)
+	}
+	if len(asked) != len(held) {
+		t.Errorf("%d of %d were asked for", len(asked), len(held))
+	}
+	for a, at := range asked {
+		if since := noon.Add(400 * lookEvery).Sub(at); since > askOwnerEvery+lookEvery {
+			t.Errorf("%s was last asked for %s ago", a, since)
+		}
+	}
+}
+
+func TestOwnersConviction(t *testing.T) {
+	b := newOwnerBook()
+	held := []netip.Addr{number(1), number(2)}
+	instances := []nodeconfig.Instance{{Group: 7, Family: lb.IPv4, VIPs: held}}
+	foe := map[netip.Addr][]neighbor.Hardware{number(2): macs[:2]}
+	look := func(after time.Duration, found map[netip.Addr][]neighbor.Hardware) (asked int, healed bool) {
+		now := noon.Add(after)
+		due := b.due(now, lookEvery, held)
+		return len(due), b.heard(now, due, found)
+	}
+	step := func(after time.Duration, found map[netip.Addr][]neighbor.Hardware, asked int, healed bool, conflicts int) {
+		t.Helper()
+		n, h := look(after, found)
+		if got := b.conflicts(instances); n != asked || h != healed || len(got) != conflicts {
+			t.Errorf("after %s: %d asked for, healed: %v, conflicts %v", after, n, h, got)
+		}
+	}
+	step(0, foe, 2, false, 0) // once may be a takeover
+	step(250*time.Millisecond, foe, 0, false, 0)
+	step(500*time.Millisecond, foe, 1, false, 2)
+	want := []nodeconfig.Conflict{
+		{Kind: nodeconfig.ConflictOwner, Address: number(2), Group: 7, Family: lb.IPv4, Other: macs[0].String(), Since: noon},
+		{Kind: nodeconfig.ConflictOwner, Address: number(2), Group: 7, Family: lb.IPv4, Other: macs[1].String(), Since: noon},
+	}
+	if diff := cmp.Diff(want, b.conflicts(instances), equal); diff != "" {
+		t.Error(diff)
+	}
+	step(time.Second, nil, 1, true, 0)
+	step(1100*time.Millisecond, nil, 0, false, 0)
+	step(7*time.Second, nil, 1, false, 0)  // the turn of one of them
+	step(11*time.Second, foe, 1, false, 0) // and of the other
+	step(12*time.Second, foe, 2, false, 2)
+	held = held[:1]
+	step(14*time.Second, foe, 0, false, 0) // no more held, so nobody's conflict of ours
+}
+
+func TestPeers(t *testing.T) {
+	b, peers := peerBook{}, []netip.Addr{number(1), number(2)}
+	all := map[netip.Addr][]neighbor.Hardware{number(1): macs[:1], number(2): macs[1:2]}
+	one := map[netip.Addr][]neighbor.Hardware{number(1): macs[:1]}
+	for i, s := range []struct {
+		after int // ms
+		found map[netip.Addr][]neighbor.Hardware
+		want  bool
+	}{
+		{0, all, false}, {250, all, false}, {500, one, false}, {750, one, false}, {1000, all, false}, {1250, one, false}, {1750, one, false},
+		{2250, one, false}, {2500, all, true}, {2750, all, false},
+	} {
+		if got := b.heard(noon.Add(time.Duration(s.after)*time.Millisecond), peers, s.found); got != s.want {
+			t.Errorf("step %d: back: %v", i, got)
+		}
+	}
+}
+
+func TestAdvertBook(t *testing.T) {
+	instances := []nodeconfig.Instance{
+		{Group: 0, Family: lb.IPv4, VRID: 50, Anchor: netip.MustParseAddr("169.254.7.1")},
+		{Group: 0, Family: lb.IPv6, VRID: 50, Anchor: netip.MustParseAddr("fe80::7:1")},
+		{Group: 1, Family: lb.IPv4, VRID: 51, Anchor: netip.MustParseAddr("169.254.7.2")},
+	}
+	sighting := func(sender string, vrid uint8) vrrp.Sighting {
+		return vrrp.Sighting{Sender: netip.MustParseAddr(sender), Advert: vrrp.Advert{VRID: vrid}}
+	}
+	b := advertBook{kind: nodeconfig.ConflictVRID}
+	b.put(noon, noon.Add(time.Second), sighting("10.0.0.9", 51))
+	b.put(noon, noon.Add(time.Second), sighting("10.0.0.9", 50))
+	b.put(noon.Add(time.Second), noon.Add(2*time.Second), sighting("10.0.0.9", 51))
+	b.put(noon, noon.Add(time.Second), sighting("fd00::9", 50))
+	b.put(noon, noon.Add(time.Second), sighting("fd00::9", 51)) // no such instance
+	conflict := func(group int, f lb.Family, other string) nodeconfig.Conflict {
+		return nodeconfig.Conflict{Kind: nodeconfig.ConflictVRID, Group: group, Family: f, Other: other, Since: noon}
+	}
+	want := []nodeconfig.Conflict{
+		conflict(0, lb.IPv4, "10.0.0.9"), conflict(0, lb.IPv6, "fd00::9"), conflict(1, lb.IPv4, "10.0.0.9"),
+	}
+	if diff := cmp.Diff(want, b.conflicts(noon.Add(time.Second), instances), equal); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(want[2:], b.conflicts(noon.Add(1500*time.Millisecond), instances), equal); diff != "" {
+		t.Error(diff)
+	}
+	if got := b.conflicts(noon.Add(3*time.Second), instances); len(got) != 0 {
+		t.Errorf("not forgotten: %v", got)
+	}
+}
+
+func TestSkewed(t *testing.T) {
+	anchor := netip.MustParseAddr("169.254.7.1")
+	instances := []nodeconfig.Instance{{VRID: 50, Family: lb.IPv4, Anchor: anchor}}
+	for name, c := range map[string]struct {
+		sender string
+		vrid   uint8
+		addrs  []netip.Addr
+		want   bool
+	}{
+		"the same":          {"10.0.0.2", 50, []netip.Addr{anchor}, false},
+		"another":           {"10.0.0.2", 50, []netip.Addr{number(1)}, true},
+		"one more":          {"10.0.0.2", 50, []netip.Addr{anchor, number(1)}, true},
+		"none":              {"10.0.0.2", 50, nil, true},
+		"of another router": {"10.0.0.2", 51, nil, false},
+		"of another family": {"fd00::2", 50, nil, false},
+	} {
+		s := vrrp.Sighting{Sender: netip.MustParseAddr(c.sender), Advert: vrrp.Advert{VRID: c.vrid, Addresses: c.addrs}}
+		if got := skewed(instances, s); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestStrangers(t *testing.T) {
+	s := newSenses()
+	peers := []netip.Addr{number(1), number(2)}
+	s.met(map[netip.Addr][]neighbor.Hardware{number(1): macs[:1], number(3): macs[2:]}, peers)
+	s.met(nil, peers) // an answer that is missing once takes nothing away
+	if got := s.strangers(macs, peers); !slices.Equal(got, macs[1:]) {
+		t.Errorf("strangers %v", got)
+	}
+	if got := s.strangers(macs, peers[1:]); len(got) != 3 {
+		t.Errorf("a node that has left is known still: %v", got)
+	}
+}
+
+func TestRefuseClaimed(t *testing.T) {
+	load := func(name string, vips ...netip.Addr) lb.LoadBalancer {
+		return lb.LoadBalancer{Origin: lb.Origin{Key: lb.Key{Namespace: "d", Name: name}}, VIPs: vips}
+	}
+	c := &candidate{view: nodeconfig.View{LoadBalancers: []lb.LoadBalancer{
+		load("a", number(1)), load("b", number(2), number(3)), load("c", number(2)),
+	}}}
+	iso := &isolation{}
+	p := preparation{options: Options{Node: "n1", Log: slog.New(slog.DiscardHandler)}}
+	if p.refuseClaimed(c, iso, nil) {
+		t.Error("refused without a claim")
+	}
+	if !p.refuseClaimed(c, iso, claims{number(2): macs[:1], number(3): macs[:1], number(9): macs[:1]}) {
+		t.Error("nothing was refused")
+	}
+	var got []string
+	for _, f := range iso.findings {
+		got = append(got, fmt.Sprint(f.Key.Name, " ", f.Code))
+	}
+	if !slices.Equal(got, []string{"b LB0406", "c LB0406"}) {
+		t.Errorf("refused %v", got)
+	}
+}
