@@ -152,3 +152,28 @@ func (r *Rig) NodeStatus(ctx context.Context, node string) (nodeconfig.Status, e
 	}
 	return nodeconfig.Decode[nodeconfig.Status](cm.Data[nodeconfig.KeyStatus])
 }
+
+// Configure gives the controllers another value of the key software, as [Options.Software], and restarts them.
+func (r *Rig) Configure(ctx context.Context, software string) error {
+	r.software = software
+	if err := r.Apply(ctx, r.config()); err != nil {
+		return err
+	}
+	before, err := r.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	for _, verb := range [][]string{{"restart"}, {"status", "--timeout=60s"}} {
+		args := append([]string{"-n", SystemNamespace, "rollout"}, verb...)
+		if _, err := r.MustKubectl(ctx, "", append(args, "deployment/lb-controller")...); err != nil {
+			return err
+		}
+	}
+	return wait(ctx, 60*time.Second, "the fleet to be configured anew", func() (bool, string) {
+		fleet, err := r.Fleet(ctx)
+		if err != nil {
+			return false, err.Error()
+		}
+		return fleet.Revision > before.Revision, fmt.Sprintf("it has revision %d", fleet.Revision)
+	})
+}
