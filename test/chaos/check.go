@@ -47,7 +47,8 @@ func Check(h History, b Bounds) (Summary, []Violation) {
 	if len(h) == 0 || h[0].What != Began {
 		return Summary{}, []Violation{{Text: "the history has no beginning"}}
 	}
-	j := &judge{bounds: b, world: newWorld(h[0]), runs: map[string]*run{}, given: map[netip.Addr]string{}}
+	j := &judge{bounds: b, world: newWorld(h[0]), runs: map[string]*run{}, given: map[netip.Addr]string{},
+		known: map[netip.Addr]bool{}}
 	for _, r := range h {
 		j.advance(r.At)
 		j.world.apply(r)
@@ -66,6 +67,8 @@ type judge struct {
 	now        time.Duration
 	runs       map[string]*run
 	given      map[netip.Addr]string
+	known      map[netip.Addr]bool // all that were ever given
+	stalls     []Record
 	slices     []slice
 	silences   []Record
 	summary    Summary
@@ -121,11 +124,13 @@ func (j *judge) take(r Record) {
 		if other, taken := j.given[r.Address]; taken && other != r.Name {
 			j.blame(r.At, "%s was given to %s, and is %s's", r.Address, r.Name, other)
 		}
-		j.given[r.Address] = r.Name
+		j.given[r.Address], j.known[r.Address] = r.Name, true
 	case Taken:
 		if j.given[r.Address] == r.Name {
 			delete(j.given, r.Address)
 		}
+	case Stalled:
+		j.stalls = append(j.stalls, r)
 	case Silent:
 		j.silences = append(j.silences, r)
 	case Settled:
@@ -154,10 +159,10 @@ func (j *judge) look(now time.Duration) {
 	}
 }
 
-// everything are all addresses that load balancers have, those of storms too.
+// everything are all addresses that load balancers have or had, those of storms too.
 func (j *judge) everything() []netip.Addr {
 	all := slices.Clone(j.world.addresses)
-	for a := range j.given {
+	for a := range j.known {
 		all = append(all, a)
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
@@ -221,7 +226,7 @@ func (j *judge) judgeSilence(s Record) {
 			length = 0
 			continue
 		}
-		length += to - from
+		length += to - from - j.stalled(s.Client, from, to)
 		longest, bound = max(longest, length), max(bound, p.outage+p.stale)
 	}
 	j.summary.Silent = max(j.summary.Silent, longest)
@@ -229,6 +234,16 @@ func (j *judge) judgeSilence(s Record) {
 		j.blame(s.At, "%s did not answer %s (%s) for %s, bound %s", s.Address, s.Client, s.Note,
 			round(longest), limit)
 	}
+}
+
+// stalled returns how much of a time the client's machine was not at work for.
+func (j *judge) stalled(client string, from, to time.Duration) (sum time.Duration) {
+	for _, s := range j.stalls {
+		if s.Client == client {
+			sum += max(min(to, s.Until)-max(from, s.At), 0)
+		}
+	}
+	return sum
 }
 
 // tolerance is what a probe cannot tell: it asks every so often.

@@ -95,6 +95,8 @@ func TestCheck(t *testing.T) {
 		"given twice":                             {calm().add(600, Record{What: Given, Name: "c", Address: vipA}).end(4000), []string{"10.88.96.1 was given to c, and is a's"}},
 		"given again":                             {calm().add(600, Record{What: Taken, Name: "a", Address: vipA}).add(700, Record{What: Given, Name: "c", Address: vipA}).end(4000), nil},
 		"silent":                                  {calm().silent(500, 900, "client2", vipB).end(4000), []string{"10.88.96.2 did not answer client2 (echo) for 400ms"}},
+		"silent, because the machine stood still": {calm().add(520, Record{What: Stalled, Client: "client2", Until: 880 * time.Millisecond}).silent(500, 900, "client2", vipB).end(4000), nil},
+		"silent, but another machine stood still": {calm().add(520, Record{What: Stalled, Client: "client", Until: 880 * time.Millisecond}).silent(500, 900, "client2", vipB).end(4000), []string{"did not answer client2"}},
 		"silent as the fault allows":              {lose(150).silent(1000, 1400, "client", vipA).end(4000), nil},
 		"silent after the fault is forgotten":     {calm().fault(500, 600, Freeze, "lb3").silent(20000, 20400, "client", vipA).fault(29000, 29500, KillDaemon, "lb1").end(30000), []string{"did not answer client"}},
 		"never converged":                         {calm().history, []string{"never converged"}},
@@ -147,6 +149,22 @@ func TestStorm(t *testing.T) {
 		drop(1500, "lb1", storm)
 	if _, v := Check(s.end(4000), Bounds{}); len(v) != 1 || !strings.Contains(v[0].Text, "two owners of 10.88.96.7") {
 		t.Errorf("violations %v", v)
+	}
+}
+
+// TestStormIsOver: what happens to an address after its load balancer is gone is judged, too, and no longer than it lasts.
+func TestStormIsOver(t *testing.T) {
+	storm := netip.MustParseAddr("10.88.96.7")
+	given := func() *story {
+		return calm().add(500, Record{What: Given, Name: "storm-1", Address: storm}).own(600, "lb1", storm).
+			own(700, "lb2", storm).add(800, Record{What: Taken, Name: "storm-1", Address: storm})
+	}
+	s := given().drop(900, "lb1", storm).drop(900, "lb2", storm).add(3000, Record{What: Given, Name: "storm-2", Address: storm})
+	if _, v := Check(s.end(4000), Bounds{}); len(v) != 0 {
+		t.Errorf("two owners for 200 ms: %v", v)
+	}
+	if _, v := Check(given().drop(1500, "lb1", storm).end(4000), Bounds{}); len(v) != 1 {
+		t.Errorf("two owners of what is nobody's any more: %v", v)
 	}
 }
 

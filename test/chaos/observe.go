@@ -82,6 +82,9 @@ func (r *runner) collect(addresses []netip.Addr) error {
 	r.gifts.stop()
 	for client, e := range r.probes.echoes {
 		e.Stop()
+		for _, o := range e.Stalls(2*echoEvery, r.begun, end) {
+			r.note(Record{At: o.From.Sub(r.begun), What: Stalled, Client: client, Until: o.To.Sub(r.begun)})
+		}
 		for _, a := range addresses {
 			for _, o := range e.Outages(a, r.begun, end.Add(-requestLimit)) {
 				r.note(Record{

@@ -25,6 +25,7 @@ const (
 	Given   What = "given"   // load balancer Name has Address
 	Taken   What = "taken"   // it has not any more
 	Silent  What = "silent"  // Client had no answer from Address until Until
+	Stalled What = "stalled" // Client's machine was not at work until Until, so that nobody can say who answered
 	Settled What = "settled" // after the last fault, every address has one owner and answers
 	Home    What = "home"    // … and everything is where and how it was in the beginning
 	Left    What = "left"    // Note says what was left behind

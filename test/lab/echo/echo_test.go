@@ -54,6 +54,10 @@ func TestStall(t *testing.T) {
 	if got := p.Stall(p.begun, end); got != 20*time.Millisecond {
 		t.Errorf("stall %s, want 20 ms: four rounds were missed", got)
 	}
+	stalls := p.Stalls(15*time.Millisecond, p.begun, end)
+	if len(stalls) != 1 || stalls[0].Length() != 25*time.Millisecond {
+		t.Errorf("stalls %v, want the one of 25 ms between two rounds", stalls)
+	}
 	if got := p.Stall(p.begun, p.begun.Add(27*time.Millisecond)); got != 10*time.Millisecond {
 		t.Errorf("stall of the first half %s, want 10 ms", got)
 	}

@@ -48,6 +48,18 @@ func (p *Prober) Answering(target netip.Addr, at time.Time) bool {
 	return ok && len(ticks) > 0 && bit(ticks[len(ticks)-1], i)
 }
 
+// Stalls returns the times, longer than the given one, in which the prober should have asked and did not.
+func (p *Prober) Stalls(longer time.Duration, from, to time.Time) []Outage {
+	ticks := p.between(from, to)
+	var found []Outage
+	for i := 1; i < len(ticks); i++ {
+		if ticks[i].at-ticks[i-1].at-p.opts.Interval > longer {
+			found = append(found, Outage{From: p.begun.Add(ticks[i-1].at), To: p.begun.Add(ticks[i].at)})
+		}
+	}
+	return found
+}
+
 // Stall returns by how much the latest round between the two times came too late: what the prober could not see.
 func (p *Prober) Stall(from, to time.Time) (longest time.Duration) {
 	ticks := p.between(from, to)
