@@ -93,8 +93,8 @@ func (a *Agent) restartNginx(ctx context.Context) {
 // letGoWithin bounds the wait for keepalived after the gate was shut; it takes a few milliseconds.
 const letGoWithin = 200 * time.Millisecond
 
-// letGo shuts the gate and waits until the addresses are gone. The workers of a dead master serve on meanwhile: they are
-// sent away, as a new master needs, when clients go elsewhere.
+// letGo shuts the gate and waits until the addresses are gone. The workers of a dead master serve on meanwhile: they
+// are sent away, as a new master needs, when clients go elsewhere.
 func (a *Agent) letGo(ctx context.Context) {
 	a.Shut(reasonNginx, "nginx died")
 	if !a.keepalived.Alive() || a.stance.alone() {

@@ -109,7 +109,8 @@ func (w *servingWatch) ask(ctx context.Context) {
 	w.stray()
 }
 
-// stray deals with an answer that should not be: the loop tells nginx again, and when that was in vain the gate is shut.
+// stray deals with an answer that should not be: the loop tells nginx again, and when that was in vain the gate is
+// shut.
 func (w *servingWatch) stray() {
 	if w.astray.IsZero() {
 		w.astray, w.told = time.Now(), 0
