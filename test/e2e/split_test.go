@@ -107,14 +107,16 @@ func TestForeignOwnerLater(t *testing.T) {
 	must(t, err)
 }
 
+// hardware returns the hardware address of a machine's link. (/sys shows the host's network.)
 func hardware(t *testing.T, node string) string {
 	t.Helper()
-	out, err := shared.Lab.Output(t.Context(), node, "cat", "/sys/class/net/eth0/address")
-	if err != nil || len(out) == 0 { // /sys may show the host's network
-		out, err = shared.Lab.Output(t.Context(), node, "sh", "-c", "ip -o link show eth0 | sed 's/.*ether \\([^ ]*\\).*/\\1/'")
-	}
+	out, err := shared.Lab.Output(t.Context(), node, "ip", "-brief", "link", "show", "eth0")
 	must(t, err)
-	return strings.TrimSpace(string(out))
+	fields := strings.Fields(string(out))
+	if len(fields) < 3 {
+		t.Fatalf("the link of %s: %q", node, out)
+	}
+	return fields[2]
 }
 
 // TestTwoOwners: load-balancer nodes that do not hear each other, but are heard by the controller, each have the address.
