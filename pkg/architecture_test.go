@@ -41,6 +41,7 @@ var floors = map[string]int{
 
 // reserved names the only rooms that may import a library.
 var reserved = map[string][]string{
+	"github.com/google/nftables":          {"pkg/internal/cut"},
 	"github.com/gophercloud/gophercloud":  {"pkg/backend/octavia"},
 	"github.com/olekukonko/tablewriter":   {"pkg/cli/printer"},
 	"github.com/prometheus/client_golang": {"pkg/controller", "pkg/daemon", "pkg/internal/agent"},

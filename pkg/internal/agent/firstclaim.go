@@ -29,14 +29,8 @@ func (p preparation) askClaims(ctx context.Context, c *candidate) func() claims 
 		return func() claims { return nil }
 	}
 	answer := make(chan claims, 1)
-	var peers []netip.Addr
-	for _, n := range c.config.Fleet.Nodes {
-		if n.Name != p.options.Node {
-			peers = append(peers, n.Addresses...)
-		}
-	}
 	go func() {
-		found, err := p.ask(ctx, c.iface, fresh, peers)
+		found, err := p.ask(ctx, c, fresh)
 		if err != nil {
 			p.options.Log.Warn("it cannot be asked who has the new addresses", "error", err)
 		}
@@ -61,8 +55,16 @@ func (p preparation) fresh(c *candidate) []netip.Addr {
 	return slices.DeleteFunc(vips, func(a netip.Addr) bool { return has(before, a) })
 }
 
-func (p preparation) ask(ctx context.Context, iface string, fresh, peers []netip.Addr) (claims, error) {
-	wire, err := neighbor.Open(iface)
+func (p preparation) ask(ctx context.Context, c *candidate, fresh []netip.Addr) (claims, error) {
+	var own, peers []netip.Addr
+	for _, n := range c.config.Fleet.Nodes {
+		if n.Name == p.options.Node {
+			own = n.Addresses
+		} else {
+			peers = append(peers, n.Addresses...)
+		}
+	}
+	wire, err := neighbor.Open(c.iface)
 	if err != nil {
 		return nil, err
 	}
@@ -70,10 +72,11 @@ func (p preparation) ask(ctx context.Context, iface string, fresh, peers []netip
 	suspects := fresh
 	var foreign claims
 	for range 2 { // a node's own answer may have been late
-		found, err := wire.Probe(ctx, slices.Concat(peers, suspects), claimIn)
+		found, err := wire.Probe(ctx, slices.Concat(own, peers, suspects), claimIn)
 		if err != nil {
 			return nil, err
 		}
+		dropProxies(found, own)
 		p.senses.met(found, peers)
 		foreign = make(claims)
 		suspects = slices.DeleteFunc(slices.Clone(suspects), func(a netip.Addr) bool {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 // were cut off may have learnt otherwise.
 func (a *Agent) watchOwners(ctx context.Context) {
 	a.senses.follow(ctx, func(s surroundings) string {
-		return fmt.Sprint(s.own, s.peers, s.instances)
+		return fmt.Sprint(s.own, s.peers)
 	}, func(ctx context.Context, s surroundings) {
 		failing := false
 		for ctx.Err() == nil {
@@ -69,10 +70,11 @@ func (a *Agent) askOwners(ctx context.Context, s surroundings) error {
 			continue
 		}
 		due := book.due(time.Now(), lookEvery, a.track.holding())
-		found, err := wire.Probe(ctx, slices.Concat(s.peers, due), answerIn)
+		found, err := wire.Probe(ctx, slices.Concat(s.own, s.peers, due), answerIn)
 		if err != nil {
 			return err
 		}
+		dropProxies(found, s.own)
 		now := time.Now()
 		a.senses.met(found, s.peers)
 		back := peers.heard(now, s.peers, found)
@@ -80,10 +82,22 @@ func (a *Agent) askOwners(ctx context.Context, s surroundings) error {
 		if back || healed {
 			poke(a.senses.repeat)
 		}
-		conflicts := book.conflicts(s.instances)
+		conflicts := book.conflicts(a.senses.surroundings().instances)
 		if len(conflicts) > 0 || healed {
 			poke(a.senses.compare)
 		}
 		a.track.conflicts("owners", conflicts)
+	}
+}
+
+// dropProxies takes those out of the answers who answer for the node's own addresses as well: a router that answers ARP
+// for everybody is no owner of anything.
+func dropProxies(found map[netip.Addr][]neighbor.Hardware, own []netip.Addr) {
+	var proxies []neighbor.Hardware
+	for _, o := range own {
+		proxies = append(proxies, found[o]...)
+	}
+	for a, hs := range found {
+		found[a] = slices.DeleteFunc(hs, func(h neighbor.Hardware) bool { return slices.Contains(proxies, h) })
 	}
 }

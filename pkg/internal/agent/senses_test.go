@@ -142,6 +142,19 @@ func TestForeignOwner(t *testing.T) {
 	}
 }
 
+// TestProxy has a router answer ARP for everybody: it owns nothing.
+func TestProxy(t *testing.T) {
+	l, _ := serving(t)
+	l.in("c", "route", "add", "local", "10.77.0.0/17", "dev", "lo") // such a one answers probes, too
+	l.want(l.config(2, load(1, "TCP", 80), load(2, "TCP", 80), load(3, "TCP", 80), load(4, "TCP", 80)))
+	l.heldBy(vip(4), l.nodes[0])
+	for _, n := range l.nodes {
+		n.runs(2)
+		n.finding(lb.CodeForeignOwner, "", false)
+		n.conflicts(nodeconfig.ConflictOwner, nil)
+	}
+}
+
 // TestConflictOwner has a machine take an address that a node holds.
 func TestConflictOwner(t *testing.T) {
 	l, _ := serving(t)

@@ -179,6 +179,17 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+func TestDropProxies(t *testing.T) {
+	found := map[netip.Addr][]neighbor.Hardware{
+		number(1): {macs[0]}, number(2): {macs[0], macs[1]}, number(3): {macs[0]}, number(4): {macs[2]},
+	}
+	dropProxies(found, []netip.Addr{number(1), number(9)})
+	want := map[netip.Addr][]neighbor.Hardware{number(1): {}, number(2): {macs[1]}, number(3): {}, number(4): {macs[2]}}
+	if got := fmt.Sprint(found); got != fmt.Sprint(want) {
+		t.Errorf("left %s, want %v", got, want)
+	}
+}
+
 func TestRefuseClaimed(t *testing.T) {
 	load := func(name string, vips ...netip.Addr) lb.LoadBalancer {
 		return lb.LoadBalancer{Origin: lb.Origin{Key: lb.Key{Namespace: "d", Name: name}}, VIPs: vips}

@@ -100,7 +100,11 @@ func skewed(instances []nodeconfig.Instance, s vrrp.Sighting) bool {
 // else.
 func (a *Agent) watchAdverts(ctx context.Context) {
 	a.senses.follow(ctx, func(s surroundings) string {
-		return fmt.Sprint(s.own, s.peers, s.timing.AdvertInterval, s.instances)
+		key := fmt.Sprint(s.own, s.peers, s.timing.AdvertInterval)
+		for _, i := range s.instances {
+			key += fmt.Sprint(" ", i.Group, i.Family, i.VRID, i.Anchor) // not what comes and goes in it
+		}
+		return key
 	}, func(ctx context.Context, s surroundings) {
 		var wait sync.WaitGroup
 		defer wait.Wait()
