@@ -100,17 +100,22 @@ func skewed(instances []nodeconfig.Instance, s vrrp.Sighting) bool {
 // else.
 func (a *Agent) watchAdverts(ctx context.Context) {
 	a.senses.follow(ctx, func(s surroundings) string {
-		key := fmt.Sprint(s.own, s.peers, s.timing.AdvertInterval)
-		for _, i := range s.instances {
-			key += fmt.Sprint(" ", i.Group, i.Family, i.VRID, i.Anchor) // not what comes and goes in it
-		}
-		return key
+		return fmt.Sprint(s.own, s.peers, s.timing.AdvertInterval, constants(s.instances))
 	}, func(ctx context.Context, s surroundings) {
 		var wait sync.WaitGroup
 		defer wait.Wait()
 		wait.Go(func() { a.hearStrangers(ctx, s) })
 		wait.Go(func() { a.comparePeers(ctx, s) })
 	})
+}
+
+// constants returns what does not come and go in the instances, sorted as they are.
+func constants(instances []nodeconfig.Instance) []nodeconfig.Instance {
+	out := make([]nodeconfig.Instance, len(instances))
+	for i, in := range instances {
+		out[i] = nodeconfig.Instance{Group: in.Group, Family: in.Family, VRID: in.VRID, Anchor: in.Anchor}
+	}
+	return out
 }
 
 func vrids(instances []nodeconfig.Instance) []uint8 {
