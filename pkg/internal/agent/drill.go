@@ -26,6 +26,10 @@ const reasonDrill = "drill"
 // the orders is never performed: nobody is watching it any more.
 type drills struct {
 	agent *Agent
+	// fault returns how to do a fault, share the node's part, and mend takes away a cut that nobody remembers.
+	fault func(nodeconfig.DrillKind) func(context.Context) (undo, error)
+	share func() nodeconfig.Share
+	mend  func() error
 	// news holds a token when the order may be another.
 	news chan struct{}
 
@@ -45,7 +49,11 @@ type drills struct {
 }
 
 func newDrills(a *Agent) *drills {
-	return &drills{agent: a, news: make(chan struct{}, 1), seen: make(map[string]bool)}
+	return &drills{
+		agent: a, fault: a.fault, mend: cut.Mend,
+		share: func() nodeconfig.Share { return a.track.snapshot().Share },
+		news:  make(chan struct{}, 1), seen: make(map[string]bool),
+	}
 }
 
 // drillName is the file of the last drill, in the state directory.
@@ -85,7 +93,7 @@ func (d *drills) recall() {
 func (d *drills) run(ctx context.Context) {
 	if d.undo != nil {
 		d.restore(ctx, "lb-daemon ended in the drill, and restored the node when it was back")
-	} else if err := cut.Mend(); err != nil {
+	} else if err := d.mend(); err != nil {
 		d.agent.opts.Log.Info("it is not known whether a drill has left a cut behind", "error", err)
 	}
 	var deadline <-chan time.Time
@@ -165,8 +173,8 @@ func (d *drills) begin(ctx context.Context, o nodeconfig.Drill) <-chan time.Time
 
 // judge returns the fault that a drill asks for, or why it is refused.
 func (d *drills) judge(o nodeconfig.Drill) (fault func(context.Context) (undo, error), why string) {
-	fault = d.agent.fault(o.Kind)
-	share := d.agent.track.snapshot().Share
+	fault = d.fault(o.Kind)
+	share := d.share()
 	switch {
 	case fault == nil:
 		why = fmt.Sprintf("there is no drill %q", o.Kind)

@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// stage is a drills whose faults only write down that they were done and undone.
+type stage struct {
+	*drills
+	log   []string
+	start time.Time
+	share nodeconfig.Share
+	// fails are the faults that do.
+	fails map[nodeconfig.DrillKind]bool
+	end   func()
+}
+
+// newStage returns one that runs until end is called. dir has what a former one left.
+func newStage(t *testing.T, dir string) *stage {
+	t.Helper()
+	a := &Agent{opts: Options{Node: "n1", StateDir: dir, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil)}}
+	a.track = newTracker(a)
+	s := &stage{
+		drills: newDrills(a), start: time.Now(), share: nodeconfig.Share{State: nodeconfig.ShareServing},
+		fails: make(map[nodeconfig.DrillKind]bool),
+	}
+	s.drills.share = func() nodeconfig.Share { return s.share }
+	s.mend = func() error { s.note("mend"); return nil }
+	s.drills.fault = func(kind nodeconfig.DrillKind) func(context.Context) (undo, error) {
+		if !kind.Valid() {
+			return nil
+		}
+		return func(context.Context) (undo, error) {
+			s.note("do " + string(kind))
+			var err error
+			if s.fails[kind] {
+				err = errors.New("it cannot be done")
+			}
+			return func(context.Context) error { s.note("undo " + string(kind)); return nil }, err
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	s.end = func() {
+		cancel()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		s.run(ctx)
+	}()
+	return s
+}
+
+func (s *stage) note(what string) {
+	s.log = append(s.log, fmt.Sprintf("%s %s", time.Since(s.start), what))
+}
+
+// order gives an order, lets what follows happen, and returns the drill's state and message.
+func (s *stage) order(d *nodeconfig.Drill) (nodeconfig.DrillState, string) {
+	s.ordered(d)
+	return s.after(0)
+}
+
+func (s *stage) after(d time.Duration) (nodeconfig.DrillState, string) {
+	time.Sleep(d)
+	synctest.Wait()
+	if now := s.agent.Status().Drill; now != nil {
+		return now.State, now.Message
+	}
+	return "", ""
+}
+
+func lasting(id string, kind nodeconfig.DrillKind, d time.Duration) *nodeconfig.Drill {
+	return &nodeconfig.Drill{ID: id, Kind: kind, Duration: nodeconfig.Duration(d)}
+}
+
+func (s *stage) did(t *testing.T, want ...string) {
+	t.Helper()
+	if !slices.Equal(s.log, want) {
+		t.Errorf("it did %q, want %q", s.log, want)
+	}
+}
+
+func expect(t *testing.T, want nodeconfig.DrillState, words string) func(nodeconfig.DrillState, string) {
+	t.Helper()
+	return func(got nodeconfig.DrillState, message string) {
+		t.Helper()
+		if got != want || !strings.Contains(message, words) {
+			t.Errorf("the drill is %s: %q, want %s: %q", got, message, want, words)
+		}
+	}
+}
+
+// TestDrillsByTheClock ends a drill when its time is over, not later, whatever is repeated meanwhile.
+func TestDrillsByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, t.TempDir())
+		defer s.end()
+		s.order(nil)
+		d := lasting("a", nodeconfig.DrillCrash, 20*time.Second)
+		expect(t, nodeconfig.DrillRunning, "")(s.order(d))
+		time.Sleep(15 * time.Second)
+		expect(t, nodeconfig.DrillRunning, "")(s.order(d))
+		expect(t, nodeconfig.DrillRunning, "")(s.after(4999 * time.Millisecond))
+		expect(t, nodeconfig.DrillRestored, "its time was over")(s.after(time.Millisecond))
+		expect(t, nodeconfig.DrillRestored, "its time was over")(s.order(d))
+		expect(t, nodeconfig.DrillRestored, "")(s.after(time.Hour))
+		s.did(t, "0s mend", "0s do crash", "20s undo crash")
+	})
+}
+
+// TestDrillsByTheOrder ends a drill with its order, or for another one.
+func TestDrillsByTheOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, t.TempDir())
+		s.order(nil)
+		s.order(lasting("a", nodeconfig.DrillNginx, time.Minute))
+		time.Sleep(time.Second)
+		expect(t, nodeconfig.DrillRestored, "the order was taken away")(s.order(nil))
+		s.order(lasting("b", nodeconfig.DrillIsolate, time.Minute))
+		time.Sleep(time.Second)
+		expect(t, nodeconfig.DrillRunning, "")(s.order(lasting("c", nodeconfig.DrillDrain, time.Minute)))
+		time.Sleep(time.Second)
+		s.end()
+		expect(t, nodeconfig.DrillRestored, "lb-daemon ended")(s.after(0))
+		s.did(t, "0s mend", "0s do nginx", "1s undo nginx", "1s do isolate", "2s undo isolate", "2s do drain", "3s undo drain")
+	})
+}
+
+func TestDrillsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, t.TempDir())
+		defer s.end()
+		expect(t, nodeconfig.DrillRefused, "before lb-daemon started")(s.order(lasting("old", nodeconfig.DrillCrash, time.Second)))
+		for _, d := range []*nodeconfig.Drill{
+			lasting("1", "meteor", time.Second), lasting("2", nodeconfig.DrillCrash, 0),
+			lasting("3", nodeconfig.DrillCrash, nodeconfig.MaxDrill+1), lasting("4", nodeconfig.DrillCrash, -1),
+		} {
+			expect(t, nodeconfig.DrillRefused, "drill")(s.order(d))
+		}
+		s.share = nodeconfig.Share{State: nodeconfig.ShareHolding, Reason: "waits"}
+		expect(t, nodeconfig.DrillRefused, "it is Holding (waits)")(s.order(lasting("5", nodeconfig.DrillDrain, time.Second)))
+		s.did(t, "0s mend")
+		s.share.State, s.fails[nodeconfig.DrillIsolate] = nodeconfig.ShareServing, true
+		expect(t, nodeconfig.DrillRefused, "it cannot be done")(s.order(lasting("6", nodeconfig.DrillIsolate, time.Second)))
+		s.did(t, "0s mend", "0s do isolate", "0s undo isolate")
+		s.agent.opts.StateDir = "/nowhere"
+		expect(t, nodeconfig.DrillRefused, "written down")(s.order(lasting("7", nodeconfig.DrillCrash, time.Second)))
+		s.did(t, "0s mend", "0s do isolate", "0s undo isolate")
+	})
+}
+
+// TestDrillsRemember has the state on the disk before the fault is done, so that the next daemon knows.
+func TestDrillsRemember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := newStage(t, dir)
+		defer s.end()
+		s.order(nil)
+		s.order(lasting("a", nodeconfig.DrillCrash, time.Minute))
+		var left nodeconfig.DrillStatus
+		if err := readJSON(s.agent.opts.drillPath(), &left); err != nil || left.ID != "a" || left.State != nodeconfig.DrillRunning {
+			t.Errorf("on the disk is %+v, %v", left, err)
+		}
+		s.order(nil)
+		if err := readJSON(s.agent.opts.drillPath(), &left); err != nil || left.State != nodeconfig.DrillRestored {
+			t.Errorf("on the disk is %+v, %v", left, err)
+		}
+	})
+}
