@@ -58,8 +58,8 @@ func (p *program) undrainCommand() *cobra.Command {
 		Use:     "undrain NODE",
 		GroupID: groupOperate,
 		Short:   "Give a drained node its share of the addresses back",
-		Long: `Take the order of "drain" back. Once the node has been well for the fleet's hold time (5 s by default), it takes
-the addresses that are at home on it, as carefully as it gave them up.`,
+		Long: `Take the order of "drain" back. Once the node has been well for the fleet's hold time (5 s by default), it
+takes the addresses that are at home on it, as carefully as it gave them up.`,
 		Example:           p.example("kubectl lb undrain lb1", "kubectl lb undrain lb1 --wait=false"),
 		Args:              func(_ *cobra.Command, args []string) error { return o.complete(args) },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return o.undrain(cmd.Context()) },
@@ -188,7 +188,7 @@ func (o *drainOptions) undrained(docs view.Documents) string {
 	case docs.Config.Orders[o.node].Drain == nil:
 		return "somebody has undrained it meanwhile"
 	case len(s.Holding) > 0:
-		return fmt.Sprintf("it still has %s", listAddresses(s.Holding))
+		return "it still has " + listAddresses(s.Holding)
 	case s.Share.State != nodeconfig.ShareDrained:
 		return "it reports " + reported(s.Share)
 	}
@@ -222,7 +222,7 @@ func (o *drainOptions) heard(docs view.Documents) (s nodeconfig.Status, missing 
 	case !ok:
 		return s, "it has never reported"
 	case s.Stale(o.now()):
-		return s, fmt.Sprintf("it has been silent for %s", printer.Age(s.Reported, o.now()))
+		return s, "it has been silent for " + printer.Age(s.Reported, o.now())
 	}
 	return s, ""
 }
@@ -261,8 +261,8 @@ func (p *program) showMoves(before, after []view.Placed) error {
 	for _, a := range after {
 		old, known := was[a.Address]
 		if known && !slices.Equal(old, a.Holders) {
-			rows = append(rows, printer.Text(a.Address.String(), a.Key.String(), printer.Or(strings.Join(old, "+"), printer.None),
-				printer.Or(strings.Join(a.Holders, "+"), printer.None)))
+			rows = append(rows, printer.Text(a.Address.String(), a.Key.String(),
+				printer.Or(strings.Join(old, "+"), printer.None), printer.Or(strings.Join(a.Holders, "+"), printer.None)))
 		}
 	}
 	if len(rows) == 0 {

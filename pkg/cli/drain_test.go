@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -109,7 +108,7 @@ func TestOrdersAtOnce(t *testing.T) {
 	for i := range 8 {
 		all.Go(func() {
 			node := fmt.Sprintf("node%d", i%4)
-			_, err := orderWriter{c: c, manager: "test"}.node(context.Background(), node, func(o *nodeconfig.Order) error {
+			_, err := orderWriter{c: c, manager: "test"}.node(t.Context(), node, func(o *nodeconfig.Order) error {
 				if i < 4 {
 					o.Drain = &nodeconfig.Drain{Reason: "maintenance"}
 				} else {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -56,8 +57,8 @@ func (p *program) failoverTestCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test (NAME | ADDRESS | --node NODE)",
 		Short: "Make the active node fail for a moment, and measure the gap",
-		Long: `Make the node that carries an address fail for a moment, and measure what that costs. All addresses on that node
-move, not only the one that is named: the plan shows them, and has to be confirmed.
+		Long: `Make the node that carries an address fail for a moment, and measure what that costs. All addresses on that
+node move, not only the one that is named: the plan shows them, and has to be confirmed.
 
 The node's daemon performs the fault and ends it: when everything has been taken over and answers, when the budget of
 --max-gap is blown, on Ctrl-C, or at the end of --duration, whatever has become of this command. Meanwhile the addresses
@@ -221,7 +222,7 @@ func (o *failoverOptions) confirm() error {
 	var answer string
 	_, _ = fmt.Fscanln(o.In, &answer)
 	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
-		return fmt.Errorf("not confirmed; nothing was done")
+		return errors.New("not confirmed; nothing was done")
 	}
 	return nil
 }

@@ -58,7 +58,8 @@ func planLines(plan v1alpha1.FailoverPlan) []string {
 	if len(plan.Addresses) == 1 {
 		lines[0] = strings.Replace(lines[0], "1 addresses move", "1 address moves", 1)
 	}
-	lines = append(lines, fmt.Sprintf("Once all have answered elsewhere for %s, the fault is ended; %s ends it by itself after %s.",
+	lines = append(lines, fmt.Sprintf(
+		"Once all have answered elsewhere for %s, the fault is ended; %s ends it by itself after %s.",
 		plan.HoldMillis.Duration(), plan.Node, plan.DurationMillis.Duration()))
 	if len(plan.Targets) == 0 {
 		lines = append(lines, "Nothing is probed; only the nodes' reports count.")
@@ -200,7 +201,8 @@ func takers(run v1alpha1.FailoverRun) string {
 	var names []string
 	for _, m := range run.Moves {
 		name := printer.Or(m.To, "nobody")
-		if counts[name]++; counts[name] == 1 {
+		counts[name]++
+		if counts[name] == 1 {
 			names = append(names, name)
 		}
 	}

@@ -49,7 +49,7 @@ func (v *vip) open() {
 	v.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "tea\n")
 	})}
-	go v.server.Serve(l)
+	go func(s *http.Server) { _ = s.Serve(l) }(v.server)
 }
 
 func (v *vip) close() {
@@ -86,7 +86,9 @@ func stage(t *testing.T, name string, number int) (*world, *vip, *puppets) {
 	w.publish()
 	w.deploy()
 	newVIP(t, vips[1]+":8088")
-	return w, newVIP(t, vips[0]+":8088"), w.play(&puppets{})
+	first := newVIP(t, vips[0]+":8088")
+	p := w.play(&puppets{})
+	return w, first, p
 }
 
 // drill runs `failover test` in the world, by the real clock.

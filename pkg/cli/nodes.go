@@ -26,8 +26,8 @@ func (p *program) nodesCommand() *cobra.Command {
 		Use:     "nodes [NODE...]",
 		GroupID: groupOperate,
 		Short:   "Show the load-balancer nodes and whether each carries its share",
-		Long: `Show the load-balancer nodes: whether each carries its share of the addresses, how many it holds and how many are at
-home on it, and why it could not take over, if it could not.
+		Long: `Show the load-balancer nodes: whether each carries its share of the addresses, how many it holds, how many are
+at home on it, and why it could not take over, if it could not.
 
 Everything shown is what the nodes report. SHARE is Serving, Draining, Drained, Holding (well again, waiting for the
 hold time to pass), Unfit or Silent (it announces nothing).`,

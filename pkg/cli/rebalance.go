@@ -26,8 +26,8 @@ func (p *program) rebalanceCommand() *cobra.Command {
 		Use:     "rebalance",
 		GroupID: groupOperate,
 		Short:   "Spread the addresses anew over the nodes",
-		Long: `Spread the groups of addresses anew over the nodes that there are, so that each carries about the same number of
-addresses. Nodes that come and go move as little as possible, which may leave some with more than others.
+		Long: `Spread the groups of addresses anew over the nodes that there are, so that each carries about the same number
+of addresses. Nodes that come and go move as little as possible, which may leave some with more than others.
 
 Groups move as they do when a node is drained: new connections do not fail, open ones are cut.`,
 		Example: p.example("kubectl lb rebalance", "kubectl lb rebalance --timeout 2m"),

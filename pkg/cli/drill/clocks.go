@@ -15,8 +15,8 @@ type Observation struct {
 	Status  nodeconfig.Status
 }
 
-// clocks translate the times of nodes into those of whoever watches. A report arrives some time after it was written, so
-// the smallest difference seen is the nearest to the difference of the clocks. Nodes whose clocks are about the same
+// clocks translate the times of nodes into those of whoever watches. A report arrives some time after it was written,
+// so the smallest difference seen is the nearest to the difference of the clocks. Nodes whose clocks are about the same
 // (NTP) share the smallest of all; one that is far off has its own.
 type clocks struct {
 	shared time.Duration

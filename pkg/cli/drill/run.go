@@ -17,6 +17,10 @@ const (
 	heardWithin = 10 * time.Second
 	// restoredWithin is how long, on top of the fleet's hold time, everything has to be as before.
 	restoredWithin = 30 * time.Second
+	// calm is how long everything must have been as before: reports of one node's parts do not arrive all at once.
+	calm = 500 * time.Millisecond
+	// settled is how long every address must have answered, at most, before a run counts as restored.
+	settled = time.Second
 )
 
 // Action is the next step of a run.
@@ -61,12 +65,16 @@ func (r *Run) Look(now time.Time, docs view.Documents, tracks []Track) Action {
 		if r.Restored.IsZero() {
 			r.Restored = now
 		}
+		if now.Sub(r.Restored) < calm {
+			return Wait
+		}
 		r.pass()
 		return Done
 	case now.Sub(r.Ended) > restoredWithin+r.HoldTime:
 		r.fail(v1alpha1.FailoverNotRestored, missing)
 		return Done
 	}
+	r.Restored = time.Time{}
 	return Wait
 }
 
@@ -153,15 +161,15 @@ func (r *Run) unrestored(now time.Time, docs view.Documents, drill *nodeconfig.D
 	case drill != nil && drill.State == nodeconfig.DrillRunning:
 		return r.Plan.Node + " has not ended the fault"
 	case s.Share.State != nodeconfig.ShareServing:
-		return strings.TrimSuffix(fmt.Sprintf("%s does not carry its share: %s, %s", r.Plan.Node, s.Share.State, s.Share.Reason),
-			", ")
+		text := fmt.Sprintf("%s does not carry its share: %s, %s", r.Plan.Node, s.Share.State, s.Share.Reason)
+		return strings.TrimSuffix(text, ", ")
 	}
 	for _, p := range docs.Placed(now) {
 		if r.moves(p.Address) && !slices.Equal(p.Holders, []string{r.Plan.Node}) {
 			return fmt.Sprintf("%s is not back on %s", p.Address, r.Plan.Node)
 		}
 	}
-	if !steady(now, r.Plan.HoldMillis.Duration(), tracks) {
+	if !steady(now, min(r.Plan.HoldMillis.Duration(), settled), tracks) {
 		return "not every address answers steadily"
 	}
 	return ""

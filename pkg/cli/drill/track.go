@@ -9,12 +9,15 @@ import (
 // maxKept bounds how many silences, losses and latencies of one target are kept. Figures are exact all the same.
 const maxKept = 400
 
+// hiccup is the longest silence that does not make a target unsteady.
+const hiccup = 100 * time.Millisecond
+
 // Track is what the probes of one target have seen so far. Probes overlap: one is sent at every interval, however many
 // still wait.
 //
-// The figure that counts is silence: the time from one answer to the next, whichever probes they answer, because that is
-// how long nobody was served. Time in which the prober itself did not send (it was starved, or the machine asleep) is
-// not counted.
+// The figure that counts is silence: the time from one answer to the next, whichever probes they answer, because that
+// is how long nobody was served. Time in which the prober itself did not send (it was starved, or the machine asleep)
+// is not counted.
 type Track struct {
 	// Interval is the time between two probes.
 	Interval time.Duration
@@ -54,7 +57,9 @@ func (t *Track) Send(at time.Time) {
 func (t *Track) Answer(start, at time.Time) {
 	t.Answered++
 	if silence := t.silence(at); silence.Length() > t.worthNoting() {
-		t.lastTrouble = at
+		if silence.Length() > t.tolerable() {
+			t.lastTrouble = at
+		}
 		if len(t.Silences) < maxKept {
 			t.Silences = append(t.Silences, silence)
 		}
@@ -98,9 +103,13 @@ func (t *Track) silence(now time.Time) Span {
 
 func (t *Track) worthNoting() time.Duration { return 3 * t.Interval }
 
-// Steady reports whether, at that time, everything sent in the last d was answered without a silence.
+// tolerable silences may be mere delays, of the network or of this machine.
+func (t *Track) tolerable() time.Duration { return max(t.worthNoting(), hiccup) }
+
+// Steady reports whether, at that time, everything sent in the last d was answered, without a silence longer than a
+// mere delay.
 func (t *Track) Steady(now time.Time, d time.Duration) bool {
-	return t.Answered > 0 && t.Silent(now) <= max(t.worthNoting(), d/4) && now.Sub(t.lastTrouble) >= d
+	return t.Answered > 0 && t.Silent(now) <= t.tolerable() && now.Sub(t.lastTrouble) >= d
 }
 
 // Longest is the longest silence that began in [from, to), the one that has not ended by now included. It is never less

@@ -99,6 +99,7 @@ func TestTrackSteady(t *testing.T) {
 		{"lost long ago", probed(0, 2000, between(500, 900)), true},
 		{"lost lately", probed(0, 2000, between(1500, 1505)), false},
 		{"silent now", probed(0, 2000, between(1700, 2000)), false},
+		{"silent since just now", probed(0, 2000, between(1850, 2000)), false},
 		{"never answered", probed(0, 2000, between(0, 2000)), false},
 	} {
 		if got := c.track.Steady(at(2000), time.Second); got != c.want {

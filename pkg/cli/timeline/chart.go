@@ -105,7 +105,8 @@ func closeUp(plan v1alpha1.FailoverPlan, run v1alpha1.FailoverRun) *chart {
 }
 
 func newChart(plan v1alpha1.FailoverPlan, run v1alpha1.FailoverRun, s scale, title string) chart {
-	c := chart{Title: title, Width: num(chartWidth), Top: num(headHeight - 2), Left: num(labelWidth), Right: num(chartWidth - rightMargin)}
+	c := chart{Title: title, Width: num(chartWidth), Top: num(headHeight - 2),
+		Left: num(labelWidth), Right: num(chartWidth - rightMargin)}
 	y := headHeight
 	if len(run.Targets) > 0 {
 		c.Heads = append(c.Heads, heading{num(y + 12), "answers"})
@@ -232,8 +233,12 @@ func marks(run v1alpha1.FailoverRun, s scale, bottom float64) []mark {
 func ticks(s scale) []tick {
 	span := (s.to - s.from).Duration()
 	step := 10 * time.Millisecond
-	for i := 0; span/step > 10; i++ {
-		step = step / []time.Duration{1, 2, 5}[i%3] * []time.Duration{2, 5, 10}[i%3] // 10, 20, 50, 100 and so on
+	for i := 0; span/step > 10; i++ { // 10 ms, 20, 50, 100 and so on
+		if i%3 == 1 {
+			step = step * 5 / 2
+		} else {
+			step *= 2
+		}
 	}
 	var out []tick
 	first := s.from.Duration().Truncate(step)

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 )
@@ -59,7 +60,7 @@ func newGapChart(r *v1alpha1.FailoverReport) *gapChart {
 			Full: fmt.Sprintf("run %d: %s", run.Number, ms(*run.GapMillis)),
 		}
 		if slot >= 22 || i == 0 || (i+1)%10 == 0 {
-			b.Label = fmt.Sprint(run.Number)
+			b.Label = strconv.Itoa(run.Number)
 		}
 		c.Bars = append(c.Bars, b)
 	}
