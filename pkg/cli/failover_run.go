@@ -22,8 +22,8 @@ const (
 	// lookInterval is how often a run looks around when nothing tells it to: a blown budget tells nobody.
 	lookInterval = 20 * time.Millisecond
 	// warmUp is how long every address must have answered before a fault, and warmUpLimit how long that may take.
-	warmUp      = 500 * time.Millisecond
-	warmUpLimit = 5 * time.Second
+	warmUp      = time.Second
+	warmUpLimit = 10 * time.Second
 	// orderTimeout bounds one try to change the order.
 	orderTimeout = 5 * time.Second
 )
@@ -160,9 +160,14 @@ func (t *tester) warmUp(ctx context.Context, prober *probe.Prober) error {
 		return ctx.Err()
 	}
 	var words []string
+	now := time.Now()
 	for i, track := range prober.Stop() {
-		if track.Answered == 0 || track.Lost > 0 {
+		switch {
+		case track.Answered == 0 || track.Lost > 0:
 			words = append(words, fmt.Sprintf("%s (%s)", t.plan.Targets[i].Address, failures(track)))
+		case !track.Steady(now, warmUp):
+			apart := v1alpha1.Millis(track.Longest(time.Time{}, now, now))
+			words = append(words, fmt.Sprintf("%s (answers up to %s apart)", t.plan.Targets[i].Address, millis(&apart)))
 		}
 	}
 	return fmt.Errorf("not every address answers steadily from here: %s; --no-probe goes by the nodes' reports alone",

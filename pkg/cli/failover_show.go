@@ -154,10 +154,27 @@ func (o *failoverOptions) showRuns(r *v1alpha1.FailoverReport) error {
 			return err
 		}
 	}
+	o.noteNoise(r)
 	if last := r.Runs[len(r.Runs)-1]; last.Message != "" && !o.output.Wide() {
 		o.note("run %d: %s", last.Number, last.Message)
 	}
 	return nil
+}
+
+// noisy is the size of delays from which on they are worth a note.
+const noisy = v1alpha1.Millis(30 * time.Millisecond)
+
+// noteNoise tells where answers came late even before anything was done.
+func (o *failoverOptions) noteNoise(r *v1alpha1.FailoverReport) {
+	var noise v1alpha1.Millis
+	for _, run := range r.Runs {
+		if run.NoiseMillis != nil {
+			noise = max(noise, *run.NoiseMillis)
+		}
+	}
+	if noise >= noisy {
+		o.note("note: answers were up to %s apart before anything was done, so gaps of that size say nothing", millis(&noise))
+	}
 }
 
 func (o *failoverOptions) showStatistics(s v1alpha1.FailoverSummary, table printer.Options) error {

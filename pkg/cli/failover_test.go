@@ -185,6 +185,7 @@ func TestFailoverTestText(t *testing.T) {
 	w, _, _ := stage(t, "failovertext", 2)
 	args := []string{"failover", "test", "--node", "lb2", "--count", "2", "--yes", "--hold", "300ms"}
 	r := w.drill(t, call{}, args[2:]...)
+	r.errOut = regexp.MustCompile("note: answers were.*\n").ReplaceAllString(r.errOut, "")
 	golden(t, "testdata/failover-text.golden", fmt.Sprintf("%s--- stderr\n%s--- exit %d\n", figures(r.out),
 		figures(r.errOut), r.code))
 }

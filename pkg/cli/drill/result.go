@@ -134,18 +134,20 @@ func (p *report) addTargets() {
 	}
 	for i := range p.Tracks {
 		t := &p.Tracks[i]
-		gap, back := t.Longest(p.Begin, turn, p.End), t.Longest(turn, p.End, p.End)
+		begin := p.Ordered.Add(-t.worthNoting()) // A silence begins at the last answer.
+		noise := v1alpha1.Millis(t.Longest(p.Begin, begin, begin))
+		gap, back := t.Longest(begin, turn, p.End), t.Longest(turn, p.End, p.End)
 		slices.Sort(t.Latencies)
 		probe := v1alpha1.FailoverProbe{
 			Address: p.Plan.Targets[i].Address, Sent: t.Sent, Lost: t.Lost, Reasons: t.Reasons,
 			GapMillis: v1alpha1.Millis(gap), ReturnGapMillis: v1alpha1.Millis(back),
 			MedianMillis: v1alpha1.Millis(Percentile(t.Latencies, 50)),
 		}
-		for _, s := range t.Silences {
-			probe.Silences = append(probe.Silences, v1alpha1.FailoverSpan{FromMillis: p.since(s.From), ToMillis: p.since(s.To)})
-		}
-		if s := t.silence(p.End); s.Length() > t.worthNoting() {
-			probe.Silences = append(probe.Silences, v1alpha1.FailoverSpan{FromMillis: p.since(s.From), ToMillis: p.since(s.To)})
+		for _, s := range slices.Concat(t.Silences, []Span{t.silence(p.End)}) {
+			if s.Length() > t.worthNoting() {
+				span := v1alpha1.FailoverSpan{FromMillis: p.since(s.From), ToMillis: p.since(s.To)}
+				probe.Silences = append(probe.Silences, v1alpha1.FailoverSilence{FailoverSpan: span, Late: t.late(s)})
+			}
 		}
 		for _, at := range slices.SortedFunc(slices.Values(t.LostAt), time.Time.Compare) {
 			probe.LostAt = append(probe.LostAt, p.since(at))
@@ -154,6 +156,7 @@ func (p *report) addTargets() {
 		p.out.Sent += t.Sent
 		p.out.Lost += t.Lost
 		p.out.GapMillis = greater(p.out.GapMillis, probe.GapMillis)
+		p.out.NoiseMillis = greater(p.out.NoiseMillis, noise)
 		p.out.ReturnGapMillis = greater(p.out.ReturnGapMillis, probe.ReturnGapMillis)
 	}
 }

@@ -205,6 +205,7 @@ func TestReport(t *testing.T) {
 	near("restored", got.RestoredMillis, 6000)
 	near("gap", got.GapMillis, 140)
 	near("back", got.ReturnGapMillis, 0)
+	near("noise", got.NoiseMillis, 0)
 	near("move of group 0", got.Moves[0].AfterMillis, 145)
 	near("move of group 3", got.Moves[1].AfterMillis, 130)
 	if got.Moves[0].To != "lb2" || got.Moves[1].To != "lb3" || got.Number != 7 || got.Lost != 28 || got.ID != "x" {
@@ -222,6 +223,36 @@ func TestReport(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got.Owners); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Delays before the order are noise and no gap; those in which nothing was lost are marked.
+func TestReportNoise(t *testing.T) {
+	r := newRun(nil)
+	r.Ended, r.Result = at(1000), v1alpha1.FailoverPassed
+	slow := probed(-600, -300, nil)
+	for _, m := range []int{-300, -290} {
+		slow.Send(at(m))
+	}
+	slow.Answer(at(-300), at(-210))
+	slow.Answer(at(-290), at(-209))
+	for m := -205; m < 2000; m += 5 {
+		slow.Send(at(m))
+		if between(1200, 1300)(m) {
+			slow.Lose(at(m), "timeout")
+		} else {
+			slow.Answer(at(m), at(m+1))
+		}
+	}
+	got := r.Report(Recording{Begin: at(-600), End: at(2000), Tracks: []Track{*slow, *probed(-600, 2000, nil)}})
+	if noise := got.NoiseMillis.Duration(); noise < 85*ms || noise > 100*ms || *got.GapMillis != 0 {
+		t.Errorf("noise %s, gap %s", noise, got.GapMillis.Duration())
+	}
+	if back := got.ReturnGapMillis.Duration(); back < 95*ms || back > 110*ms {
+		t.Errorf("back %s", back)
+	}
+	if s := got.Targets[0].Silences; len(s) != 2 || !s[0].Late || s[1].Late {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -132,6 +132,13 @@ func (t *Track) Glance() Track {
 	return c
 }
 
+// late reports whether no probe that began in the span was lost. Where not all losses are kept, it is never so.
+func (t *Track) late(s Span) bool {
+	return len(t.LostAt) < maxKept && !slices.ContainsFunc(t.LostAt, func(at time.Time) bool {
+		return !at.Before(s.From) && !at.After(s.To)
+	})
+}
+
 // Clone returns a copy that does not change any more.
 func (t *Track) Clone() Track {
 	c := *t

@@ -88,9 +88,11 @@ func closeUp(plan v1alpha1.FailoverPlan, run v1alpha1.FailoverRun) *chart {
 	if run.TakeoverMillis != nil {
 		end = max(end, *run.TakeoverMillis)
 	}
+	const after = v1alpha1.Millis(100 * time.Millisecond)
 	for _, t := range run.Targets {
 		for _, s := range t.Silences {
-			if run.EndedMillis == nil || s.FromMillis < *run.EndedMillis {
+			// A gap in the network may outlast the takeover; what begins later is another story.
+			if s.ToMillis >= begin && s.FromMillis <= end+after {
 				begin, end = min(begin, s.FromMillis), max(end, s.ToMillis)
 			}
 		}
@@ -139,8 +141,12 @@ func targetLane(t v1alpha1.FailoverProbe, run v1alpha1.FailoverRun, s scale, y f
 			continue
 		}
 		length := ms(silence.ToMillis - silence.FromMillis)
-		b := newBar(s, silence.FromMillis, silence.ToMillis, y, "silent", length)
-		b.Full = fmt.Sprintf("%s: no answer for %s", t.Address, length)
+		class, words := "silent", "no answer for"
+		if silence.Late {
+			class, words = "late", "answers late by"
+		}
+		b := newBar(s, silence.FromMillis, silence.ToMillis, y, class, length)
+		b.Full = fmt.Sprintf("%s: %s %s", t.Address, words, length)
 		l.Bars = append(l.Bars, b)
 	}
 	for _, at := range t.LostAt {

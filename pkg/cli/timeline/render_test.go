@@ -61,7 +61,7 @@ func crashRun(r *v1alpha1.FailoverReport, number int, gap float64, fails bool) v
 	run := v1alpha1.FailoverRun{
 		Number: number, ID: "k3v7q2m9x1ab", Result: v1alpha1.FailoverPassed, Ordered: r.Started,
 		FaultMillis: p(31), TakeoverMillis: p(31 + gap - 9), EndedMillis: p(1260), RestoredMillis: p(8710),
-		BeginMillis: m(-620), EndMillis: m(8730), ReturnGapMillis: p(0), GapMillis: p(gap),
+		BeginMillis: m(-620), EndMillis: m(8730), ReturnGapMillis: p(60), NoiseMillis: p(0), GapMillis: p(gap),
 	}
 	end := 31 + gap
 	if fails {
@@ -71,7 +71,8 @@ func crashRun(r *v1alpha1.FailoverReport, number int, gap float64, fails bool) v
 	for i, a := range r.Plan.Targets {
 		probe := v1alpha1.FailoverProbe{
 			Address: a.Address, Sent: 935, Lost: 15 - i, GapMillis: m(gap - float64(4*i)), MedianMillis: m(0.42),
-			Silences: []v1alpha1.FailoverSpan{span(31, end-float64(4*i))}, Reasons: map[string]int{"timeout": 15 - i},
+			Silences: []v1alpha1.FailoverSilence{{FailoverSpan: span(31, end-float64(4*i))},
+				{FailoverSpan: span(5000, 5060), Late: true}}, Reasons: map[string]int{"timeout": 15 - i},
 		}
 		for at := 34.0; at < end; at += 10 {
 			probe.LostAt = append(probe.LostAt, m(at))
@@ -105,7 +106,7 @@ func byReports() *v1alpha1.FailoverReport {
 	r.Plan.Targets, r.Plan.Kind = nil, nodeconfig.DrillDrain
 	r.Plan.Warnings = []string{"during the test lb2 alone carries everything"}
 	run := &r.Runs[0]
-	run.Targets, run.GapMillis, run.ReturnGapMillis, run.Sent, run.Lost = nil, nil, nil, 0, 0
+	run.Targets, run.GapMillis, run.ReturnGapMillis, run.NoiseMillis, run.Sent, run.Lost = nil, nil, nil, nil, 0, 0
 	r.Summary = drill.Summarize(r.Runs)
 	return r
 }

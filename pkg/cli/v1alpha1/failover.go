@@ -115,6 +115,8 @@ type FailoverRun struct {
 	// way back. Not there where nothing was probed.
 	GapMillis       *Millis `json:"gapMillis,omitempty"`
 	ReturnGapMillis *Millis `json:"returnGapMillis,omitempty"`
+	// NoiseMillis is the longest time without an answer before anything was done. Gaps of that size say nothing.
+	NoiseMillis *Millis `json:"noiseMillis,omitempty"`
 	// Sent and Lost count probes.
 	Sent int `json:"sent"`
 	Lost int `json:"lost"`
@@ -144,8 +146,8 @@ type FailoverProbe struct {
 	// MedianMillis is the median latency of the answers.
 	MedianMillis Millis `json:"medianMillis"`
 	// Silences are the times without an answer, and LostAt when probes that failed began; only the first few hundred.
-	Silences []FailoverSpan `json:"silences,omitempty"`
-	LostAt   []Millis       `json:"lostAtMillis,omitempty"`
+	Silences []FailoverSilence `json:"silences,omitempty"`
+	LostAt   []Millis          `json:"lostAtMillis,omitempty"`
 	// Reasons count the failures by kind.
 	Reasons map[string]int `json:"reasons,omitempty"`
 }
@@ -154,6 +156,14 @@ type FailoverProbe struct {
 type FailoverSpan struct {
 	FromMillis Millis `json:"fromMillis"`
 	ToMillis   Millis `json:"toMillis"`
+}
+
+// FailoverSilence is a time without an answer.
+type FailoverSilence struct {
+	FailoverSpan `json:",inline"`
+	// Late says that no probe of that time failed: the answers came, only later, as they do where a network or machine is
+	// busy.
+	Late bool `json:"late,omitempty"`
 }
 
 // FailoverOwner is a stretch of time in which a node had some of the addresses.
