@@ -35,6 +35,8 @@ type stage struct {
 	near, far *echo.Prober
 	control   netip.Addr
 	addresses []netip.Addr
+	// asked are those of the addresses that the client asks.
+	asked map[netip.Addr]bool
 	// homes say where each address belongs; see [stage.converge].
 	homes map[netip.Addr]string
 	nodes []string
@@ -114,15 +116,21 @@ func (s *stage) observe(interval time.Duration) error {
 		return err
 	}
 	info := s.rig.Lab.Info()
-	ask := func(client fabric.Node) (*echo.Prober, error) {
-		return echo.Start(echo.Options{
-			Namespace: netspace.Path(client.Namespace), Interval: interval,
-			Targets: append(slices.Clone(s.addresses), s.control),
-		})
+	s.asked = map[netip.Addr]bool{}
+	targets := []netip.Addr{s.control}
+	for i := 0; i < len(s.addresses); i += 1 + len(s.addresses)/mostAsked {
+		s.asked[s.addresses[i]] = true
+		targets = append(targets, s.addresses[i])
 	}
-	s.near, err = ask(info.Clients[0])
+	s.near, err = echo.Start(echo.Options{
+		Namespace: netspace.Path(info.Clients[0].Namespace), Interval: interval, Targets: targets,
+	})
 	return err
 }
+
+// mostAsked is how many addresses the client asks at most. All namespaces share the kernel's one table of neighbours,
+// which holds 1,024 (net.ipv4.neigh.default.gc_thresh3) and is the host's to change. The kernels are watched for all.
+const mostAsked = 300
 
 // observeFar lets the second client ask as well, which costs as much again.
 func (s *stage) observeFar() error {
@@ -209,7 +217,7 @@ func (s *stage) converge(ctx context.Context, asked bool) error {
 			if owners := s.watch.Owners(a); len(owners) != 1 || owners[0] != s.homes[a] {
 				return false, fmt.Sprintf("%s is on %v, not on %s", a, owners, s.homes[a])
 			}
-			if !s.near.Answering(a, now.Add(-50*time.Millisecond)) {
+			if s.asked[a] && !s.near.Answering(a, now.Add(-50*time.Millisecond)) {
 				return false, fmt.Sprintf("%s does not answer", a)
 			}
 		}
