@@ -48,8 +48,9 @@ func (t *Track) Send(at time.Time) {
 	if t.unanswered.IsZero() {
 		t.unanswered = at
 	}
-	if t.lastAnswer.IsZero() {
-		t.lastAnswer = at
+	if t.Sent == 1 {
+		// Nothing is known about the time before.
+		t.lastAnswer, t.lastTrouble = at, at
 	}
 }
 

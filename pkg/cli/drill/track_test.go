@@ -95,6 +95,7 @@ func TestTrackSteady(t *testing.T) {
 		want  bool
 	}{
 		{"all answered", probed(0, 2000, nil), true},
+		{"only just begun", probed(1500, 2000, nil), false},
 		{"nothing asked yet", &Track{Interval: 5 * ms}, false},
 		{"lost long ago", probed(0, 2000, between(500, 900)), true},
 		{"lost lately", probed(0, 2000, between(1500, 1505)), false},
