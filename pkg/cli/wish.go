@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ type wishFlags struct {
 	requestedIP     string
 	addressPool     string
 	families        string
+	options         map[string]*string
 }
 
 func (w *wishFlags) addTo(cmd *cobra.Command) {
@@ -33,17 +35,22 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&w.name, "name", "", "Name of the load balancer (default: the Service's name).")
 	flags.StringVar(&w.port, "port", "", "Port to listen on (default: the target port).")
 	flags.StringVar(&w.targetPort, "target-port", "",
-		"Port of the Service, by number or name (default: its only port).")
+		"Port of the Service, by number or name (default: its only port, or all).")
 	flags.StringVar(&w.targetNamespace, "target-namespace", "",
 		"Namespace of the Service, whose owner must have allowed it (default: the load balancer's own).")
-	flags.StringVar(&w.protocol, "protocol", "", "TCP or HTTP (default: TCP; HTTP with --host or --path).")
+	flags.StringVar(&w.protocol, "protocol", "",
+		"TCP, UDP or HTTP (default: that of the Service's port; HTTP with --host or --path).")
 	flags.StringVar(&w.host, "host", "", "Serve only HTTP requests for this host.")
 	flags.StringVar(&w.path, "path", "", "Serve only HTTP requests below this path.")
 	flags.StringVar(&w.requestedIP, "requested-ip", "", "Address to ask for (two, of both families, joined by a comma).")
 	flags.StringVar(&w.addressPool, "address-pool", "", "Address pool to take the address from.")
 	flags.StringVar(&w.families, "ip-families", "", `Families of the addresses: "IPv4", "IPv6" or "IPv4,IPv6".`)
-	_ = cmd.RegisterFlagCompletionFunc("protocol",
-		cobra.FixedCompletions([]string{string(lb.TCP), string(lb.HTTP)}, cobra.ShellCompDirectiveNoFileComp))
+	w.options = map[string]*string{}
+	for _, o := range optionFlags() {
+		w.options[o.key] = flags.String(o.key, "", o.usage)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(
+		[]string{string(lb.TCP), string(lb.UDP), string(lb.HTTP)}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("ip-families",
 		cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6"}, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -96,6 +103,9 @@ func (w *wishFlags) configMap(namespace string) *corev1.ConfigMap {
 	w.set(cm, configmap.KeyRequestedIP, w.requestedIP)
 	w.set(cm, configmap.KeyPool, w.addressPool)
 	w.set(cm, configmap.KeyFamilies, w.families)
+	for key, value := range w.options {
+		w.set(cm, key, *value)
+	}
 	return cm
 }
 
@@ -114,6 +124,9 @@ func flagOf(field string) string {
 		configmap.KeyFamilies: "--ip-families",
 	}
 	key := strings.TrimSuffix(strings.TrimPrefix(field, "data["), "]")
+	if slices.ContainsFunc(optionFlags(), func(o optionFlag) bool { return o.key == key }) {
+		return "--" + key
+	}
 	return flags[key]
 }
 

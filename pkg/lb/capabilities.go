@@ -8,6 +8,8 @@ type Capabilities struct {
 	Hosts, Paths bool
 	// TLS says whether TLS can be terminated.
 	TLS bool
+	// IdleTimeout and Responses say whether [Timeouts.Idle] and [Options.Responses] are kept.
+	IdleTimeout, Responses bool
 	// Families that a virtual IP may have.
 	Families []Family
 }

@@ -57,10 +57,24 @@ type Listener struct {
 	Protocol Protocol `json:"protocol"`
 	// TLS, where set, is terminated by the load balancer.
 	TLS *TLS `json:"tls,omitempty"`
-	// Routes decide where a request goes. A TCP listener has exactly one, without host and path. An HTTP listener
-	// takes the most specific match: exact host before none, longer path before shorter.
+	// Routes decide where a request goes. A TCP or UDP listener has exactly one, without host and path. An HTTP
+	// listener takes the most specific match: exact host before wildcard before none, exact path before prefix, longer
+	// before shorter.
 	Routes []Route `json:"routes"`
+	// Options are what else was asked for; the zero value asks for nothing.
+	Options Options `json:"options,omitzero"`
 }
+
+// Transport is what carries a listener's traffic. One port can be listened on once for each.
+func (l Listener) Transport() Transport {
+	if l.Protocol == UDP {
+		return OverUDP
+	}
+	return OverTCP
+}
+
+// Clashes reports whether two listeners want the same socket of an address.
+func (l Listener) Clashes(o Listener) bool { return l.Port == o.Port && l.Transport() == o.Transport() }
 
 // TLS is the termination of TLS at a listener. It names the Secret; key material never enters the model.
 type TLS struct {
@@ -101,6 +115,16 @@ type Protocol string
 const (
 	HTTP Protocol = "HTTP"
 	TCP  Protocol = "TCP"
+	UDP  Protocol = "UDP"
+)
+
+// Transport is a transport protocol, named as Kubernetes names those of a Service's ports.
+type Transport string
+
+// The transports.
+const (
+	OverTCP Transport = "TCP"
+	OverUDP Transport = "UDP"
 )
 
 // Family is an IP address family.
@@ -123,7 +147,9 @@ func FamilyOf(a netip.Addr) Family {
 // Normalize sorts everything whose order carries no meaning, so that equal load balancers are equal bytes.
 func (l *LoadBalancer) Normalize() {
 	slices.SortFunc(l.VIPs, netip.Addr.Compare)
-	slices.SortFunc(l.Listeners, func(a, b Listener) int { return cmp.Compare(a.Port, b.Port) })
+	slices.SortFunc(l.Listeners, func(a, b Listener) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), strings.Compare(string(a.Transport()), string(b.Transport())))
+	})
 	for i := range l.Listeners {
 		routes := l.Listeners[i].Routes
 		slices.SortFunc(routes, func(a, b Route) int {

@@ -32,8 +32,31 @@ func sample() LoadBalancer {
 			}},
 			{Port: 443, Protocol: HTTP, TLS: &TLS{Secret: "s"}, Routes: []Route{{Target: target("e")}}},
 			{Port: 5432, Protocol: TCP, Routes: []Route{{Target: target("f")}}},
+			{Port: 5432, Protocol: UDP, Routes: []Route{{Target: target("g")}}, Options: sampleOptions()},
 		},
 	}
+}
+
+// sampleOptions returns options that ask for everything.
+func sampleOptions() Options {
+	return Options{Timeouts: Timeouts{Idle: time.Minute}, Responses: 2}
+}
+
+// The sample forgets no option.
+func TestSampleOptions(t *testing.T) {
+	var check func(reflect.Value, string)
+	check = func(v reflect.Value, path string) {
+		for i := range v.NumField() {
+			f, name := v.Field(i), path+"."+v.Type().Field(i).Name
+			switch {
+			case f.IsZero():
+				t.Errorf("%s is not in the sample", name)
+			case f.Kind() == reflect.Struct:
+				check(f, name)
+			}
+		}
+	}
+	check(reflect.ValueOf(sampleOptions()), "Options")
 }
 
 func shuffle[T any](rnd *rand.Rand, s []T) {

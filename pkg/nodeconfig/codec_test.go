@@ -64,12 +64,17 @@ func sampleShard() nodeconfig.Shard {
 							Service: lb.Service{Key: key, Port: 80}, Endpoints: []netip.AddrPort{netip.MustParseAddrPort("10.96.0.1:80")},
 						},
 					}},
+					Options: sampleOptions(),
 				}},
 			},
 			Group: 2, Revision: 8,
 		}},
 		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Revision: 6}},
 	}
+}
+
+func sampleOptions() lb.Options {
+	return lb.Options{Timeouts: lb.Timeouts{Idle: time.Minute}, Responses: 1}
 }
 
 func sampleStatus() nodeconfig.Status {

@@ -32,6 +32,11 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 		if l.TLS != nil && !can.TLS {
 			add(w.Fields.TLS, "the backend cannot terminate TLS; leave it to the Service and use protocol TCP")
 		}
+		for _, o := range optional(w.Fields, can) {
+			if o.asked(l.Options) && !o.can {
+				add(o.field, "the backend cannot %s; remove the key", o.what)
+			}
+		}
 		for _, r := range l.Routes {
 			if r.Host != "" && !can.Hosts {
 				add(w.Fields.Host, "the backend cannot route by host")
@@ -108,7 +113,7 @@ func (p *planner) occupied(w *lb.Wish, a netip.Addr) lb.Finding {
 		return f
 	}
 	for _, l := range w.LoadBalancer.Listeners {
-		if slices.ContainsFunc(other.Listeners, func(m lb.Listener) bool { return m.Port == l.Port }) {
+		if slices.ContainsFunc(other.Listeners, l.Clashes) {
 			f.Code = lb.CodeAddressPortTaken
 			f.Message = fmt.Sprintf("port %d of %s is served by %s; request another address", l.Port, a, owner)
 			return f

@@ -37,8 +37,8 @@ func pool(tb testing.TB, name string, addresses ...string) ipam.Pool {
 // everything is a backend that can do all.
 func everything() lb.Capabilities {
 	return lb.Capabilities{
-		Protocols: []lb.Protocol{lb.HTTP, lb.TCP}, Hosts: true, Paths: true, TLS: true,
-		Families: []lb.Family{lb.IPv4, lb.IPv6},
+		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP}, Hosts: true, Paths: true, TLS: true,
+		IdleTimeout: true, Responses: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}
 }
 

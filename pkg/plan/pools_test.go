@@ -101,7 +101,9 @@ func TestCapabilities(t *testing.T) {
 	w.LoadBalancer.Listeners[0].TLS = &lb.TLS{}
 	w.LoadBalancer.Listeners[0].Routes[0].Host = "h"
 	w.LoadBalancer.Listeners[0].Routes[0].Path = "/p"
-	w.LoadBalancer.Listeners = append(w.LoadBalancer.Listeners, w.LoadBalancer.Listeners[0])
+	second := w.LoadBalancer.Listeners[0]
+	second.Port++
+	w.LoadBalancer.Listeners = append(w.LoadBalancer.Listeners, second)
 	in := Input{Wishes: []lb.Wish{w, wish("b", 1)}, Pools: []ipam.Pool{pool(t, "p", "10.0.0.1", "fd00::1")},
 		Capabilities: lb.Capabilities{Protocols: []lb.Protocol{lb.HTTP, lb.TCP}, Families: []lb.Family{lb.IPv4}}}
 	out := Make(in)
@@ -117,7 +119,6 @@ a: LB0401 families: the backend cannot hold IPv6 addresses; it can hold IPv4`
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	in.Capabilities = everything()
-	in.Capabilities.Protocols = append(in.Capabilities.Protocols, "UDP")
 	if got := served(Make(in)); got != "a=fd00::1 b=10.0.0.1" {
 		t.Errorf("a backend that can do everything serves %s", got)
 	}

@@ -72,10 +72,10 @@ func (b *Backend) Name() string { return Name }
 // Capabilities implements backend.Backend.
 func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
-		Protocols: []lb.Protocol{lb.HTTP, lb.TCP},
-		Hosts:     true,
-		Paths:     true,
-		Families:  []lb.Family{lb.IPv4, lb.IPv6},
+		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP},
+		Hosts:     true, Paths: true,
+		IdleTimeout: true, Responses: true,
+		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // Snapshot is everything that the status of load balancers is worked out from.
@@ -88,6 +89,14 @@ func fromEntry(st *v1alpha1.Status, e placed) {
 func fromObject(st *v1alpha1.Status, cm corev1.ConfigMap) {
 	for _, a := range Addresses(cm) {
 		st.VIPs = append(st.VIPs, v1alpha1.VIP{Address: a, Holders: []string{}})
+	}
+	for _, l := range configmap.Parse(&cm, nil).LoadBalancer.Listeners {
+		if l.Port > 0 {
+			st.Listeners = append(st.Listeners, v1alpha1.Listener{Port: l.Port, Protocol: l.Protocol})
+		}
+	}
+	if len(st.Listeners) > 0 {
+		return
 	}
 	port := cm.Data["bind-port"]
 	if port == "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
@@ -158,11 +159,15 @@ func (c *candidate) owned() []netip.Addr {
 	return sorted(as)
 }
 
-// listens returns the addresses and ports that nginx listens on, sorted.
+// listens returns the addresses and ports of TCP that nginx listens on, sorted. UDP is left to nginx: its sockets share
+// their port, so a trial would say nothing.
 func (c *candidate) listens() []netip.AddrPort {
 	var ls []netip.AddrPort
 	for _, l := range c.view.LoadBalancers {
 		for _, li := range l.Listeners {
+			if li.Transport() != lb.OverTCP {
+				continue
+			}
 			for _, vip := range l.VIPs {
 				ls = append(ls, netip.AddrPortFrom(vip, li.Port))
 			}

@@ -44,7 +44,13 @@ func check(in Input) error {
 
 // checker finds what is wrong with load balancers, and remembers who listens where: nginx refuses the whole
 // configuration when two of its servers want the same socket.
-type checker struct{ listening map[netip.AddrPort]lb.Key }
+type checker struct{ listening map[socket]lb.Key }
+
+// socket is what two servers can't have both.
+type socket struct {
+	netip.AddrPort
+	transport lb.Transport
+}
 
 // check returns the first thing that keeps a load balancer from being rendered. One that passes owns its sockets.
 func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
@@ -72,15 +78,15 @@ func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
 
 // claim gives the load balancer its sockets, all or none.
 func (c *checker) claim(l lb.LoadBalancer) (lb.Finding, bool) {
-	var want []netip.AddrPort
+	var want []socket
 	for _, s := range l.Listeners {
 		for _, a := range l.VIPs {
-			ap := netip.AddrPortFrom(a, s.Port)
+			ap := socket{netip.AddrPortFrom(a, s.Port), s.Transport()}
 			if slices.Contains(want, ap) {
-				return finding(lb.CodeConflictingKeys, field(s), "%s is listened on twice", ap), true
+				return finding(lb.CodeConflictingKeys, field(s), "%s is listened on twice", ap.AddrPort), true
 			}
 			if other, ok := c.listening[ap]; ok {
-				return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap, other), true
+				return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap.AddrPort, other), true
 			}
 			want = append(want, ap)
 		}
@@ -92,6 +98,9 @@ func (c *checker) claim(l lb.LoadBalancer) (lb.Finding, bool) {
 }
 
 func checkListener(s lb.Listener) (lb.Finding, bool) {
+	if f, bad := checkOptions(s); bad {
+		return f, true
+	}
 	switch {
 	case s.Port == 0:
 		return finding(lb.CodeBadPort, field(s), "port 0 is not 1 to 65535"), true
@@ -99,10 +108,11 @@ func checkListener(s lb.Listener) (lb.Finding, bool) {
 		return finding(lb.CodeBackendCannot, field(s), "nginx is not made to terminate TLS yet"), true
 	case s.Protocol == lb.HTTP:
 		return checkRoutes(s)
-	case s.Protocol != lb.TCP:
+	case s.Protocol != lb.TCP && s.Protocol != lb.UDP:
 		return finding(lb.CodeBackendCannot, field(s), "unknown protocol %q", string(s.Protocol)), true
 	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "":
-		return finding(lb.CodeBadValue, field(s), "a TCP listener has exactly one route, without host and path"), true
+		return finding(lb.CodeBadValue, field(s), "a %s listener has exactly one route, without host and path",
+			s.Protocol), true
 	}
 	return checkEndpoints(s, s.Routes[0])
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -34,6 +35,16 @@ func balancer(name string, vips []string, listeners ...lb.Listener) lb.LoadBalan
 
 func tcp(port uint16, endpoints ...string) lb.Listener {
 	return lb.Listener{Port: port, Protocol: lb.TCP, Routes: []lb.Route{route("", "", endpoints...)}}
+}
+
+func udp(port uint16, endpoints ...string) lb.Listener {
+	return lb.Listener{Port: port, Protocol: lb.UDP, Routes: []lb.Route{route("", "", endpoints...)}}
+}
+
+// with gives a listener options.
+func with(s lb.Listener, o lb.Options) lb.Listener {
+	s.Options = o
+	return s
 }
 
 func http(port uint16, routes ...lb.Route) lb.Listener {
@@ -81,6 +92,10 @@ func goldens() map[string]nginx.Input {
 			tcp(22, "10.96.0.1:22", "[fd00:96::1]:22"), http(80, route("", "", "10.96.0.2:80", "[fd00:96::2]:80")))),
 		"many":  input(many...),
 		"tuned": tuned,
+		"udp": input(balancer("dns", []string{"10.0.0.15", "fd00::15"},
+			udp(53, "10.96.0.1:53"), tcp(53, "10.96.0.1:53"),
+			with(udp(123, "10.96.0.2:123"), lb.Options{Responses: 1, Timeouts: lb.Timeouts{Idle: 2500 * time.Millisecond}}),
+			with(tcp(5432, "10.96.0.3:5432"), lb.Options{Timeouts: lb.Timeouts{Idle: 24 * time.Hour}}))),
 	}
 }
 

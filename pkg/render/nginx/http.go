@@ -22,7 +22,7 @@ func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 		path, _ := cleanPath(r.Path)
 		loc := location{path: path}
 		if len(r.Target.Endpoints) > 0 {
-			loc.upstream = upstreamName(l.Origin.Key, s.Port, n)
+			loc.upstream = upstreamName(l.Origin.Key, s, n)
 			httpUpstream(t, loc.upstream, r.Target.Endpoints)
 		}
 		hosts[r.Host] = append(hosts[r.Host], loc)

@@ -31,7 +31,7 @@ func mainConfig(in Input, b builder) []byte {
 		t.Line("include generation.conf;")
 		t.Line("include http/*.conf;")
 	})
-	// Only with a TCP listener, for the module may be missing where nobody needs it.
+	// Only with a TCP or UDP listener, for the module may be missing where nobody needs it.
 	if b.stream {
 		t.Block("stream", func() {
 			streamDefaults(&t)
@@ -139,10 +139,10 @@ func requestHeaders(t *render.Text) {
 	}
 }
 
-// streamDefaults adds what holds for every TCP server.
+// streamDefaults adds what holds for every TCP or UDP server.
 func streamDefaults(t *render.Text) {
 	t.Line("proxy_connect_timeout 5s;")
-	t.Line("proxy_timeout 1h;")
+	t.Line("proxy_timeout", seconds(idleTCP)+";")
 	t.Line("proxy_socket_keepalive on;")
 	// A side that is done sending may still be waiting for an answer.
 	t.Line("proxy_half_close on;")

@@ -30,9 +30,14 @@ func stem(k lb.Key) string {
 	return s[:maxStem] + "_" + hex.EncodeToString(sum[:8])
 }
 
-// upstreamName names the upstream of a route; the listener's port and the route's place in it tell them apart.
-func upstreamName(k lb.Key, port uint16, route int) string {
-	return stem(k) + "_" + strconv.Itoa(int(port)) + "_" + strconv.Itoa(route)
+// upstreamName names the upstream of a route; the listener's port and transport and the route's place in it tell them
+// apart.
+func upstreamName(k lb.Key, s lb.Listener, route int) string {
+	port := strconv.Itoa(int(s.Port))
+	if s.Transport() == lb.OverUDP {
+		port += "u"
+	}
+	return stem(k) + "_" + port + "_" + strconv.Itoa(route)
 }
 
 // isKey reports whether both parts of a key are names that Kubernetes gives: a namespace is one label, an object's name

@@ -3,7 +3,6 @@ package nginx
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -46,7 +45,7 @@ func withDefaults(in Input) Input {
 func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
-	c := checker{listening: make(map[netip.AddrPort]lb.Key)}
+	c := checker{listening: make(map[socket]lb.Key)}
 	var served []lb.LoadBalancer
 	var refused []Refusal
 	for i, l := range sorted {
@@ -69,7 +68,7 @@ type builder struct {
 	owners map[string]lb.Key
 	// sockets is the number of listening sockets, the probe's among them.
 	sockets int
-	// stream says whether there is a TCP listener.
+	// stream says whether there is a TCP or UDP listener.
 	stream bool
 }
 

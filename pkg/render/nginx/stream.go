@@ -1,23 +1,63 @@
 package nginx
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 )
 
-// streamListener adds the upstream and server of a TCP listener.
+// The times after which a stream that carries nothing is ended, unless the user says otherwise. A client of UDP never
+// says that it is done, so the answer to one that is silent is worth nothing before long.
+const (
+	idleTCP = time.Hour
+	idleUDP = 30 * time.Second
+)
+
+// streamListener adds the upstream and server of a TCP or UDP listener.
 func streamListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
-	name := upstreamName(l.Origin.Key, s.Port, 0)
+	name := upstreamName(l.Origin.Key, s, 0)
 	t.Block("upstream "+name, func() { upstreamServers(t, s.Routes[0].Target.Endpoints) })
 	t.Block("server", func() {
 		for _, a := range l.VIPs {
-			// A client that vanished is noticed after 5 min and 4 probes, not when the session's hour is over.
-			t.Line("listen", netip.AddrPortFrom(a, s.Port).String(),
-				"backlog="+strconv.Itoa(backlog), "so_keepalive=5m:15s:4;")
+			t.Line("listen", netip.AddrPortFrom(a, s.Port).String(), streamSocket(s)+";")
 		}
+		streamTimeouts(t, s)
 		t.Line("proxy_pass", name+";")
 	})
+}
+
+// streamSocket returns the options of the listening socket.
+func streamSocket(s lb.Listener) string {
+	if s.Protocol == lb.UDP {
+		// A socket for each worker, so that all datagrams of a client reach the one that has its session.
+		return "udp reuseport"
+	}
+	// A client that vanished is noticed after 5 min and 4 probes, not when the session's hour is over.
+	return "backlog=" + strconv.Itoa(backlog) + " so_keepalive=5m:15s:4"
+}
+
+// streamTimeouts adds what ends a connection or session.
+func streamTimeouts(t *render.Text, s lb.Listener) {
+	if s.Protocol == lb.UDP {
+		t.Line("proxy_timeout", seconds(cmp.Or(s.Options.Timeouts.Idle, idleUDP))+";")
+		if n := s.Options.Responses; n > 0 {
+			t.Line("proxy_responses", strconv.Itoa(n)+";")
+		}
+		return
+	}
+	if d := s.Options.Timeouts.Idle; d > 0 {
+		t.Line("proxy_timeout", seconds(d)+";")
+	}
+}
+
+// seconds writes a time down as nginx reads it, in seconds where it is whole ones.
+func seconds(d time.Duration) string {
+	if d%time.Second == 0 {
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -47,7 +48,12 @@ func TestGolden(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			cm, services := load(t, file)
-			b, err := json.MarshalIndent(Parse(cm, services), "", "  ")
+			w := Parse(cm, services)
+			b, err := json.MarshalIndent(struct {
+				LoadBalancer lb.LoadBalancer
+				Address      lb.AddressWish
+				Findings     []lb.Finding
+			}{w.LoadBalancer, w.Address, w.Findings}, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,6 +87,20 @@ func TestCoffee(t *testing.T) {
 		l := w.LoadBalancer.Listeners[0]
 		if l.Port != 80 || l.Protocol != lb.TCP || l.Routes[0].Target.Endpoints[0].String() != "10.96.0.10:80" {
 			t.Errorf("%s: %+v", file, l)
+		}
+	}
+}
+
+// Every place that the plan may point at is a key.
+func TestFields(t *testing.T) {
+	places := map[string]bool{}
+	for _, k := range Keys() {
+		places[field(k.Name)] = true
+	}
+	v := reflect.ValueOf(fields())
+	for i := range v.NumField() {
+		if !places[v.Field(i).String()] {
+			t.Errorf("%s is %q", v.Type().Field(i).Name, v.Field(i))
 		}
 	}
 }

@@ -83,6 +83,7 @@ func cluster() ServiceMap {
 		service("default", "six", "fd00:96::1", "80"),
 		service("default", "udp", "10.96.0.3", "dns:53/UDP"),
 		service("default", "mixed", "10.96.0.4", "dns:53/UDP", "dns-tcp:53", "metrics:9153"),
+		service("default", "sctp", "10.96.0.8", "http:80", "odd:9/SCTP"),
 		service("default", "none", "None"),
 		service("default", "headless", "None", "80"),
 		service("default", "young", "", "80"),

@@ -1,5 +1,7 @@
 package configmap
 
+import "slices"
+
 // The label that makes a ConfigMap ask for a load balancer, as in 2016.
 const (
 	LabelKey   = "app"
@@ -16,6 +18,7 @@ const (
 	KeyService     = "target-service-name"
 	KeyTargetPort  = "target-port"
 	KeyBindPort    = "bind-port"
+	KeyPorts       = "ports"
 	KeyProtocol    = "protocol"
 	KeyHost        = "host"
 	KeyPath        = "path"
@@ -24,6 +27,8 @@ const (
 	KeyRequestedIP = "requested-ip"
 	KeyPool        = "address-pool"
 	KeyFamilies    = "ip-families"
+	KeyIdleTimeout = "idle-timeout"
+	KeyResponses   = "udp-responses"
 	KeyBindIP      = "bind-ip"
 	KeyStatus      = "status"
 )
@@ -45,7 +50,7 @@ type Key struct {
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
 func Keys() []Key {
-	return append(targetKeys(), addressKeys()...)
+	return slices.Concat(targetKeys(), optionKeys(), addressKeys())
 }
 
 // targetKeys returns the keys that say what is served.
@@ -59,14 +64,20 @@ func targetKeys() []Key {
 		{Name: KeyService, Takes: "a Service's name", Default: "required", Since: first,
 			Meaning: "The Service that gets the traffic. It needs a cluster IP.",
 			read:    (*reading).readService},
-		{Name: KeyTargetPort, Takes: "a port of the Service, by number or name", Default: "the Service's only port",
+		{Name: KeyTargetPort, Takes: "a port of the Service, by number or name", Default: "the Service's only port, or all",
 			Since: first, Meaning: "The port of the Service (not of its pods) that gets the traffic.",
 			read: (*reading).readTargetPort},
 		{Name: KeyBindPort, Takes: "1 to 65535", Default: "the target port's number", Since: first,
 			Meaning: "The port at which the load balancer listens.", read: (*reading).readBindPort},
-		{Name: KeyProtocol, Takes: "`HTTP` or `TCP`", Default: "`TCP`; `HTTP` with host, path or SSL", Since: next,
-			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is.",
-			read:    (*reading).readProtocol},
+		{Name: KeyPorts, Takes: "ports such as `80:http/HTTP, 443, 53/UDP`", Default: "every port of the Service", Since: next,
+			Meaning: "Several ports, in place of bind-port and target-port: the port to listen at, `:` and the port of the " +
+				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
+			read: (*reading).readPorts},
+		{Name: KeyProtocol, Takes: "`HTTP`, `TCP` or `UDP`",
+			Default: "that of the Service's port; `HTTP` with host, path or SSL", Since: next,
+			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
+				"datagram.",
+			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name", Default: "every host", Since: first,
 			Meaning: "Only HTTP requests for this host reach the Service. Upper and lower case are the same.",
 			read:    (*reading).readHost},
@@ -77,6 +88,20 @@ func targetKeys() []Key {
 			read:    (*reading).readSSL},
 		{Name: KeySSLPort, Takes: "1 to 65535", Default: "`443`", Since: first,
 			Meaning: "The port for HTTPS where SSL is true.", read: (*reading).readSSLPort},
+	}
+}
+
+// optionKeys returns the keys that say how it is served.
+func optionKeys() []Key {
+	const next = "0.1"
+	return []Key{
+		{Name: KeyIdleTimeout, Takes: "a time from `1s` to `24h`", Default: "`1h` for TCP, `30s` for UDP", Since: next,
+			Meaning: "How long a TCP connection or a UDP session may carry nothing before it is ended.",
+			read:    (*reading).readIdleTimeout},
+		{Name: KeyResponses, Takes: "1 to 1000", Default: "any number", Since: next,
+			Meaning: "How many datagrams answer one of a UDP client's, such as 1 for DNS. After them the session is over, " +
+				"which saves a node's sockets; without it, idle-timeout ends it.",
+			read: (*reading).readResponses},
 	}
 }
 

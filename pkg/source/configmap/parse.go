@@ -3,7 +3,6 @@ package configmap
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -17,9 +16,11 @@ type reading struct {
 
 	namespace, service, targetPort string
 	bindPort, sslPort              uint16
+	ports                          []portWish
 	protocol                       lb.Protocol
 	host, path                     string
 	ssl                            bool
+	options                        lb.Options
 	address                        lb.AddressWish
 }
 
@@ -42,12 +43,13 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 		r.value(k, cm.Data[k.Name])
 	}
 	r.contradictions()
-	target := r.target(services)
+	r.settle()
+	listeners := r.listeners(services)
 	w := lb.Wish{
 		LoadBalancer: lb.LoadBalancer{Origin: r.origin}, Address: r.address, Findings: r.findings, Fields: fields(),
 	}
 	if !w.Failed() {
-		w.LoadBalancer.Listeners = r.listeners(target)
+		w.LoadBalancer.Listeners = listeners
 		w.LoadBalancer.Normalize()
 	}
 	return w
@@ -63,7 +65,7 @@ func fields() lb.Fields {
 	return lb.Fields{
 		Requested: field(KeyRequestedIP), Pool: field(KeyPool), Families: field(KeyFamilies),
 		Protocol: field(KeyProtocol), Port: field(KeyBindPort), Host: field(KeyHost), Path: field(KeyPath),
-		TLS: field(KeySSL),
+		TLS: field(KeySSL), Timeouts: field(KeyIdleTimeout), Responses: field(KeyResponses),
 	}
 }
 
@@ -86,7 +88,7 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 		case near != "":
 			r.addf(lb.CodeUnknownKey, key, "there is no such key; did you mean %q?", near)
 		default:
-			r.addf(lb.CodeUnknownKey, key, "there is no such key; the keys are %s", strings.Join(known, ", "))
+			r.addf(lb.CodeUnknownKey, key, "there is no such key; docs/configmap.md lists those that there are")
 		}
 	}
 }
@@ -108,20 +110,17 @@ func (r *reading) value(k Key, v string) {
 	k.read(r, v)
 }
 
-// contradictions finds keys that cannot both be meant, and settles the protocol.
+// contradictions finds keys that cannot both be meant.
 func (r *reading) contradictions() {
-	http := r.ssl || r.host != "" || r.path != ""
-	switch {
-	case r.protocol == "" && http:
-		r.protocol = lb.HTTP
-	case r.protocol == "":
-		r.protocol = lb.TCP
-	case r.protocol == lb.TCP && http:
-		r.addf(lb.CodeConflictingKeys, KeyProtocol,
-			"host, path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out")
-	}
-	if r.ssl && r.bindPort == r.sslPort {
-		r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is bind-port already; choose another one", r.sslPort)
+	if len(r.ports) > 0 {
+		for _, k := range []struct {
+			key   string
+			given bool
+		}{{KeyBindPort, r.bindPort > 0}, {KeyTargetPort, r.targetPort != ""}} {
+			if k.given {
+				r.addf(lb.CodeConflictingKeys, k.key, "%s says which ports there are; remove one of the two", KeyPorts)
+			}
+		}
 	}
 	for _, a := range r.address.Requested {
 		if f := lb.FamilyOf(a); len(r.address.Families) > 0 && !slices.Contains(r.address.Families, f) {
@@ -132,15 +131,47 @@ func (r *reading) contradictions() {
 }
 
 // listeners returns what the load balancer listens for.
-func (r *reading) listeners(target lb.Target) []lb.Listener {
-	port := r.bindPort
-	if port == 0 {
-		port = target.Service.Port
+func (r *reading) listeners(services Services) []lb.Listener {
+	svc, known := r.lookUp(services)
+	if services != nil && !known {
+		return nil
 	}
-	routes := []lb.Route{{Host: r.host, Path: r.path, Target: target}}
-	listeners := []lb.Listener{{Port: port, Protocol: r.protocol, Routes: routes}}
-	if r.ssl {
-		listeners = append(listeners, lb.Listener{Port: r.sslPort, Protocol: lb.HTTP, TLS: &lb.TLS{}, Routes: routes})
+	wants := r.ports
+	if len(wants) == 0 && svc != nil {
+		wants = r.everyPort(r.serviceKey(), svc)
+	}
+	switch {
+	case len(wants) > 0:
+	case svc != nil && r.protocol == "":
+		return nil
+	default:
+		wants = []portWish{{protocol: r.protocol}}
+	}
+	var listeners []lb.Listener
+	for _, p := range wants {
+		target, protocol, ok := r.target(svc, p)
+		if !ok {
+			continue
+		}
+		if p.bind == 0 {
+			p.bind = target.Service.Port
+		}
+		l := lb.Listener{Port: p.bind, Protocol: protocol, Routes: []lb.Route{{Target: target}}}
+		if protocol == lb.HTTP {
+			l.Routes[0].Host, l.Routes[0].Path = r.host, r.path
+		}
+		l.Options = r.optionsOf(protocol)
+		listeners = append(listeners, l)
+	}
+	if i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP }); r.ssl && i >= 0 {
+		secure := listeners[i]
+		secure.Port, secure.TLS = r.sslPort, &lb.TLS{}
+		listeners = append(listeners, secure)
+	}
+	r.listenTwice(listeners)
+	if unsure := svc == nil && slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }); !unsure &&
+		len(listeners) > 0 {
+		r.optionless(listeners)
 	}
 	return listeners
 }

@@ -19,12 +19,10 @@ func TestFindings(t *testing.T) {
 		{"unknown key", []string{"target-svc-name", "x"},
 			`LB0101 data[target-svc-name]: there is no such key; did you mean "target-service-name"?`},
 		{"other case", []string{"ssl", "true"}, `LB0101 data[ssl]: there is no such key; did you mean "SSL"?`},
-		{"nothing near", []string{"colour", "red"}, "LB0101 data[colour]: there is no such key; the keys are namespace, " +
-			"target-service-name, target-port, bind-port, protocol, host, path, SSL, ssl-port, requested-ip, address-pool, " +
-			"ip-families, bind-ip, status"},
-		{"hostile key", []string{"\x1b[31m\n", "x"}, "LB0101 data[\"\\x1b[31m\\n\"]: there is no such key; the keys are " +
-			"namespace, target-service-name, target-port, bind-port, protocol, host, path, SSL, ssl-port, requested-ip, " +
-			"address-pool, ip-families, bind-ip, status"},
+		{"nothing near", []string{"colour", "red"},
+			"LB0101 data[colour]: there is no such key; docs/configmap.md lists those that there are"},
+		{"hostile key", []string{"\x1b[31m\n", "x"},
+			"LB0101 data[\"\\x1b[31m\\n\"]: there is no such key; docs/configmap.md lists those that there are"},
 		{"a key's name with a part of another", []string{"hostname", "a"},
 			`LB0101 data[hostname]: there is no such key; did you mean "host"?`},
 		{"no Service named", []string{KeyService, ""},
@@ -49,7 +47,8 @@ func TestFindings(t *testing.T) {
 		{"bad target port, so nothing is said of the Service's", []string{KeyTargetPort, "\x00", KeyService, "two"},
 			`LB0107 data[target-port]: the value "\x00" holds the invisible or control character U+0000 at byte 0; remove it`},
 		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
-		{"protocol", []string{KeyProtocol, "UDP"}, `LB0104 data[protocol]: "UDP" is not a protocol; give HTTP or TCP`},
+		{"protocol", []string{KeyProtocol, "SCTP"},
+			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, TCP or UDP`},
 		{"wildcard host", []string{KeyHost, "*.example.com"}, `LB0104 data[host]: "*.example.com": wildcards are not ` +
 			`supported; give one host, or none for every host`},
 		{"host with port", []string{KeyHost, "a.example.com:80"},
@@ -81,11 +80,47 @@ func TestFindings(t *testing.T) {
 			`LB0106 data[target-port]: Service default/web has no port "web"; its ports are 80 "http"`},
 		{"the pods' port", []string{KeyTargetPort, "8080"}, `LB0106 data[target-port]: Service default/web has no port ` +
 			`"8080"; its ports are 80 "http" ("8080" is a port of its pods, which 80 leads to)`},
-		{"a UDP port", []string{KeyService, "udp"}, `LB0106 data[target-port]: port 53 of Service default/udp is UDP, but ` +
-			`protocol TCP needs a TCP port; its ports are 53 "dns" "UDP"`},
-		{"a UDP port by name", []string{KeyService, "mixed", KeyTargetPort, "dns"}, `LB0106 data[target-port]: port 53 of ` +
-			`Service default/mixed is UDP, but protocol TCP needs a TCP port; its ports are 53 "dns" "UDP", 53 "dns-tcp", ` +
-			`9153 "metrics"`},
+		{"a UDP port", []string{KeyService, "udp", KeyProtocol, "TCP"},
+			`LB0106 data[target-port]: port 53 of Service default/udp is UDP, but protocol TCP needs a TCP port; its ports ` +
+				`are 53 "dns" "UDP"`},
+		{"a UDP port by name", []string{KeyService, "mixed", KeyTargetPort, "dns", KeyProtocol, "TCP"},
+			`LB0106 data[target-port]: port 53 of Service default/mixed is UDP, but protocol TCP needs a TCP port; its ports ` +
+				`are 53 "dns" "UDP", 53 "dns-tcp", 9153 "metrics"`},
+		{"a TCP port for UDP", []string{KeyProtocol, "UDP"}, `LB0106 data[target-port]: port 80 of Service default/web ` +
+			`is TCP, but protocol UDP needs a UDP port; its ports are 80 "http"`},
+		{"an SCTP port", []string{KeyService, "sctp"}, `LB0106 data[target-service-name]: port 9 of Service default/sctp ` +
+			`is "SCTP", which cannot be served; name the others in ports`},
+		{"ports without a number", []string{KeyPorts, "80,,443"},
+			`LB0103 data[ports]: "" is not a port; give a number from 1 to 65535`},
+		{"ports with a protocol that is none", []string{KeyPorts, "80/SCTP"},
+			`LB0104 data[ports]: "80/SCTP": "SCTP" is not a protocol; give HTTP, TCP or UDP`},
+		{"ports with a target that is none", []string{KeyPorts, "80:a b"},
+			`LB0103 data[ports]: "a b" is neither a port number nor a port's name`},
+		{"ports that the Service lacks", []string{KeyService, "two", KeyPorts, "80, 81:web"},
+			`LB0106 data[ports]: Service default/two has no port "web"; its ports are 80 "http", 443 "https"`},
+		{"ports that could be any", []string{KeyService, "two", KeyPorts, "8080"},
+			`LB0105 data[ports]: Service default/two has several ports (80 "http", 443 "https"); give one of them`},
+		{"a port twice", []string{KeyPorts, "80, 80/HTTP"},
+			`LB0108 data[ports]: port 80 is there twice; give each port once for TCP and once for UDP`},
+		{"too many ports", []string{KeyPorts, strings.Repeat("80,", 64) + "80"},
+			`LB0104 data[ports]: 65 ports; give at most 64`},
+		{"ports and bind-port", []string{KeyPorts, "80", KeyBindPort, "80", KeyTargetPort, "80"},
+			"LB0108 data[bind-port]: ports says which ports there are; remove one of the two\n" +
+				"LB0108 data[target-port]: ports says which ports there are; remove one of the two"},
+		{"ports and ssl-port", []string{KeyPorts, "80, 443:80", KeySSL, "true"},
+			`LB0108 data[ssl-port]: port 443 is one of ports already; choose another one`},
+		{"UDP and host", []string{KeyService, "udp", KeyPorts, "53/UDP", KeyHost, "a.b"}, `LB0108 data[protocol]: host, ` +
+			`path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out`},
+		{"no time", []string{KeyIdleTimeout, "30"},
+			`LB0104 data[idle-timeout]: "30" is not a time from 1s to 24h; give one such as "30s" or "5m"`},
+		{"a time too long", []string{KeyIdleTimeout, "25h"},
+			`LB0104 data[idle-timeout]: "25h" is not a time from 1s to 24h; give one such as "30s" or "5m"`},
+		{"no number", []string{KeyService, "udp", KeyResponses, "0"},
+			`LB0104 data[udp-responses]: "0" is not a number from 1 to 1000`},
+		{"HTTP and idle-timeout", []string{KeyPath, "/", KeyIdleTimeout, "5m"}, `LB0108 data[idle-timeout]: the key needs ` +
+			`a port of protocol TCP or UDP; remove it, or set protocol or ports`},
+		{"TCP and udp-responses", []string{KeyPorts, "80/TCP", KeyResponses, "1"}, `LB0108 data[udp-responses]: the key ` +
+			`needs a port of protocol UDP; remove it, or set protocol or ports`},
 		{"control character", []string{KeyHost, "a\nb"},
 			`LB0107 data[host]: the value "a\nb" holds the invisible or control character U+000A at byte 1; remove it`},
 		{"bidirectional override", []string{KeyPath, "/a\u202eb"},
@@ -230,7 +265,7 @@ func TestNearest(t *testing.T) {
 	for word, want := range map[string]string{
 		"bind_port": "bind-port", "bindPort": "bind-port", "BIND-PORT": "bind-port", "bind-prot": "bind-port",
 		"targetport": "target-port", "target.port": "target-port", "ssl": "SSL", "sslport": "ssl-port", "hosts": "host",
-		"hostname": "host", "service": "target-service-name", "service-name": "target-service-name", "port": "target-port",
+		"hostname": "host", "service": "target-service-name", "service-name": "target-service-name", "port": "ports",
 		"pool": "address-pool", "protcol": "protocol", "requestedip": "requested-ip", "request-ip": "requested-ip",
 		"ip-family": "ip-families", "ns": "", "x": "", "colour": "", strings.Repeat("bind-port", 20): "",
 	} {

@@ -1,8 +1,10 @@
 package configmap
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,43 +37,53 @@ func (m ServiceMap) Service(key lb.Key) (*corev1.Service, bool) {
 	return s, ok
 }
 
-// target finds the Service's port and address. The zero target goes with a finding.
-func (r *reading) target(services Services) lb.Target {
-	if r.service == "" || r.faulty(KeyNamespace) {
-		return lb.Target{}
+// serviceKey names the Service that the object targets.
+func (r *reading) serviceKey() lb.Key { return lb.Key{Namespace: r.namespace, Name: r.service} }
+
+// lookUp finds the Service; false goes with a finding, or with services that are not known.
+func (r *reading) lookUp(services Services) (*corev1.Service, bool) {
+	if services == nil || r.service == "" || r.faulty(KeyNamespace) {
+		return nil, false
 	}
-	key := lb.Key{Namespace: r.namespace, Name: r.service}
-	if services == nil {
-		n, _ := strconv.ParseUint(r.targetPort, 10, 16)
-		return lb.Target{Service: lb.Service{Key: key, Port: uint16(n)}}
-	}
+	key := r.serviceKey()
 	svc, ok := services.Service(key)
 	if foreign := r.namespace != r.origin.Namespace; foreign && (!ok || !allows(svc, r.origin.Namespace)) {
 		r.addf(lb.CodeServiceForeign, KeyNamespace, "Service %s does not exist or does not allow namespace %s; its owner "+
 			"may annotate it with %s: %[2]s", key, quote(r.origin.Namespace), AnnotationAllowFrom)
-		return lb.Target{}
+		return nil, false
 	}
 	if !ok {
 		r.addf(lb.CodeServiceNotFound, KeyService, "there is no Service %s; create it or correct the name", key)
-		return lb.Target{}
+		return nil, false
 	}
-	port, ok := r.servicePort(key, svc)
-	ip, err := netip.ParseAddr(svc.Spec.ClusterIP)
-	if err != nil {
+	if len(svc.Spec.Ports) == 0 {
+		r.addf(lb.CodeServiceNoPorts, KeyService, "Service %s has no ports; add one to it", key)
+	}
+	if _, err := netip.ParseAddr(svc.Spec.ClusterIP); err != nil {
 		r.addf(lb.CodeServiceNoIP, KeyService, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
-		return lb.Target{}
+		return nil, false
 	}
+	return svc, len(svc.Spec.Ports) > 0
+}
+
+// target finds the Service's port that a port of the load balancer leads to, and the protocol if the object does not
+// say it. False goes with a finding.
+func (r *reading) target(svc *corev1.Service, p portWish) (lb.Target, lb.Protocol, bool) {
+	if svc == nil {
+		n, _ := strconv.ParseUint(p.target, 10, 16)
+		return lb.Target{Service: lb.Service{Key: r.serviceKey(), Port: uint16(n)}}, cmp.Or(p.protocol, lb.TCP), true
+	}
+	port, ok := r.servicePort(svc, p)
 	if !ok {
-		return lb.Target{}
+		return lb.Target{}, "", false
 	}
-	if r.ssl && r.bindPort == 0 && port == r.sslPort {
-		r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is the target port, at which the load balancer listens as there "+
-			"is no bind-port; add bind-port or choose another one", port)
-	}
+	protocol := cmp.Or(p.protocol, lb.Protocol(transportOf(port)))
+	ip, _ := netip.ParseAddr(svc.Spec.ClusterIP)
+	number := uint16(port.Port) //nolint:gosec // the API server keeps it within 1 to 65535
 	return lb.Target{
-		Service:   lb.Service{Key: key, Port: port},
-		Endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, port)},
-	}
+		Service:   lb.Service{Key: r.serviceKey(), Port: number},
+		Endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, number)},
+	}, protocol, true
 }
 
 // allows reports whether the Service lets ConfigMaps of a namespace target it.
@@ -97,45 +109,70 @@ func withoutIP(svc *corev1.Service) string {
 }
 
 // servicePort finds the port of the Service that is meant.
-func (r *reading) servicePort(key lb.Key, svc *corev1.Service) (uint16, bool) {
-	ports := svc.Spec.Ports
-	if len(ports) == 0 {
-		r.addf(lb.CodeServiceNoPorts, KeyService, "Service %s has no ports; add one to it", key)
-		return 0, false
+func (r *reading) servicePort(svc *corev1.Service, p portWish) (corev1.ServicePort, bool) {
+	key, ports, place := r.serviceKey(), svc.Spec.Ports, KeyTargetPort
+	if r.bindPort == 0 && r.targetPort == "" && p.bind > 0 {
+		place = KeyPorts
 	}
 	if r.faulty(KeyTargetPort) {
-		return 0, false
+		return corev1.ServicePort{}, false
 	}
-	if r.targetPort == "" && len(ports) > 1 {
-		r.addf(lb.CodeAmbiguousPort, KeyTargetPort, "Service %s has several ports (%s); give one of them", key,
-			portList(ports))
-		return 0, false
+	want := p.target
+	if number := strconv.Itoa(int(p.bind)); want == "" && place == KeyPorts && slices.ContainsFunc(ports, called(number)) {
+		want = number
 	}
-	var other *corev1.ServicePort
-	for i, p := range ports {
-		if r.targetPort != "" && r.targetPort != p.Name && r.targetPort != strconv.Itoa(int(p.Port)) {
-			continue
+	if want == "" && len(ports) > 1 {
+		r.addf(lb.CodeAmbiguousPort, place, "Service %s has several ports (%s); give one of them", key, portList(ports))
+		return corev1.ServicePort{}, false
+	}
+	meant := ports
+	if want != "" {
+		meant = slices.DeleteFunc(slices.Clone(ports), func(q corev1.ServicePort) bool { return !called(want)(q) })
+	}
+	if port, ok := fitting(meant, p.protocol); ok {
+		return port, true
+	}
+	if len(meant) == 0 {
+		r.addf(lb.CodePortNotFound, place, "Service %s has no port %s; its ports are %s%s", key, quote(want),
+			portList(ports), podPortHint(ports, want))
+		return corev1.ServicePort{}, false
+	}
+	r.addf(lb.CodePortNotFound, place, "port %d of Service %s is %s, but protocol %s needs a %s port; its ports are %s",
+		meant[0].Port, key, transportOf(meant[0]), cmp.Or(p.protocol, lb.TCP),
+		lb.Listener{Protocol: p.protocol}.Transport(), portList(ports))
+	return corev1.ServicePort{}, false
+}
+
+// called returns a test for the port of a number or name.
+func called(want string) func(corev1.ServicePort) bool {
+	return func(p corev1.ServicePort) bool { return want == p.Name || want == strconv.Itoa(int(p.Port)) }
+}
+
+// fitting returns the first port whose transport a protocol needs. Without a protocol TCP goes before UDP, as a number
+// can stand for a port of each.
+func fitting(ports []corev1.ServicePort, p lb.Protocol) (corev1.ServicePort, bool) {
+	wanted := []lb.Transport{lb.Listener{Protocol: p}.Transport()}
+	if p == "" {
+		wanted = []lb.Transport{lb.OverTCP, lb.OverUDP}
+	}
+	for _, t := range wanted {
+		if i := slices.IndexFunc(ports, func(q corev1.ServicePort) bool { return transportOf(q) == t }); i >= 0 {
+			return ports[i], true
 		}
-		if p.Protocol == corev1.ProtocolTCP || p.Protocol == "" {
-			return uint16(p.Port), true
-		}
-		other = &ports[i]
 	}
-	if other != nil {
-		r.addf(lb.CodePortNotFound, KeyTargetPort, "port %d of Service %s is %s, but protocol %s needs a TCP port; its "+
-			"ports are %s", other.Port, key, other.Protocol, r.protocol, portList(ports))
-	} else {
-		r.addf(lb.CodePortNotFound, KeyTargetPort, "Service %s has no port %s; its ports are %s%s", key, quote(r.targetPort),
-			portList(ports), r.podPortHint(ports))
-	}
-	return 0, false
+	return corev1.ServicePort{}, false
+}
+
+// transportOf returns the transport of a Service's port.
+func transportOf(p corev1.ServicePort) lb.Transport {
+	return lb.Transport(cmp.Or(p.Protocol, corev1.ProtocolTCP))
 }
 
 // podPortHint tells those who gave the pods' port which one of the Service leads to it.
-func (r *reading) podPortHint(ports []corev1.ServicePort) string {
+func podPortHint(ports []corev1.ServicePort, want string) string {
 	for _, p := range ports {
-		if p.TargetPort.String() == r.targetPort {
-			return fmt.Sprintf(" (%s is a port of its pods, which %d leads to)", quote(r.targetPort), p.Port)
+		if p.TargetPort.String() == want {
+			return fmt.Sprintf(" (%s is a port of its pods, which %d leads to)", quote(want), p.Port)
 		}
 	}
 	return ""

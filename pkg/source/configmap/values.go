@@ -29,19 +29,20 @@ func (r *reading) readService(v string) {
 	r.service = v
 }
 
-// readTargetPort takes everything that looks like a number for one, so that "99999" is not taken for a name.
-func (r *reading) readTargetPort(v string) {
+func (r *reading) readTargetPort(v string) { r.targetPort, _ = r.portName(KeyTargetPort, v) }
+
+// portName reads a port of a Service by number or name; false goes with a finding. Everything that looks like a number
+// is taken for one, so that "99999" is not taken for a name.
+func (r *reading) portName(key, v string) (string, bool) {
 	if strings.Trim(v, "+-.0123456789") == "" {
-		if port := r.port(KeyTargetPort, v); port > 0 {
-			r.targetPort = strconv.Itoa(int(port))
-		}
-		return
+		port := r.port(key, v)
+		return strconv.Itoa(int(port)), port > 0
 	}
 	if len(validation.IsDNS1123Label(v)) > 0 {
-		r.addf(lb.CodeBadPort, KeyTargetPort, "%s is neither a port number nor a port's name", quote(v))
-		return
+		r.addf(lb.CodeBadPort, key, "%s is neither a port number nor a port's name", quote(v))
+		return "", false
 	}
-	r.targetPort = v
+	return v, true
 }
 
 func (r *reading) readBindPort(v string) { r.bindPort = r.port(KeyBindPort, v) }
@@ -59,13 +60,9 @@ func (r *reading) port(key, v string) uint16 {
 }
 
 func (r *reading) readProtocol(v string) {
-	for _, p := range []lb.Protocol{lb.HTTP, lb.TCP} {
-		if strings.EqualFold(v, string(p)) {
-			r.protocol = p
-			return
-		}
+	if r.protocol = protocolOf(v); r.protocol == "" {
+		r.badf(KeyProtocol, "%s is not a protocol; give %s", quote(v), protocolNames())
 	}
-	r.badf(KeyProtocol, "%s is not a protocol; give HTTP or TCP", quote(v))
 }
 
 // readHost takes DNS names (RFC 1123, 2.1) only: a name goes into the data plane's configuration.

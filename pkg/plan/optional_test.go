@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
+)
+
+// bare is a backend that can pass traffic on, and no more.
+func bare() lb.Capabilities {
+	return lb.Capabilities{Protocols: everything().Protocols, Families: everything().Families}
+}
+
+// one plans a single wish.
+func one(t *testing.T, w lb.Wish, can lb.Capabilities) string {
+	t.Helper()
+	return findings(Make(Input{
+		Wishes: []lb.Wish{w}, Pools: []ipam.Pool{pool(t, "p", "10.0.0.1")}, Capabilities: can,
+	}))
+}
+
+// Every option that there is can be missing in a backend, and is refused then: none is dropped in silence.
+func TestEveryOptionNeedsItsCapability(t *testing.T) {
+	eachLeaf(reflect.TypeFor[lb.Options](), nil, func(name string, index []int) {
+		w := wish("a", 1)
+		w.Fields = places()
+		fill(reflect.ValueOf(&w.LoadBalancer.Listeners[0].Options).Elem().FieldByIndex(index))
+		if got := one(t, w, bare()); !strings.HasPrefix(got, "a: LB0401 ") || strings.Contains(got, "\n") ||
+			strings.HasPrefix(got, "a: LB0401 the backend") {
+			t.Errorf("%s: %q is not one finding at a place", name, got)
+		}
+		if got := one(t, w, everything()); got != "" {
+			t.Errorf("%s: a backend that can do everything: %s", name, got)
+		}
+	})
+}
+
+// A backend that can do everything has every capability.
+func TestEverything(t *testing.T) {
+	eachLeaf(reflect.TypeFor[lb.Capabilities](), nil, func(name string, index []int) {
+		if reflect.ValueOf(everything()).FieldByIndex(index).IsZero() {
+			t.Errorf("%s is not among everything", name)
+		}
+	})
+}
+
+// places returns fields that all have a name.
+func places() lb.Fields {
+	var at lb.Fields
+	eachLeaf(reflect.TypeFor[lb.Fields](), nil, func(name string, index []int) {
+		reflect.ValueOf(&at).Elem().FieldByIndex(index).SetString(strings.ToLower(name))
+	})
+	return at
+}
+
+// eachLeaf visits the fields of a struct and of the structs in it.
+func eachLeaf(typ reflect.Type, at []int, visit func(name string, index []int)) {
+	for i := range typ.NumField() {
+		f := typ.Field(i)
+		index := append(append([]int{}, at...), i)
+		if f.Type.Kind() == reflect.Struct {
+			eachLeaf(f.Type, index, visit)
+			continue
+		}
+		visit(f.Name, index)
+	}
+}
+
+// fill sets a value that asks for something.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+	default:
+		v.SetInt(1)
+	}
+}

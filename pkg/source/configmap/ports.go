@@ -1,0 +1,152 @@
+package configmap
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// maxPorts is how many ports one object may have.
+const maxPorts = 64
+
+// A portWish is a port to listen on.
+type portWish struct {
+	// bind is 0 where the target's port is meant.
+	bind uint16
+	// target is a port of the Service, by number or name; empty where it is not said.
+	target string
+	// protocol is empty where it is not said.
+	protocol lb.Protocol
+}
+
+// readPorts reads "80:http/HTTP, 443, 53/UDP".
+func (r *reading) readPorts(v string) {
+	for text := range strings.SplitSeq(v, ",") {
+		p, ok := r.readPort(strings.TrimSpace(text))
+		if !ok {
+			return
+		}
+		r.ports = append(r.ports, p)
+	}
+	if len(r.ports) > maxPorts {
+		r.badf(KeyPorts, "%d ports; give at most %d", len(r.ports), maxPorts)
+		r.ports = nil
+	}
+}
+
+// readPort reads one of them; false when there is a finding about it.
+func (r *reading) readPort(text string) (p portWish, ok bool) {
+	rest, protocol, named := strings.Cut(text, "/")
+	if named {
+		if p.protocol = protocolOf(protocol); p.protocol == "" {
+			r.badf(KeyPorts, "%s: %s is not a protocol; give %s", quote(text), quote(protocol), protocolNames())
+			return p, false
+		}
+	}
+	bind, target, named := strings.Cut(rest, ":")
+	if p.bind = r.port(KeyPorts, bind); p.bind == 0 {
+		return p, false
+	}
+	if named {
+		p.target, ok = r.portName(KeyPorts, target)
+		return p, ok
+	}
+	return p, true
+}
+
+// protocols are those that a user can name.
+func protocols() []lb.Protocol { return []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP} }
+
+// protocolOf returns the protocol of that name, in upper or lower case; empty when there is none.
+func protocolOf(name string) lb.Protocol {
+	for _, p := range protocols() {
+		if strings.EqualFold(name, string(p)) {
+			return p
+		}
+	}
+	return ""
+}
+
+// protocolNames lists the protocols: "HTTP, TCP or UDP".
+func protocolNames() string { return either(protocols()) }
+
+// either lists words of which one is meant.
+func either(words []lb.Protocol) string {
+	var text string
+	for i, w := range words {
+		switch {
+		case i > 0 && i == len(words)-1:
+			text += " or "
+		case i > 0:
+			text += ", "
+		}
+		text += string(w)
+	}
+	return text
+}
+
+// settle gives every port the protocol that is meant, as far as the object says it, and brings the one port of
+// bind-port and target-port into the same form. No port at all stands for every port of the Service.
+func (r *reading) settle() {
+	http := r.ssl || r.host != "" || r.path != ""
+	if r.protocol == "" && http {
+		r.protocol = lb.HTTP
+	}
+	if r.ports == nil && !r.faulty(KeyPorts) && (r.bindPort > 0 || r.targetPort != "" || r.protocol == lb.HTTP) {
+		r.ports = []portWish{{bind: r.bindPort, target: r.targetPort}}
+	}
+	spoken := r.protocol == lb.HTTP && len(r.ports) == 0
+	for i := range r.ports {
+		if r.ports[i].protocol == "" {
+			r.ports[i].protocol = r.protocol
+		}
+		spoken = spoken || r.ports[i].protocol == lb.HTTP
+	}
+	if http && !spoken {
+		r.addf(lb.CodeConflictingKeys, KeyProtocol,
+			"host, path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out")
+	}
+}
+
+// everyPort returns the ports of a Service that are to be served where none is named.
+func (r *reading) everyPort(key lb.Key, svc *corev1.Service) []portWish {
+	var all []portWish
+	for _, p := range svc.Spec.Ports {
+		transport := transportOf(p)
+		switch {
+		case transport != lb.OverTCP && transport != lb.OverUDP:
+			if r.protocol == "" {
+				r.addf(lb.CodePortNotFound, KeyService, "port %d of Service %s is %s, which cannot be served; name the others "+
+					"in %s", p.Port, key, quote(string(p.Protocol)), KeyPorts)
+			}
+		case r.protocol == "" || r.protocol == lb.Protocol(transport):
+			all = append(all, portWish{target: strconv.Itoa(int(p.Port)), protocol: lb.Protocol(transport)})
+		}
+	}
+	return all
+}
+
+// listenTwice finds ports that are listened on twice.
+func (r *reading) listenTwice(listeners []lb.Listener) {
+	for i, l := range listeners {
+		if !slices.ContainsFunc(listeners[:i], l.Clashes) {
+			continue
+		}
+		switch {
+		case l.TLS == nil:
+			r.addf(lb.CodeConflictingKeys, KeyPorts, "port %d is there twice; give each port once for TCP and once for UDP",
+				l.Port)
+		case r.bindPort == l.Port:
+			r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is bind-port already; choose another one", l.Port)
+		case len(listeners) == 2 && r.bindPort == 0:
+			r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is the target port, at which the load balancer listens as "+
+				"there is no bind-port; add bind-port or choose another one", l.Port)
+		default:
+			r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is one of %s already; choose another one", l.Port, KeyPorts)
+		}
+	}
+}
