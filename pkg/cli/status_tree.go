@@ -155,6 +155,12 @@ func routeState(r v1alpha1.Route) printer.Cell {
 
 func routeDetail(r v1alpha1.Route) string {
 	var words []string
+	if r.Exact {
+		words = append(words, "exact")
+	}
+	if r.Weight != nil {
+		words = append(words, fmt.Sprintf("weight %d", *r.Weight))
+	}
 	for _, a := range r.Addresses {
 		words = append(words, a.String())
 	}

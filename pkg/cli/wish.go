@@ -27,6 +27,7 @@ type wishFlags struct {
 	requestedIP     string
 	addressPool     string
 	families        string
+	routes          []string
 	options         map[string]*string
 }
 
@@ -40,11 +41,13 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 		"Namespace of the Service, whose owner must have allowed it (default: the load balancer's own).")
 	flags.StringVar(&w.protocol, "protocol", "",
 		"TCP, UDP or HTTP (default: that of the Service's port; HTTP with --host or --path).")
-	flags.StringVar(&w.host, "host", "", "Serve only HTTP requests for this host.")
+	flags.StringVar(&w.host, "host", "", "Serve only HTTP requests for this host; \"*.example.com\" for all below.")
 	flags.StringVar(&w.path, "path", "", "Serve only HTTP requests below this path.")
 	flags.StringVar(&w.requestedIP, "requested-ip", "", "Address to ask for (two, of both families, joined by a comma).")
 	flags.StringVar(&w.addressPool, "address-pool", "", "Address pool to take the address from.")
 	flags.StringVar(&w.families, "ip-families", "", `Families of the addresses: "IPv4", "IPv6" or "IPv4,IPv6".`)
+	flags.StringArrayVar(&w.routes, "route", nil,
+		`One more route, such as "host=a.example.com path=/menu service=tea:80"; may be given several times.`)
 	w.options = map[string]*string{}
 	for _, o := range optionFlags() {
 		w.options[o.key] = flags.String(o.key, "", o.usage)
@@ -103,6 +106,7 @@ func (w *wishFlags) configMap(namespace string) *corev1.ConfigMap {
 	w.set(cm, configmap.KeyRequestedIP, w.requestedIP)
 	w.set(cm, configmap.KeyPool, w.addressPool)
 	w.set(cm, configmap.KeyFamilies, w.families)
+	w.set(cm, configmap.KeyRoutes, strings.Join(w.routes, "\n"))
 	for key, value := range w.options {
 		w.set(cm, key, *value)
 	}
@@ -121,7 +125,7 @@ func flagOf(field string) string {
 		configmap.KeyService: "svc", configmap.KeyNamespace: "--target-namespace", configmap.KeyBindPort: "--port",
 		configmap.KeyTargetPort: "--target-port", configmap.KeyProtocol: "--protocol", configmap.KeyHost: "--host",
 		configmap.KeyPath: "--path", configmap.KeyRequestedIP: "--requested-ip", configmap.KeyPool: "--address-pool",
-		configmap.KeyFamilies: "--ip-families",
+		configmap.KeyFamilies: "--ip-families", configmap.KeyRoutes: "--route",
 	}
 	key := strings.TrimSuffix(strings.TrimPrefix(field, "data["), "]")
 	if slices.ContainsFunc(optionFlags(), func(o optionFlag) bool { return o.key == key }) {

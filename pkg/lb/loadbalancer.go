@@ -82,18 +82,30 @@ type TLS struct {
 	Secret string `json:"secret"`
 }
 
-// Route sends the requests of one host and path prefix to a target.
+// Route sends the requests of one host and path to a target.
 type Route struct {
-	// Host is a DNS name in lower case; empty matches every host.
+	// Host is a DNS name in lower case, or "*." and one, which stands for all names below that; empty matches every
+	// host.
 	Host string `json:"host,omitempty"`
-	// Path is a path prefix that starts with "/"; empty means "/".
-	Path   string `json:"path,omitempty"`
+	// Path is a path prefix that starts with "/"; empty means "/". A prefix ends where a segment does: "/a" matches
+	// "/a" and "/a/b" but not "/ab".
+	Path string `json:"path,omitempty"`
+	// Exact says that only Path itself matches, and nothing below it.
+	Exact  bool   `json:"exact,omitempty"`
 	Target Target `json:"target"`
+	// Others share the traffic with Target.
+	Others []Target `json:"others,omitempty"`
 }
+
+// Targets returns all targets of a route.
+func (r Route) Targets() []Target { return slices.Concat([]Target{r.Target}, r.Others) }
 
 // Target is where traffic goes: a port of a Service, and the addresses that stand for it.
 type Target struct {
 	Service Service `json:"service"`
+	// Weight is the target's share of the route's traffic, in proportion to the weights of the others. A target of
+	// weight 0 beside others gets none; that of the only target means nothing.
+	Weight uint16 `json:"weight,omitempty"`
 	// Endpoints are the addresses to connect to: the Service's cluster IP and port, which kube-proxy or its like
 	// spreads over the pods.
 	Endpoints []netip.AddrPort `json:"endpoints"`
@@ -103,6 +115,11 @@ type Target struct {
 type Service struct {
 	Key
 	Port uint16 `json:"port"`
+}
+
+// Compare orders Services by key, then port.
+func (s Service) Compare(o Service) int {
+	return cmp.Or(s.Key.Compare(o.Key), cmp.Compare(s.Port, o.Port))
 }
 
 // String returns "namespace/name:port".
@@ -153,12 +170,36 @@ func (l *LoadBalancer) Normalize() {
 	for i := range l.Listeners {
 		routes := l.Listeners[i].Routes
 		slices.SortFunc(routes, func(a, b Route) int {
-			return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Path, b.Path))
+			return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Path, b.Path),
+				compareBools(a.Exact, b.Exact))
 		})
 		for j := range routes {
-			slices.SortFunc(routes[j].Target.Endpoints, netip.AddrPort.Compare)
+			routes[j].normalize()
 		}
 	}
+}
+
+// normalize sorts the route's targets.
+func (r *Route) normalize() {
+	targets := r.Targets()
+	slices.SortStableFunc(targets, func(a, b Target) int { return a.Service.Compare(b.Service) })
+	for _, t := range targets {
+		slices.SortFunc(t.Endpoints, netip.AddrPort.Compare)
+	}
+	r.Target = targets[0]
+	if len(targets) > 1 {
+		r.Others = targets[1:]
+	}
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
 }
 
 // Clone returns a deep copy.
@@ -173,6 +214,11 @@ func (l LoadBalancer) Clone() LoadBalancer {
 		routes := slices.Clone(l.Listeners[i].Routes)
 		for j := range routes {
 			routes[j].Target.Endpoints = slices.Clone(routes[j].Target.Endpoints)
+			routes[j].Others = slices.Clone(routes[j].Others)
+			for k := range routes[j].Others {
+				o := &routes[j].Others[k]
+				o.Endpoints = slices.Clone(o.Endpoints)
+			}
 		}
 		l.Listeners[i].Routes = routes
 	}

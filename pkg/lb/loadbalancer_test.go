@@ -29,6 +29,7 @@ func sample() LoadBalancer {
 			{Port: 80, Protocol: HTTP, Routes: []Route{
 				{Path: "/", Target: target("a")}, {Path: "/b", Target: target("b")}, {Host: "a.b", Target: target("c")},
 				{Host: "a.b", Path: "/b", Target: target("d")},
+				{Host: "a.b", Path: "/b", Exact: true, Target: target("d"), Others: []Target{target("e"), target("f")}},
 			}},
 			{Port: 443, Protocol: HTTP, TLS: &TLS{Secret: "s"}, Routes: []Route{{Target: target("e")}}},
 			{Port: 5432, Protocol: TCP, Routes: []Route{{Target: target("f")}}},
@@ -72,8 +73,16 @@ func TestNormalize(t *testing.T) {
 		shuffle(rnd, got.Listeners)
 		for _, l := range got.Listeners {
 			shuffle(rnd, l.Routes)
-			for _, r := range l.Routes {
-				shuffle(rnd, r.Target.Endpoints)
+			for i := range l.Routes {
+				r := &l.Routes[i]
+				targets := r.Targets()
+				shuffle(rnd, targets)
+				for _, target := range targets {
+					shuffle(rnd, target.Endpoints)
+				}
+				if r.Target = targets[0]; len(targets) > 1 {
+					r.Others = targets[1:]
+				}
 			}
 		}
 		got.Normalize()

@@ -16,7 +16,7 @@ type Wish struct {
 // the finding point at the whole object.
 type Fields struct {
 	Requested, Pool, Families, Protocol, Port, Host, Path, TLS string
-	Timeouts, Responses                                        string
+	PathType, Routes, Timeouts, Responses                      string
 }
 
 // AddressWish is how a load balancer would like its virtual IPs.

@@ -60,9 +60,7 @@ func sampleShard() nodeconfig.Shard {
 				VIPs:   addrs("10.0.0.9", "fd00::9"),
 				Listeners: []lb.Listener{{
 					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Secret: "cert"}, Routes: []lb.Route{{
-						Host: "a.b", Path: "/c", Target: lb.Target{
-							Service: lb.Service{Key: key, Port: 80}, Endpoints: []netip.AddrPort{netip.MustParseAddrPort("10.96.0.1:80")},
-						},
+						Host: "a.b", Path: "/c", Exact: true, Target: sampleTarget(), Others: []lb.Target{sampleTarget()},
 					}},
 					Options: sampleOptions(),
 				}},
@@ -70,6 +68,13 @@ func sampleShard() nodeconfig.Shard {
 			Group: 2, Revision: 8,
 		}},
 		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Revision: 6}},
+	}
+}
+
+func sampleTarget() lb.Target {
+	return lb.Target{
+		Service: lb.Service{Key: lb.Key{Namespace: "default", Name: "web"}, Port: 80}, Weight: 3,
+		Endpoints: []netip.AddrPort{netip.MustParseAddrPort("10.96.0.1:80")},
 	}
 }
 

@@ -38,11 +38,10 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 			}
 		}
 		for _, r := range l.Routes {
-			if r.Host != "" && !can.Hosts {
-				add(w.Fields.Host, "the backend cannot route by host")
-			}
-			if r.Path != "" && !can.Paths {
-				add(w.Fields.Path, "the backend cannot route by path")
+			for _, f := range ofRoutes(w.Fields, can) {
+				if f.asked(r) && !f.can {
+					add(f.field, "the backend cannot %s", f.what)
+				}
 			}
 		}
 	}

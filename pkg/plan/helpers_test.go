@@ -38,7 +38,7 @@ func pool(tb testing.TB, name string, addresses ...string) ipam.Pool {
 func everything() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP}, Hosts: true, Paths: true, TLS: true,
-		IdleTimeout: true, Responses: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
+		Wildcards: true, ExactPaths: true, Weights: true, IdleTimeout: true, Responses: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}
 }
 

@@ -38,6 +38,30 @@ func TestEveryOptionNeedsItsCapability(t *testing.T) {
 	})
 }
 
+// So can everything about a route.
+func TestEveryRouteNeedsItsCapability(t *testing.T) {
+	for name, r := range map[string]lb.Route{
+		"host": {Host: "a"}, "path": {Path: "/"}, "exact": {Exact: true}, "others": {Others: make([]lb.Target, 1)},
+	} {
+		w := wish("a", 1)
+		w.Fields = places()
+		w.LoadBalancer.Listeners[0].Routes[0] = r
+		if got := one(t, w, bare()); !strings.HasPrefix(got, "a: LB0401 ") || strings.Contains(got, "\n") {
+			t.Errorf("%s: %q is not one finding", name, got)
+		}
+		if got := one(t, w, everything()); got != "" {
+			t.Errorf("%s: a backend that can do everything: %s", name, got)
+		}
+	}
+	w := wish("a", 1)
+	w.LoadBalancer.Listeners[0].Routes[0].Host = "*.a"
+	can := everything()
+	can.Wildcards = false
+	if got := one(t, w, can); got != "a: LB0401 host: the backend cannot route by wildcard host" {
+		t.Errorf("a wildcard: %q", got)
+	}
+}
+
 // A backend that can do everything has every capability.
 func TestEverything(t *testing.T) {
 	eachLeaf(reflect.TypeFor[lb.Capabilities](), nil, func(name string, index []int) {

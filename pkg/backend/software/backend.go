@@ -73,7 +73,7 @@ func (b *Backend) Name() string { return Name }
 func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP},
-		Hosts:     true, Paths: true,
+		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
 		IdleTimeout: true, Responses: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}

@@ -92,9 +92,13 @@ type Listener struct {
 
 // Route is where a listener's traffic goes.
 type Route struct {
-	Host      string           `json:"host,omitempty"`
-	Path      string           `json:"path,omitempty"`
-	Service   lb.Service       `json:"service"`
+	Host string `json:"host,omitempty"`
+	Path string `json:"path,omitempty"`
+	// Exact says that only the path itself matches.
+	Exact   bool       `json:"exact,omitempty"`
+	Service lb.Service `json:"service"`
+	// Weight is the Service's share where several have the same host and path.
+	Weight    *uint16          `json:"weight,omitempty"`
 	Addresses []netip.AddrPort `json:"addresses"`
 	// Endpoints counts the Service's pods; only the status of a single load balancer has it.
 	Endpoints *Endpoints `json:"endpoints,omitempty"`

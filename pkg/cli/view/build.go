@@ -76,12 +76,23 @@ func fromEntry(st *v1alpha1.Status, e placed) {
 	for _, l := range e.Listeners {
 		out := v1alpha1.Listener{Port: l.Port, Protocol: l.Protocol}
 		for _, r := range l.Routes {
-			out.Routes = append(out.Routes, v1alpha1.Route{
-				Host: r.Host, Path: r.Path, Service: r.Target.Service, Addresses: r.Target.Endpoints,
-			})
+			out.Routes = append(out.Routes, routesOf(r)...)
 		}
 		st.Listeners = append(st.Listeners, out)
 	}
+}
+
+// routesOf returns a route for each Service of one.
+func routesOf(r lb.Route) []v1alpha1.Route {
+	var out []v1alpha1.Route
+	for _, t := range r.Targets() {
+		one := v1alpha1.Route{Host: r.Host, Path: r.Path, Exact: r.Exact, Service: t.Service, Addresses: t.Endpoints}
+		if len(r.Others) > 0 {
+			one.Weight = new(t.Weight)
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // fromObject takes them from the user's object: it is not served yet, or what is served can't be read. What does not

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -16,6 +17,15 @@ const maxRunDir = 80
 
 // maxUserName is the longest name of a user (useradd(8)).
 const maxUserName = 32
+
+// maxHost is the longest DNS name.
+const maxHost = 253
+
+// maxEndpoints and maxWeight keep the weights of an upstream within nginx's numbers, whatever the plan let pass.
+const (
+	maxEndpoints = 1000
+	maxWeight    = 1000
+)
 
 // check returns what makes any configuration impossible.
 func check(in Input) error {
@@ -110,7 +120,7 @@ func checkListener(s lb.Listener) (lb.Finding, bool) {
 		return checkRoutes(s)
 	case s.Protocol != lb.TCP && s.Protocol != lb.UDP:
 		return finding(lb.CodeBackendCannot, field(s), "unknown protocol %q", string(s.Protocol)), true
-	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "":
+	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "" || s.Routes[0].Exact:
 		return finding(lb.CodeBadValue, field(s), "a %s listener has exactly one route, without host and path",
 			s.Protocol), true
 	}
@@ -118,20 +128,24 @@ func checkListener(s lb.Listener) (lb.Finding, bool) {
 }
 
 func checkRoutes(s lb.Listener) (lb.Finding, bool) {
-	type place struct{ host, path string }
+	type place struct {
+		host, path string
+		exact      bool
+	}
 	seen := make(map[place]bool, len(s.Routes))
 	for _, r := range s.Routes {
-		if r.Host != "" && !isHost(r.Host) {
+		if r.Host != "" && !isHost(strings.TrimPrefix(r.Host, "*.")) || len(r.Host) > maxHost {
 			return finding(lb.CodeBadValue, field(s)+".host", "%q is not a DNS name in lower case", r.Host), true
 		}
-		path, err := cleanPath(r.Path)
+		path, err := routePath(r)
 		if err != nil {
 			return finding(lb.CodeBadValue, field(s)+".path", "%q %v", r.Path, err), true
 		}
-		if p := (place{r.Host, path}); seen[p] {
+		p := place{r.Host, path, r.Exact}
+		if seen[p] {
 			return finding(lb.CodeConflictingKeys, field(s), "host %q has two routes for %q", r.Host, path), true
 		}
-		seen[place{r.Host, path}] = true
+		seen[p] = true
 		if f, bad := checkEndpoints(s, r); bad {
 			return f, true
 		}
@@ -140,9 +154,15 @@ func checkRoutes(s lb.Listener) (lb.Finding, bool) {
 }
 
 func checkEndpoints(s lb.Listener, r lb.Route) (lb.Finding, bool) {
-	for _, e := range r.Target.Endpoints {
-		if e.Port() == 0 || !usable(e.Addr()) {
-			return finding(lb.CodeBadValue, field(s)+".target", "%q is not an address to connect to", e), true
+	for _, target := range r.Targets() {
+		if len(target.Endpoints) > maxEndpoints || len(r.Others) > 0 && target.Weight > maxWeight {
+			return finding(lb.CodeBadValue, field(s)+".target", "more than %d endpoints or a weight over %d", maxEndpoints,
+				maxWeight), true
+		}
+		for _, e := range target.Endpoints {
+			if e.Port() == 0 || !usable(e.Addr()) {
+				return finding(lb.CodeBadValue, field(s)+".target", "%q is not an address to connect to", e), true
+			}
 		}
 	}
 	return lb.Finding{}, false

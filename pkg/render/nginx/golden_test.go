@@ -60,6 +60,20 @@ func route(host, path string, endpoints ...string) lb.Route {
 	return r
 }
 
+// exact makes a route match its path only.
+func exact(r lb.Route) lb.Route {
+	r.Exact = true
+	return r
+}
+
+// split adds a target to a route. The first has weight 1.
+func split(r lb.Route, weight uint16, endpoints ...string) lb.Route {
+	other := route("", "", endpoints...).Target
+	other.Weight, r.Target.Weight = weight, 1
+	r.Others = append(r.Others, other)
+	return r
+}
+
 // goldens are the cases that have a directory below testdata.
 func goldens() map[string]nginx.Input {
 	var many []lb.LoadBalancer
@@ -86,6 +100,14 @@ func goldens() map[string]nginx.Input {
 		"http-paths": input(balancer("odd", []string{"10.0.0.13"}, http(8080,
 			route("", `/quote"back\slash`, "10.96.0.1:80"), route("", "/a%20b;{}$uri", "10.96.0.2:80"),
 			route("", "/straße/", "10.96.0.3:80")))),
+		"http-routes": input(balancer("shop", []string{"10.0.0.16"}, http(80,
+			route("", "/", "10.96.0.1:80"), exact(route("", "/", "10.96.0.2:80")),
+			route("*.example.com", "/", "10.96.0.3:80"), route("*.eu.example.com", "/eu", "10.96.0.4:80"),
+			route("shop.eu.example.com", "/cart", "10.96.0.5:80"), exact(route("shop.eu.example.com", "/cart", "10.96.0.6:80")),
+			exact(route("shop.eu.example.com", "/cart/", "10.96.0.7:80")),
+			split(split(route("", "/canary", "10.96.0.8:80"), 9, "10.96.0.9:80"), 0, "10.96.0.10:80")))),
+		"tcp-split": input(balancer("db", []string{"10.0.0.17"}, lb.Listener{Port: 5432, Protocol: lb.TCP,
+			Routes: []lb.Route{split(route("", "", "10.96.0.1:5432"), 3, "10.96.0.2:5432", "10.96.0.3:5432")}})),
 		"ipv6": input(balancer("six", []string{"fd00::10"},
 			tcp(53, "[fd00:96::1]:53"), http(80, route("", "", "[fd00:96::2]:80")))),
 		"dual": input(balancer("both", []string{"10.0.0.14", "fd00::14"},

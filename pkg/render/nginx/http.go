@@ -11,46 +11,70 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 )
 
-// location is a route as nginx sees it: a path that cleanPath has cleaned, and an upstream, empty when there is no
-// endpoint to send to.
-type location struct{ path, upstream string }
+// location is a route as nginx sees it: a path that cleanPath or exactPath has cleaned, and an upstream, empty when
+// there is no endpoint to send to.
+type location struct {
+	path     string
+	exact    bool
+	upstream string
+}
 
 // httpListener adds the upstreams and servers of an HTTP listener.
 func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 	hosts := map[string][]location{"": nil}
 	for n, r := range s.Routes {
-		path, _ := cleanPath(r.Path)
-		loc := location{path: path}
-		if len(r.Target.Endpoints) > 0 {
+		path, _ := routePath(r)
+		loc := location{path: path, exact: r.Exact}
+		if servers := upstreamServers(r.Targets()); len(servers) > 0 {
 			loc.upstream = upstreamName(l.Origin.Key, s, n)
-			httpUpstream(t, loc.upstream, r.Target.Endpoints)
+			httpUpstream(t, loc.upstream, servers)
 		}
 		hosts[r.Host] = append(hosts[r.Host], loc)
 	}
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		locs := hosts[host]
-		if host != "" {
-			locs = withFallback(locs, hosts[""])
-		}
-		httpServer(t, l.VIPs, s.Port, host, locs)
+		httpServer(t, l.VIPs, s, host, withFallbacks(host, hosts))
 	}
 }
 
-// withFallback returns a host's locations and those of no host that they leave room for: a request of this host that
-// none of its own routes matches is anybody's.
-func withFallback(own, anybody []location) []location {
-	all := slices.Clone(own)
-	for _, f := range anybody {
-		if !slices.ContainsFunc(own, func(o location) bool { return covers(o.path, f.path) }) {
-			all = append(all, f)
+// withFallbacks returns a host's locations and those of the less special hosts that they leave room for: a request of
+// this host that none of its own routes matches is that of the next wildcard, and at last anybody's.
+func withFallbacks(host string, hosts map[string][]location) []location {
+	all := slices.Clone(hosts[host])
+	for h := host; h != ""; {
+		h = parent(h)
+		more := all[:len(all):len(all)]
+		for _, f := range hosts[h] {
+			if !slices.ContainsFunc(more, func(o location) bool { return o.leavesNothingOf(f) }) {
+				all = append(all, f)
+			}
 		}
 	}
 	return all
 }
 
-func httpUpstream(t *render.Text, name string, endpoints []netip.AddrPort) {
+// parent returns the wildcard that is the next less special host, "" behind the last.
+func parent(host string) string {
+	name := strings.TrimPrefix(host, "*.")
+	_, rest, ok := strings.Cut(name, ".")
+	if !ok {
+		return ""
+	}
+	return "*." + rest
+}
+
+// leavesNothingOf reports whether every request that a location matches is matched by o already.
+func (o location) leavesNothingOf(f location) bool {
+	if o.exact {
+		return f.exact && o.path == f.path
+	}
+	return covers(o.path, strings.TrimSuffix(f.path, "/"))
+}
+
+func httpUpstream(t *render.Text, name string, servers []string) {
 	t.Block("upstream "+name, func() {
-		upstreamServers(t, endpoints)
+		for _, s := range servers {
+			t.Line(s)
+		}
 		// Connections are kept, for a new one costs every request a round trip, but not long: a connection stays with
 		// the pod that kube-proxy chose for it, so it ends after 30 s and the next finds the pods of then. Idle ones
 		// end after 4 s, before the 5 s of Node.js and others, lest a request meet a closing server.
@@ -60,20 +84,12 @@ func httpUpstream(t *render.Text, name string, endpoints []netip.AddrPort) {
 	})
 }
 
-// upstreamServers adds the endpoints. max_fails=0, for an endpoint is a cluster IP: that one connection failed says
-// nothing about the next, which goes to another pod.
-func upstreamServers(t *render.Text, endpoints []netip.AddrPort) {
-	for _, e := range endpoints {
-		t.Line("server", e.String(), "max_fails=0;")
-	}
-}
-
 // httpServer adds the server of one host, or the default server when host is empty.
-func httpServer(t *render.Text, vips []netip.Addr, port uint16, host string, locs []location) {
+func httpServer(t *render.Text, vips []netip.Addr, s lb.Listener, host string, locs []location) {
 	slices.SortFunc(locs, func(a, b location) int { return strings.Compare(a.path, b.path) })
 	t.Block("server", func() {
 		for _, a := range vips {
-			listen := netip.AddrPortFrom(a, port).String()
+			listen := netip.AddrPortFrom(a, s.Port).String()
 			if host == "" {
 				listen += " default_server backlog=" + strconv.Itoa(backlog)
 			}
@@ -83,18 +99,18 @@ func httpServer(t *render.Text, vips []netip.Addr, port uint16, host string, loc
 			t.Line("server_name", quote(host)+";")
 		}
 		for _, loc := range locs {
-			httpLocation(t, loc)
+			httpLocation(t, loc, locs)
 		}
-		if len(locs) == 0 || locs[0].path != "/" {
+		if !slices.ContainsFunc(locs, func(l location) bool { return l.path == "/" && !l.exact }) {
 			t.Block("location /", func() { t.Line("return 404", quote(notFound)+";") })
 		}
 		t.Block("location @failed", func() { t.Line("return 200 $lb_failure;") })
 	})
 }
 
-// httpLocation adds a path prefix. nginx's own prefixes are of characters: "/foo" would match "/foobar". So "/foo" is
-// "/foo" exactly and everything below "/foo/".
-func httpLocation(t *render.Text, loc location) {
+// httpLocation adds a path. nginx's own prefixes are of characters: "/foo" would match "/foobar". So "/foo" is "/foo"
+// exactly, unless another route has that, and everything below "/foo/".
+func httpLocation(t *render.Text, loc location, all []location) {
 	do := func() {
 		if loc.upstream == "" {
 			t.Line("return 503", quote(unavailable)+";")
@@ -102,10 +118,15 @@ func httpLocation(t *render.Text, loc location) {
 		}
 		t.Line("proxy_pass", "http://"+loc.upstream+";")
 	}
-	if loc.path == "/" {
+	switch taken := slices.ContainsFunc(all, func(o location) bool { return o.exact && o.path == loc.path }); {
+	case loc.exact:
+		t.Block("location = "+quote(loc.path), do)
+		return
+	case loc.path == "/":
 		t.Block("location /", do)
 		return
+	case !taken:
+		t.Block("location = "+quote(loc.path), do)
 	}
-	t.Block("location = "+quote(loc.path), do)
 	t.Block("location "+quote(loc.path+"/"), do)
 }

@@ -6,10 +6,21 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // maxPath keeps a path well below the 4096 bytes that a token may have.
 const maxPath = 1024
+
+// routePath returns the path of a route as nginx is to compare it. An exact one keeps its trailing slash.
+func routePath(r lb.Route) (string, error) {
+	path, err := cleanPath(r.Path)
+	if err == nil && r.Exact && path != "/" && strings.HasSuffix(r.Path, "/") {
+		path += "/"
+	}
+	return path, err
+}
 
 // cleanPath returns the prefix that nginx is to compare with the path of a request, which it decodes and normalizes
 // first: no percent-encoding, no trailing slash but of "/" itself. It fails on a path that is malformed, and on one
@@ -48,5 +59,5 @@ func cleanPath(p string) (string, error) {
 
 // covers reports whether every request that prefix p matches is matched by prefix q too.
 func covers(q, p string) bool {
-	return q == "/" || q == p || strings.HasPrefix(p, q+"/")
+	return q == "/" || q == p || q+"/" == p || strings.HasPrefix(p, q+"/")
 }

@@ -79,7 +79,7 @@ func (b *builder) add(l lb.LoadBalancer) {
 		switch {
 		case s.Protocol == lb.HTTP:
 			httpListener(&http, l, s)
-		case len(s.Routes[0].Target.Endpoints) == 0:
+		case len(upstreamServers(s.Routes[0].Targets())) == 0:
 			// Nothing listens, so that clients are refused at once and can go elsewhere.
 			continue
 		default:

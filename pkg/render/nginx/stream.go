@@ -20,7 +20,11 @@ const (
 // streamListener adds the upstream and server of a TCP or UDP listener.
 func streamListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 	name := upstreamName(l.Origin.Key, s, 0)
-	t.Block("upstream "+name, func() { upstreamServers(t, s.Routes[0].Target.Endpoints) })
+	t.Block("upstream "+name, func() {
+		for _, line := range upstreamServers(s.Routes[0].Targets()) {
+			t.Line(line)
+		}
+	})
 	t.Block("server", func() {
 		for _, a := range l.VIPs {
 			t.Line("listen", netip.AddrPortFrom(a, s.Port).String(), streamSocket(s)+";")

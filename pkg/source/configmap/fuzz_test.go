@@ -15,7 +15,8 @@ import (
 func FuzzParse(f *testing.F) {
 	for i, value := range []string{
 		"", "80", "a.example.com", "/menu", "true", "10.0.0.1,fd00::1", "IPv4,IPv6", "\x00", "a\nb", "${x}", "*.a", "gold",
-		"/a;}server{", "ÄÖ\u202e", "1e3", "::ffff:1.2.3.4", "-1", "http", "\xff\xfe", strings.Repeat("x", 5000), "/%00",
+		"/a;}server{", "ÄÖ\u202e", "1e3", "::ffff:1.2.3.4", "-1", "80:http/HTTP,53/UDP", "path=/a service=web:80 weight=2 service=two:443\nhost=*.b service=six",
+		"host=a\x00 service=web", "port=80 service=web", "30s", "http", "\xff\xfe", strings.Repeat("x", 5000), "/%00",
 		"default",
 	} {
 		f.Add(i, value, "bind_port")
@@ -36,9 +37,14 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("failed %v, listeners %v", w.Failed(), w.LoadBalancer.Listeners)
 		}
 		for _, l := range w.LoadBalancer.Listeners {
-			r := l.Routes[0]
-			if !harmless.MatchString(r.Host) || !harmless.MatchString(r.Path) || l.Port == 0 || len(r.Target.Endpoints) != 1 {
-				t.Errorf("unsafe %+v", l)
+			if l.Port == 0 || len(l.Routes) == 0 {
+				t.Errorf("incomplete %+v", l)
+			}
+			for _, r := range l.Routes {
+				host := strings.TrimPrefix(r.Host, "*.")
+				if !harmless.MatchString(host) || !harmless.MatchString(r.Path) || len(r.Target.Endpoints) != 1 {
+					t.Errorf("unsafe %+v", r)
+				}
 			}
 		}
 		if !harmless.MatchString(w.Address.Pool) {

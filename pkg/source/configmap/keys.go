@@ -22,6 +22,8 @@ const (
 	KeyProtocol    = "protocol"
 	KeyHost        = "host"
 	KeyPath        = "path"
+	KeyPathType    = "path-type"
+	KeyRoutes      = "routes"
 	KeySSL         = "SSL"
 	KeySSLPort     = "ssl-port"
 	KeyRequestedIP = "requested-ip"
@@ -44,6 +46,8 @@ type Key struct {
 	Since string
 	// Written says that the controller writes the key, not the user.
 	Written bool
+	// Lines says that the value has several lines.
+	Lines bool
 	// read reads a value that is not empty and known to be safe; a written key's may be anything.
 	read func(*reading, string)
 }
@@ -61,7 +65,7 @@ func targetKeys() []Key {
 			Meaning: "Namespace of the Service. Another namespace than the ConfigMap's needs the leave of the Service: its " +
 				"annotation `" + AnnotationAllowFrom + "` lists namespaces separated by commas, or `*`.",
 			read: (*reading).readNamespace},
-		{Name: KeyService, Takes: "a Service's name", Default: "required", Since: first,
+		{Name: KeyService, Takes: "a Service's name", Default: "required without routes", Since: first,
 			Meaning: "The Service that gets the traffic. It needs a cluster IP.",
 			read:    (*reading).readService},
 		{Name: KeyTargetPort, Takes: "a port of the Service, by number or name", Default: "the Service's only port, or all",
@@ -78,11 +82,22 @@ func targetKeys() []Key {
 			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
 				"datagram.",
 			read: (*reading).readProtocol},
-		{Name: KeyHost, Takes: "a DNS name", Default: "every host", Since: first,
-			Meaning: "Only HTTP requests for this host reach the Service. Upper and lower case are the same.",
-			read:    (*reading).readHost},
+		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
+			Meaning: "Only HTTP requests for this host reach the Service. Upper and lower case are the same. `*` stands for " +
+				"one part or more; a name without it goes first.",
+			read: (*reading).readHost},
 		{Name: KeyPath, Takes: "a path such as `/menu`", Default: "every path", Since: first,
 			Meaning: "Only HTTP requests whose path begins so reach the Service.", read: (*reading).readPath},
+		{Name: KeyPathType, Takes: "`Prefix` or `Exact`", Default: "`Prefix`", Since: next,
+			Meaning: "Whether path also stands for what is below it: the prefix `/a` for `/a` and `/a/b`, but not for `/ab`.",
+			read:    (*reading).readPathType},
+		{Name: KeyRoutes, Takes: "a route in each line, such as `host=a.example.com path=/menu service=tea:80`", Lines: true,
+			Default: "none", Since: next,
+			Meaning: "More routes, also to other Services, beside target-service-name's. `host`, `path` and `path-type` are as " +
+				"the keys of that name; `service` is `NAME`, `NAME:PORT` or `NAMESPACE/NAME:PORT`. Of several services in a " +
+				"line each gets a share by the `weight` (0 to 1000, else 1) after it. `port` keeps the route to one port of the " +
+				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name.",
+			read: (*reading).readRoutes},
 		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
 			Meaning: "Also listen for HTTPS at ssl-port. The backend must be able to terminate TLS; `software` is not yet.",
 			read:    (*reading).readSSL},

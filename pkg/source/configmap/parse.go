@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -19,6 +20,8 @@ type reading struct {
 	ports                          []portWish
 	protocol                       lb.Protocol
 	host, path                     string
+	exact                          bool
+	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
 	address                        lb.AddressWish
@@ -42,11 +45,14 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	for _, k := range Keys() {
 		r.value(k, cm.Data[k.Name])
 	}
+	if r.service == "" && !r.faulty(KeyService) && len(r.routes) == 0 && !r.faulty(KeyRoutes) {
+		r.addf(lb.CodeMissingKey, KeyService, "the key is missing; give the name of the Service that gets the traffic")
+	}
 	r.contradictions()
 	r.settle()
 	listeners := r.listeners(services)
 	w := lb.Wish{
-		LoadBalancer: lb.LoadBalancer{Origin: r.origin}, Address: r.address, Findings: r.findings, Fields: fields(),
+		LoadBalancer: lb.LoadBalancer{Origin: r.origin}, Address: r.address, Findings: r.findings, Fields: r.fields(),
 	}
 	if !w.Failed() {
 		w.LoadBalancer.Listeners = listeners
@@ -61,12 +67,20 @@ func (r *reading) faulty(key string) bool {
 }
 
 // fields says where the plan finds what it judges.
-func fields() lb.Fields {
-	return lb.Fields{
+func (r *reading) fields() lb.Fields {
+	at := lb.Fields{
 		Requested: field(KeyRequestedIP), Pool: field(KeyPool), Families: field(KeyFamilies),
 		Protocol: field(KeyProtocol), Port: field(KeyBindPort), Host: field(KeyHost), Path: field(KeyPath),
-		TLS: field(KeySSL), Timeouts: field(KeyIdleTimeout), Responses: field(KeyResponses),
+		PathType: field(KeyPathType), Routes: field(KeyRoutes), TLS: field(KeySSL),
+		Timeouts: field(KeyIdleTimeout), Responses: field(KeyResponses),
 	}
+	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
+		at.Protocol, at.Port = field(KeyPorts), field(KeyPorts)
+	}
+	if len(r.routes) > 0 {
+		at.Host, at.Path, at.PathType = field(KeyRoutes), field(KeyRoutes), field(KeyRoutes)
+	}
+	return at
 }
 
 // unknownKeys finds keys that are not in the contract. They come first, since a missing key is often a misspelt one.
@@ -96,12 +110,9 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 // value reads one key. An empty value is the same as none, so that templates may leave holes.
 func (r *reading) value(k Key, v string) {
 	if v == "" {
-		if k.Name == KeyService {
-			r.addf(lb.CodeMissingKey, KeyService, "the key is missing; give the name of the Service that gets the traffic")
-		}
 		return
 	}
-	if why := unsafe(v); why != "" {
+	if why := unsafe(v, k.Lines); why != "" {
 		if !k.Written {
 			r.addf(lb.CodeUnsafeValue, k.Name, "%s", why)
 		}
@@ -122,6 +133,10 @@ func (r *reading) contradictions() {
 			}
 		}
 	}
+	if r.exact && r.path == "" && !r.faulty(KeyPath) {
+		r.addf(lb.CodeConflictingKeys, KeyPathType, "there is no %s that it could be the type of; remove it or add one", KeyPath)
+	}
+	r.ownerless()
 	for _, a := range r.address.Requested {
 		if f := lb.FamilyOf(a); len(r.address.Families) > 0 && !slices.Contains(r.address.Families, f) {
 			r.addf(lb.CodeConflictingKeys, KeyRequestedIP, "%s is not of a family in %s; add %s there or request another "+
@@ -130,10 +145,31 @@ func (r *reading) contradictions() {
 	}
 }
 
+// ownerless finds keys that say something of a Service that is not named.
+func (r *reading) ownerless() {
+	if r.service != "" || len(r.routes) == 0 {
+		return
+	}
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{
+		{KeyNamespace, r.namespace != r.origin.Namespace}, {KeyHost, r.host != ""}, {KeyPath, r.path != ""},
+	} {
+		if k.given {
+			r.addf(lb.CodeConflictingKeys, k.key, "the key is about %s, which is not there; put it into %s", KeyService, KeyRoutes)
+		}
+	}
+}
+
 // listeners returns what the load balancer listens for.
 func (r *reading) listeners(services Services) []lb.Listener {
-	svc, known := r.lookUp(services)
-	if services != nil && !known {
+	if r.service == "" && len(r.routes) == 0 {
+		return nil
+	}
+	svc, known := r.lookUp(services, r.serviceKey(), places{KeyNamespace, KeyService})
+	routes, found := r.findRoutes(services)
+	if services != nil && (!known && r.service != "" || !found) {
 		return nil
 	}
 	wants := r.ports
@@ -149,19 +185,12 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	var listeners []lb.Listener
 	for _, p := range wants {
-		target, protocol, ok := r.target(svc, p)
-		if !ok {
-			continue
+		if l, ok := r.listener(svc, routes, p); ok {
+			listeners = append(listeners, l)
 		}
-		if p.bind == 0 {
-			p.bind = target.Service.Port
-		}
-		l := lb.Listener{Port: p.bind, Protocol: protocol, Routes: []lb.Route{{Target: target}}}
-		if protocol == lb.HTTP {
-			l.Routes[0].Host, l.Routes[0].Path = r.host, r.path
-		}
-		l.Options = r.optionsOf(protocol)
-		listeners = append(listeners, l)
+	}
+	if len(listeners) < len(wants) {
+		return nil
 	}
 	if i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP }); r.ssl && i >= 0 {
 		secure := listeners[i]
@@ -169,9 +198,65 @@ func (r *reading) listeners(services Services) []lb.Listener {
 		listeners = append(listeners, secure)
 	}
 	r.listenTwice(listeners)
-	if unsure := svc == nil && slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }); !unsure &&
-		len(listeners) > 0 {
+	r.leftOver(routes)
+	if r.service == "" || svc != nil || !slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }) {
 		r.optionless(listeners)
 	}
 	return listeners
+}
+
+// listener returns what one port listens for; false goes with a finding.
+func (r *reading) listener(svc *corev1.Service, routes []*route, p portWish) (l lb.Listener, ok bool) {
+	override, ok := r.only(routes, p)
+	if !ok {
+		return l, false
+	}
+	if r.service == "" {
+		return r.routed(routes, override, p)
+	}
+	if override != nil {
+		return r.split(override, p)
+	}
+	target, protocol, ok := r.target(svc, r.serviceKey(), p)
+	if !ok {
+		return l, false
+	}
+	p.bind, p.protocol = cmp.Or(p.bind, target.Service.Port), protocol
+	l = lb.Listener{
+		Port: p.bind, Protocol: p.protocol, Routes: []lb.Route{{Target: target}}, Options: r.optionsOf(p.protocol),
+	}
+	if p.protocol == lb.HTTP {
+		l.Routes, ok = r.bindRoutes(&target, routes, p)
+	}
+	return l, ok
+}
+
+// routed returns what a port of an object without target-service-name listens for.
+func (r *reading) routed(routes []*route, override *route, p portWish) (lb.Listener, bool) {
+	if p.target != "" {
+		r.addf(lb.CodeMissingKey, KeyService, "%s names a port of the Service, but no Service is named; add %s or name "+
+			"the port in %s", cmp.Or(p.place, KeyTargetPort), KeyService, KeyRoutes)
+		return lb.Listener{}, false
+	}
+	if override != nil {
+		return r.split(override, p)
+	}
+	if p.protocol != lb.HTTP {
+		r.addf(lb.CodeMissingKey, KeyService, "nothing says where port %d leads; add %s, or a route for it to %s", p.bind,
+			KeyService, KeyRoutes)
+		return lb.Listener{}, false
+	}
+	p.bind = cmp.Or(p.bind, 80)
+	bound, ok := r.bindRoutes(nil, routes, p)
+	return lb.Listener{Port: p.bind, Protocol: lb.HTTP, Routes: bound, Options: r.optionsOf(lb.HTTP)}, ok
+}
+
+// split returns what a port listens for that passes everything on to the Services of one route.
+func (r *reading) split(w *route, p portWish) (lb.Listener, bool) {
+	p.protocol = cmp.Or(p.protocol, lb.TCP)
+	bound, ok := r.bind(w, p.protocol)
+	return lb.Listener{
+		Port: cmp.Or(p.bind, bound.Target.Service.Port), Protocol: p.protocol, Routes: []lb.Route{bound},
+		Options: r.optionsOf(p.protocol),
+	}, ok
 }

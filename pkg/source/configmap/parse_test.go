@@ -49,11 +49,14 @@ func TestFindings(t *testing.T) {
 		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
 		{"protocol", []string{KeyProtocol, "SCTP"},
 			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, TCP or UDP`},
-		{"wildcard host", []string{KeyHost, "*.example.com"}, `LB0104 data[host]: "*.example.com": wildcards are not ` +
-			`supported; give one host, or none for every host`},
-		{"host with port", []string{KeyHost, "a.example.com:80"},
-			`LB0104 data[host]: "a.example.com:80" is not a DNS name; ` +
-				`give letters, digits and dashes in parts separated by dots, without a port`},
+		{"wildcard within", []string{KeyHost, "a.*.example.com"}, `LB0104 data[host]: "a.*.example.com" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
+			`the first part may be *`},
+		{"wildcard alone", []string{KeyHost, "*"}, `LB0104 data[host]: "*" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
+			`the first part may be *`},
+		{"wildcard twice", []string{KeyHost, "*.*.a"}, `LB0104 data[host]: "*.*.a" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
+			`the first part may be *`},
+		{"host with port", []string{KeyHost, "a.example.com:80"}, `LB0104 data[host]: "a.example.com:80" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
+			`the first part may be *`},
 		{"host part too long", []string{KeyHost, strings.Repeat("a", 64) + ".com"}, `LB0104 data[host]: "` +
 			strings.Repeat("a", 64) + `"… is not a DNS name; a part has more than 63 characters`},
 		{"path", []string{KeyPath, "menu"}, `LB0104 data[path]: "menu" is not a path; it must begin with "/"`},
@@ -61,6 +64,10 @@ func TestFindings(t *testing.T) {
 			`LB0104 data[path]: "/a{b};c": a path takes letters, digits and . _ ~ + , = : @ / - only`},
 		{"path that is never requested", []string{KeyPath, "/a/../b"},
 			`LB0104 data[path]: "/a/../b" would match no request; leave out "//", "/./" and "/../"`},
+		{"path type", []string{KeyPath, "/a", KeyPathType, "Regex"},
+			`LB0104 data[path-type]: "Regex" is neither Prefix nor Exact`},
+		{"path type without path", []string{KeyPathType, "exact"},
+			`LB0108 data[path-type]: there is no path that it could be the type of; remove it or add one`},
 		{"SSL", []string{KeySSL, "yes"}, `LB0104 data[SSL]: "yes" is neither true nor false`},
 		{"address", []string{KeyRequestedIP, "10.0.0"}, `LB0104 data[requested-ip]: "10.0.0" is not an IP address`},
 		{"two addresses", []string{KeyRequestedIP, "10.0.0.1,10.0.0.2"},

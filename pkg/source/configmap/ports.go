@@ -21,6 +21,8 @@ type portWish struct {
 	target string
 	// protocol is empty where it is not said.
 	protocol lb.Protocol
+	// place is the key that it was read from, empty for target-port.
+	place string
 }
 
 // readPorts reads "80:http/HTTP, 443, 53/UDP".
@@ -40,6 +42,7 @@ func (r *reading) readPorts(v string) {
 
 // readPort reads one of them; false when there is a finding about it.
 func (r *reading) readPort(text string) (p portWish, ok bool) {
+	p.place = KeyPorts
 	rest, protocol, named := strings.Cut(text, "/")
 	if named {
 		if p.protocol = protocolOf(protocol); p.protocol == "" {
@@ -93,10 +96,12 @@ func either(words []lb.Protocol) string {
 // bind-port and target-port into the same form. No port at all stands for every port of the Service.
 func (r *reading) settle() {
 	http := r.ssl || r.host != "" || r.path != ""
-	if r.protocol == "" && http {
+	routed := slices.ContainsFunc(r.routes, func(w routeWish) bool { return !w.plain() })
+	if r.protocol == "" && (http || routed) {
 		r.protocol = lb.HTTP
 	}
-	if r.ports == nil && !r.faulty(KeyPorts) && (r.bindPort > 0 || r.targetPort != "" || r.protocol == lb.HTTP) {
+	one := r.bindPort > 0 || r.targetPort != "" || r.protocol == lb.HTTP || r.service == ""
+	if r.ports == nil && !r.faulty(KeyPorts) && one {
 		r.ports = []portWish{{bind: r.bindPort, target: r.targetPort}}
 	}
 	spoken := r.protocol == lb.HTTP && len(r.ports) == 0

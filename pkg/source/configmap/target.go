@@ -40,40 +40,42 @@ func (m ServiceMap) Service(key lb.Key) (*corev1.Service, bool) {
 // serviceKey names the Service that the object targets.
 func (r *reading) serviceKey() lb.Key { return lb.Key{Namespace: r.namespace, Name: r.service} }
 
-// lookUp finds the Service; false goes with a finding, or with services that are not known.
-func (r *reading) lookUp(services Services) (*corev1.Service, bool) {
-	if services == nil || r.service == "" || r.faulty(KeyNamespace) {
+// places are the keys that findings about a Service point at.
+type places struct{ namespace, service string }
+
+// lookUp finds a Service; false goes with a finding, or with services that are not known.
+func (r *reading) lookUp(services Services, key lb.Key, at places) (*corev1.Service, bool) {
+	if services == nil || key.Name == "" || r.faulty(KeyNamespace) {
 		return nil, false
 	}
-	key := r.serviceKey()
 	svc, ok := services.Service(key)
-	if foreign := r.namespace != r.origin.Namespace; foreign && (!ok || !allows(svc, r.origin.Namespace)) {
-		r.addf(lb.CodeServiceForeign, KeyNamespace, "Service %s does not exist or does not allow namespace %s; its owner "+
+	if foreign := key.Namespace != r.origin.Namespace; foreign && (!ok || !allows(svc, r.origin.Namespace)) {
+		r.addf(lb.CodeServiceForeign, at.namespace, "Service %s does not exist or does not allow namespace %s; its owner "+
 			"may annotate it with %s: %[2]s", key, quote(r.origin.Namespace), AnnotationAllowFrom)
 		return nil, false
 	}
 	if !ok {
-		r.addf(lb.CodeServiceNotFound, KeyService, "there is no Service %s; create it or correct the name", key)
+		r.addf(lb.CodeServiceNotFound, at.service, "there is no Service %s; create it or correct the name", key)
 		return nil, false
 	}
 	if len(svc.Spec.Ports) == 0 {
-		r.addf(lb.CodeServiceNoPorts, KeyService, "Service %s has no ports; add one to it", key)
+		r.addf(lb.CodeServiceNoPorts, at.service, "Service %s has no ports; add one to it", key)
 	}
 	if _, err := netip.ParseAddr(svc.Spec.ClusterIP); err != nil {
-		r.addf(lb.CodeServiceNoIP, KeyService, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
+		r.addf(lb.CodeServiceNoIP, at.service, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
 		return nil, false
 	}
 	return svc, len(svc.Spec.Ports) > 0
 }
 
-// target finds the Service's port that a port of the load balancer leads to, and the protocol if the object does not
+// target finds the port of a Service that a port of the load balancer leads to, and the protocol if the object does not
 // say it. False goes with a finding.
-func (r *reading) target(svc *corev1.Service, p portWish) (lb.Target, lb.Protocol, bool) {
+func (r *reading) target(svc *corev1.Service, key lb.Key, p portWish) (lb.Target, lb.Protocol, bool) {
 	if svc == nil {
 		n, _ := strconv.ParseUint(p.target, 10, 16)
-		return lb.Target{Service: lb.Service{Key: r.serviceKey(), Port: uint16(n)}}, cmp.Or(p.protocol, lb.TCP), true
+		return lb.Target{Service: lb.Service{Key: key, Port: uint16(n)}}, cmp.Or(p.protocol, lb.TCP), true
 	}
-	port, ok := r.servicePort(svc, p)
+	port, ok := r.servicePort(svc, key, p)
 	if !ok {
 		return lb.Target{}, "", false
 	}
@@ -81,7 +83,7 @@ func (r *reading) target(svc *corev1.Service, p portWish) (lb.Target, lb.Protoco
 	ip, _ := netip.ParseAddr(svc.Spec.ClusterIP)
 	number := uint16(port.Port) //nolint:gosec // the API server keeps it within 1 to 65535
 	return lb.Target{
-		Service:   lb.Service{Key: r.serviceKey(), Port: number},
+		Service:   lb.Service{Key: key, Port: number},
 		Endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, number)},
 	}, protocol, true
 }
@@ -109,11 +111,8 @@ func withoutIP(svc *corev1.Service) string {
 }
 
 // servicePort finds the port of the Service that is meant.
-func (r *reading) servicePort(svc *corev1.Service, p portWish) (corev1.ServicePort, bool) {
-	key, ports, place := r.serviceKey(), svc.Spec.Ports, KeyTargetPort
-	if r.bindPort == 0 && r.targetPort == "" && p.bind > 0 {
-		place = KeyPorts
-	}
+func (r *reading) servicePort(svc *corev1.Service, key lb.Key, p portWish) (corev1.ServicePort, bool) {
+	ports, place := svc.Spec.Ports, cmp.Or(p.place, KeyTargetPort)
 	if r.faulty(KeyTargetPort) {
 		return corev1.ServicePort{}, false
 	}

@@ -10,8 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// maxValue is the length, in bytes, beyond which a value is refused unread. No key needs a tenth of it.
-const maxValue = 4 << 10
+// maxValue is the length, in bytes, beyond which a value is refused unread, and maxLines that of a value of several
+// lines. No key needs a tenth of it.
+const (
+	maxValue = 4 << 10
+	maxLines = 64 << 10
+)
 
 // maxShown is how many characters of a user's text a message shows.
 const maxShown = 64
@@ -33,15 +37,22 @@ func quote(s string) string {
 	return strconv.Quote(string(shown[:maxShown])) + "…"
 }
 
-// unsafe says in a message why a value is refused unread; it is empty for one that is fine.
-func unsafe(s string) string {
-	if len(s) > maxValue {
-		return fmt.Sprintf("the value has %d bytes, at most %d are allowed", len(s), maxValue)
+// unsafe says in a message why a value is refused unread; it is empty for one that is fine. A value of lines may be
+// longer, and may have line breaks and tabs.
+func unsafe(s string, lines bool) string {
+	most := maxValue
+	if lines {
+		most = maxLines
+	}
+	if len(s) > most {
+		return fmt.Sprintf("the value has %d bytes, at most %d are allowed", len(s), most)
 	}
 	if !utf8.ValidString(s) {
 		return fmt.Sprintf("the value %s is not valid UTF-8", quote(s))
 	}
-	i := strings.IndexFunc(s, func(c rune) bool { return !strconv.IsPrint(c) })
+	i := strings.IndexFunc(s, func(c rune) bool {
+		return !strconv.IsPrint(c) && !(lines && (c == '\n' || c == '\r' || c == '\t'))
+	})
 	if i < 0 {
 		return ""
 	}

@@ -65,49 +65,66 @@ func (r *reading) readProtocol(v string) {
 	}
 }
 
-// readHost takes DNS names (RFC 1123, 2.1) only: a name goes into the data plane's configuration.
-func (r *reading) readHost(v string) {
+func (r *reading) readHost(v string) { r.host = r.hostName(KeyHost, v) }
+
+// hostName takes DNS names (RFC 1123, 2.1), also below "*.", only: a name goes into the data plane's configuration. It
+// returns "" when that is none.
+func (r *reading) hostName(key, v string) string {
 	host := strings.ToLower(v)
-	switch {
-	case strings.HasPrefix(host, "*"):
-		r.badf(KeyHost, "%s: wildcards are not supported; give one host, or none for every host", quote(v))
-		return
-	case len(validation.IsDNS1123Subdomain(host)) > 0:
-		r.badf(KeyHost, "%s is not a DNS name; give letters, digits and dashes in parts separated by dots, without a "+
-			"port", quote(v))
-		return
+	name, wild := strings.CutPrefix(host, "*.")
+	if len(validation.IsDNS1123Subdomain(name)) > 0 || wild && len(host) > validation.DNS1123SubdomainMaxLength {
+		r.badf(key, "%s is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; "+
+			"the first part may be *", quote(v))
+		return ""
 	}
-	for part := range strings.SplitSeq(host, ".") {
+	for part := range strings.SplitSeq(name, ".") {
 		if len(part) > validation.DNS1123LabelMaxLength {
-			r.badf(KeyHost, "%s is not a DNS name; a part has more than 63 characters", quote(v))
-			return
+			r.badf(key, "%s is not a DNS name; a part has more than 63 characters", quote(v))
+			return ""
 		}
 	}
-	r.host = host
+	return host
 }
 
 // pathPattern is the part of RFC 3986's path characters that means nothing to nginx or a shell. Escapes ("%20") are not
 // among them, since nginx compares paths after it has decoded them, so that such a path would never match.
 var pathPattern = regexp.MustCompile(`^/[A-Za-z0-9._~+,=:@/-]*$`)
 
-// readPath takes paths in the form in which requests are compared: decoded, without empty or dot segments.
-func (r *reading) readPath(v string) {
+func (r *reading) readPath(v string) { r.path = r.cleanPath(KeyPath, v) }
+
+// cleanPath takes paths in the form in which requests are compared: decoded, without empty or dot segments. It returns
+// "" when that is none.
+func (r *reading) cleanPath(key, v string) string {
 	if !strings.HasPrefix(v, "/") {
-		r.badf(KeyPath, `%s is not a path; it must begin with "/"`, quote(v))
-		return
+		r.badf(key, `%s is not a path; it must begin with "/"`, quote(v))
+		return ""
 	}
 	if !pathPattern.MatchString(v) {
-		r.badf(KeyPath, "%s: a path takes letters, digits and . _ ~ + , = : @ / - only", quote(v))
-		return
+		r.badf(key, "%s: a path takes letters, digits and . _ ~ + , = : @ / - only", quote(v))
+		return ""
 	}
 	segments := strings.Split(v[1:], "/")
 	for i, s := range segments {
 		if s == "." || s == ".." || s == "" && i < len(segments)-1 {
-			r.badf(KeyPath, `%s would match no request; leave out "//", "/./" and "/../"`, quote(v))
-			return
+			r.badf(key, `%s would match no request; leave out "//", "/./" and "/../"`, quote(v))
+			return ""
 		}
 	}
-	r.path = v
+	return v
+}
+
+func (r *reading) readPathType(v string) { r.exact = r.pathType(KeyPathType, v) }
+
+// pathType reports whether a path is meant exactly.
+func (r *reading) pathType(key, v string) bool {
+	switch strings.ToLower(v) {
+	case "exact":
+		return true
+	case "prefix":
+	default:
+		r.badf(key, "%s is neither Prefix nor Exact", quote(v))
+	}
+	return false
 }
 
 func (r *reading) readSSL(v string) {
@@ -181,5 +198,8 @@ func (r *reading) badf(key, format string, args ...any) {
 
 // addf adds a finding about a key.
 func (r *reading) addf(code lb.Code, key, format string, args ...any) {
-	r.findings = append(r.findings, lb.Finding{Code: code, Field: field(key), Message: fmt.Sprintf(format, args...)})
+	f := lb.Finding{Code: code, Field: field(key), Message: fmt.Sprintf(format, args...)}
+	if !slices.Contains(r.findings, f) {
+		r.findings = append(r.findings, f)
+	}
 }
