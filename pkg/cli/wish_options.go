@@ -9,8 +9,27 @@ type optionFlag struct{ key, usage string }
 func optionFlags() []optionFlag {
 	return []optionFlag{
 		{configmap.KeyPathType, "Prefix or Exact: whether --path also stands for what is below it (default: Prefix)."},
+		{configmap.KeyRewrite, "Path that the Service gets in place of --path."},
 		{configmap.KeyPorts, `Several ports, such as "80:http/HTTP, 443, 53/UDP", in place of --port and --target-port.`},
+		{configmap.KeySources, `Ranges of the clients that are served, such as "10.0.0.0/8, fd00::/8".`},
+		{configmap.KeyProxy, `PROXY protocol: "accept" from clients, "send" to the Service, or "accept,send".`},
+		{configmap.KeyTrusted, "Ranges of the proxies in front, whose word on a client is believed."},
+		{configmap.KeyMaxConns, "Connections that a port of a node has at once."},
+		{configmap.KeyMaxPerIP, "Connections that a client address has at once at a port of a node."},
 		{configmap.KeyIdleTimeout, `Time after which a silent TCP connection or UDP session is ended, such as "5m".`},
 		{configmap.KeyResponses, "Datagrams that answer one of a UDP client's, such as 1 for DNS."},
+		{configmap.KeyConnectTime, "Time that the Service may take to accept a connection."},
+		{configmap.KeySendTime, "Time that the Service may take in nothing of a request."},
+		{configmap.KeyReadTime, "Time that the Service may send nothing of an answer."},
+		{configmap.KeyRetries, "How many more times a connection or request is tried that was not answered."},
+		{configmap.KeyAccessLog, `"true" to log requests and connections as JSON.`},
+		{configmap.KeyRedirect, `"true" to redirect HTTP requests to HTTPS.`},
+		{configmap.KeyBackend, `What the Service speaks: "HTTP" or "GRPC".`},
+		{configmap.KeySetRequest, `Headers that the Service gets, one a line, such as "X-Team: tea".`},
+		{configmap.KeyCutRequest, "Names of headers that the Service does not get."},
+		{configmap.KeySetAnswer, `Headers that clients get, one a line, such as "X-Frame-Options: DENY".`},
+		{configmap.KeyCutAnswer, "Names of headers that clients do not get."},
+		{configmap.KeyMaxBody, `Largest request body, such as "10m".`},
+		{configmap.KeyGzip, `"true" to compress answers of text.`},
 	}
 }

@@ -11,8 +11,14 @@ type Capabilities struct {
 	Wildcards, ExactPaths, Weights bool
 	// TLS says whether TLS can be terminated.
 	TLS bool
-	// IdleTimeout and Responses say whether [Timeouts.Idle] and [Options.Responses] are kept.
-	IdleTimeout, Responses bool
+	// SourceRanges, ProxyProtocol, TrustedProxies and Limits say whether [Options.Sources], [Options.AcceptProxy] and
+	// [Options.SendProxy], [Options.TrustedProxies] and [Options.Limits] are kept.
+	SourceRanges, ProxyProtocol, TrustedProxies, Limits bool
+	// Timeouts, IdleTimeout, Responses, Retries and AccessLog say whether the other times, [Timeouts.Idle],
+	// [Options.Responses], [Options.Retries] and [Options.AccessLog] are kept.
+	Timeouts, IdleTimeout, Responses, Retries, AccessLog bool
+	// Rewrite, Redirect, GRPC, Headers, MaxBody and Gzip say whether [Route.Rewrite] and what is in [HTTPOptions] are.
+	Rewrite, Redirect, GRPC, Headers, MaxBody, Gzip bool
 	// Families that a virtual IP may have.
 	Families []Family
 }

@@ -91,8 +91,10 @@ type Route struct {
 	// "/a" and "/a/b" but not "/ab".
 	Path string `json:"path,omitempty"`
 	// Exact says that only Path itself matches, and nothing below it.
-	Exact  bool   `json:"exact,omitempty"`
-	Target Target `json:"target"`
+	Exact bool `json:"exact,omitempty"`
+	// Rewrite is what targets get in place of Path; empty leaves it.
+	Rewrite string `json:"rewrite,omitempty"`
+	Target  Target `json:"target"`
 	// Others share the traffic with Target.
 	Others []Target `json:"others,omitempty"`
 }
@@ -176,6 +178,7 @@ func (l *LoadBalancer) Normalize() {
 		for j := range routes {
 			routes[j].normalize()
 		}
+		l.Listeners[i].Options.normalize()
 	}
 }
 
@@ -221,6 +224,7 @@ func (l LoadBalancer) Clone() LoadBalancer {
 			}
 		}
 		l.Listeners[i].Routes = routes
+		l.Listeners[i].Options = l.Listeners[i].Options.clone()
 	}
 	return l
 }

@@ -29,7 +29,7 @@ func sample() LoadBalancer {
 			{Port: 80, Protocol: HTTP, Routes: []Route{
 				{Path: "/", Target: target("a")}, {Path: "/b", Target: target("b")}, {Host: "a.b", Target: target("c")},
 				{Host: "a.b", Path: "/b", Target: target("d")},
-				{Host: "a.b", Path: "/b", Exact: true, Target: target("d"), Others: []Target{target("e"), target("f")}},
+				{Host: "a.b", Path: "/b", Exact: true, Rewrite: "/r", Target: target("d"), Others: []Target{target("e"), target("f")}},
 			}},
 			{Port: 443, Protocol: HTTP, TLS: &TLS{Secret: "s"}, Routes: []Route{{Target: target("e")}}},
 			{Port: 5432, Protocol: TCP, Routes: []Route{{Target: target("f")}}},
@@ -38,9 +38,20 @@ func sample() LoadBalancer {
 	}
 }
 
+func sampleChanges() HeaderChanges {
+	return HeaderChanges{Set: []Header{{Name: "A", Value: "a"}, {Name: "B", Value: "b"}}, Remove: []string{"C", "D"}}
+}
+
 // sampleOptions returns options that ask for everything.
 func sampleOptions() Options {
-	return Options{Timeouts: Timeouts{Idle: time.Minute}, Responses: 2}
+	prefixes := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	return Options{
+		Sources: prefixes, TrustedProxies: slices.Clone(prefixes), AcceptProxy: true, SendProxy: true,
+		Limits: Limits{Connections: 3, PerClient: 4}, Timeouts: Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 2,
+		Retries: 1, AccessLog: true, HTTP: HTTPOptions{
+			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
+		},
+	}
 }
 
 // The sample forgets no option.
@@ -72,6 +83,10 @@ func TestNormalize(t *testing.T) {
 		shuffle(rnd, got.VIPs)
 		shuffle(rnd, got.Listeners)
 		for _, l := range got.Listeners {
+			shuffle(rnd, l.Options.Sources)
+			shuffle(rnd, l.Options.TrustedProxies)
+			shuffle(rnd, l.Options.HTTP.Request.Set)
+			shuffle(rnd, l.Options.HTTP.Response.Remove)
 			shuffle(rnd, l.Routes)
 			for i := range l.Routes {
 				r := &l.Routes[i]

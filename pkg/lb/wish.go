@@ -15,8 +15,9 @@ type Wish struct {
 // Fields are the places of the object that a wish was read from, in the form of [Finding.Field]. An empty one makes
 // the finding point at the whole object.
 type Fields struct {
-	Requested, Pool, Families, Protocol, Port, Host, Path, TLS string
-	PathType, Routes, Timeouts, Responses                      string
+	Requested, Pool, Families, Protocol, Port, Host, Path, PathType, Routes, TLS string
+	Sources, TrustedProxies, ProxyProtocol, Limits, Timeouts, Idle, Responses    string
+	Retries, AccessLog, Rewrite, Redirect, GRPC, Request, Response, Body, Gzip   string
 }
 
 // AddressWish is how a load balancer would like its virtual IPs.

@@ -60,7 +60,7 @@ func sampleShard() nodeconfig.Shard {
 				VIPs:   addrs("10.0.0.9", "fd00::9"),
 				Listeners: []lb.Listener{{
 					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Secret: "cert"}, Routes: []lb.Route{{
-						Host: "a.b", Path: "/c", Exact: true, Target: sampleTarget(), Others: []lb.Target{sampleTarget()},
+						Host: "a.b", Path: "/c", Exact: true, Rewrite: "/r", Target: sampleTarget(), Others: []lb.Target{sampleTarget()},
 					}},
 					Options: sampleOptions(),
 				}},
@@ -78,8 +78,19 @@ func sampleTarget() lb.Target {
 	}
 }
 
+func sampleChanges() lb.HeaderChanges {
+	return lb.HeaderChanges{Set: []lb.Header{{Name: "A", Value: "a"}, {Name: "B", Value: "b"}}, Remove: []string{"C", "D"}}
+}
+
 func sampleOptions() lb.Options {
-	return lb.Options{Timeouts: lb.Timeouts{Idle: time.Minute}, Responses: 1}
+	prefixes := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	return lb.Options{
+		Sources: prefixes, TrustedProxies: prefixes, AcceptProxy: true, SendProxy: true,
+		Limits: lb.Limits{Connections: 3, PerClient: 4}, Timeouts: lb.Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 1,
+		Retries: 1, AccessLog: true, HTTP: lb.HTTPOptions{
+			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
+		},
+	}
 }
 
 func sampleStatus() nodeconfig.Status {

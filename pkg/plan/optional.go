@@ -19,10 +19,28 @@ type feature[T any] struct {
 func optional(at lb.Fields, can lb.Capabilities) []feature[lb.Options] {
 	type options = lb.Options
 	return []feature[options]{
-		{func(o options) bool { return o.Timeouts.Idle > 0 }, can.IdleTimeout, at.Timeouts, "end idle connections"},
+		{func(o options) bool { return len(o.Sources) > 0 }, can.SourceRanges, at.Sources, "keep clients out"},
+		{func(o options) bool { return len(o.TrustedProxies) > 0 }, can.TrustedProxies, at.TrustedProxies,
+			"trust proxies"},
+		{func(o options) bool { return o.AcceptProxy || o.SendProxy }, can.ProxyProtocol, at.ProxyProtocol,
+			"speak the PROXY protocol"},
+		{func(o options) bool { return o.Limits != lb.Limits{} }, can.Limits, at.Limits, "limit connections"},
+		{func(o options) bool { return o.Timeouts.Connect+o.Timeouts.Send+o.Timeouts.Read > 0 }, can.Timeouts, at.Timeouts,
+			"keep times of its own"},
+		{func(o options) bool { return o.Timeouts.Idle > 0 }, can.IdleTimeout, at.Idle, "end idle connections"},
 		{func(o options) bool { return o.Responses > 0 }, can.Responses, at.Responses, "count UDP responses"},
+		{func(o options) bool { return o.Retries > 0 }, can.Retries, at.Retries, "try again"},
+		{func(o options) bool { return o.AccessLog }, can.AccessLog, at.AccessLog, "write an access log"},
+		{func(o options) bool { return o.HTTP.RedirectTo > 0 }, can.Redirect, at.Redirect, "redirect to HTTPS"},
+		{func(o options) bool { return o.HTTP.GRPC }, can.GRPC, at.GRPC, "speak gRPC"},
+		{func(o options) bool { return changes(o.HTTP.Request) }, can.Headers, at.Request, "change requests"},
+		{func(o options) bool { return changes(o.HTTP.Response) }, can.Headers, at.Response, "change answers"},
+		{func(o options) bool { return o.HTTP.MaxBody > 0 }, can.MaxBody, at.Body, "limit requests' bodies"},
+		{func(o options) bool { return o.HTTP.Gzip }, can.Gzip, at.Gzip, "compress answers"},
 	}
 }
+
+func changes(c lb.HeaderChanges) bool { return len(c.Set)+len(c.Remove) > 0 }
 
 // ofRoutes lists what a route can ask for.
 func ofRoutes(at lb.Fields, can lb.Capabilities) []feature[lb.Route] {
@@ -32,6 +50,7 @@ func ofRoutes(at lb.Fields, can lb.Capabilities) []feature[lb.Route] {
 		{func(r lb.Route) bool { return strings.HasPrefix(r.Host, "*") }, can.Wildcards, at.Host,
 			"route by wildcard host"},
 		{func(r lb.Route) bool { return r.Exact }, can.ExactPaths, at.PathType, "tell a path from what is below it"},
+		{func(r lb.Route) bool { return r.Rewrite != "" }, can.Rewrite, at.Rewrite, "rewrite paths"},
 		{func(r lb.Route) bool { return len(r.Others) > 0 }, can.Weights, at.Routes, "split traffic between Services"},
 	}
 }

@@ -41,7 +41,7 @@ func TestEveryOptionNeedsItsCapability(t *testing.T) {
 // So can everything about a route.
 func TestEveryRouteNeedsItsCapability(t *testing.T) {
 	for name, r := range map[string]lb.Route{
-		"host": {Host: "a"}, "path": {Path: "/"}, "exact": {Exact: true}, "others": {Others: make([]lb.Target, 1)},
+		"host": {Host: "a"}, "path": {Path: "/"}, "exact": {Exact: true}, "rewrite": {Rewrite: "/"}, "others": {Others: make([]lb.Target, 1)},
 	} {
 		w := wish("a", 1)
 		w.Fields = places()
@@ -102,6 +102,8 @@ func fill(v reflect.Value) {
 		v.SetString("x")
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+	case reflect.Uint16:
+		v.SetUint(1)
 	default:
 		v.SetInt(1)
 	}

@@ -74,7 +74,9 @@ func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP},
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
-		IdleTimeout: true, Responses: true,
+		SourceRanges: true, ProxyProtocol: true, TrustedProxies: true, Limits: true,
+		Timeouts: true, IdleTimeout: true, Responses: true, Retries: true, AccessLog: true,
+		Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}
 }

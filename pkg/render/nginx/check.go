@@ -120,7 +120,8 @@ func checkListener(s lb.Listener) (lb.Finding, bool) {
 		return checkRoutes(s)
 	case s.Protocol != lb.TCP && s.Protocol != lb.UDP:
 		return finding(lb.CodeBackendCannot, field(s), "unknown protocol %q", string(s.Protocol)), true
-	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "" || s.Routes[0].Exact:
+	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "" || s.Routes[0].Exact ||
+		s.Routes[0].Rewrite != "":
 		return finding(lb.CodeBadValue, field(s), "a %s listener has exactly one route, without host and path",
 			s.Protocol), true
 	}
@@ -140,6 +141,9 @@ func checkRoutes(s lb.Listener) (lb.Finding, bool) {
 		path, err := routePath(r)
 		if err != nil {
 			return finding(lb.CodeBadValue, field(s)+".path", "%q %v", r.Path, err), true
+		}
+		if f, bad := checkRewrite(s, r); bad {
+			return f, true
 		}
 		p := place{r.Host, path, r.Exact}
 		if seen[p] {

@@ -74,6 +74,35 @@ func split(r lb.Route, weight uint16, endpoints ...string) lb.Route {
 	return r
 }
 
+func prefixes(texts ...string) (out []netip.Prefix) {
+	for _, s := range texts {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}
+
+// guarded are options that every protocol can have.
+func guarded() lb.Options {
+	return lb.Options{
+		Sources: prefixes("10.0.0.0/8", "192.0.2.1/32", "fd00::/8"), Limits: lb.Limits{Connections: 1000, PerClient: 10},
+	}
+}
+
+// everyHTTP has every option of HTTP that goes with the others.
+func everyHTTP() lb.Options {
+	changes := lb.HeaderChanges{
+		Set:    []lb.Header{{Name: "X-Price", Value: `"$5" \ ${uri}; }`}, {Name: "X-Team", Value: "tea"}},
+		Remove: []string{"X-Debug"},
+	}
+	request := changes
+	request.Set = append(request.Set[:2:2], lb.Header{Name: "host", Value: "inside.example.com"})
+	return lb.Options{
+		Retries: 2, AccessLog: true,
+		Timeouts: lb.Timeouts{Connect: time.Second, Send: 2 * time.Second, Read: 1500 * time.Millisecond},
+		HTTP:     lb.HTTPOptions{Request: request, Response: changes, MaxBody: 10 << 20, Gzip: true},
+	}
+}
+
 // goldens are the cases that have a directory below testdata.
 func goldens() map[string]nginx.Input {
 	var many []lb.LoadBalancer
@@ -86,7 +115,32 @@ func goldens() map[string]nginx.Input {
 	tuned.ShutdownTimeout = 10e9
 	static := input(balancer("tea", []string{"10.0.0.11"}, http(80, route("", "", "10.96.0.11:80"))))
 	static.Modules, static.Workers = nil, 0
+	proxied := guarded()
+	proxied.AcceptProxy, proxied.TrustedProxies = true, prefixes("10.1.0.0/16", "::/0")
+	sending := proxied
+	sending.SendProxy = true
+	rewritten := route("a.b", "/old", "10.96.0.1:80")
+	rewritten.Rewrite = "/new/"
+	toRoot := exact(route("a.b", "/exact", "10.96.0.1:80"))
+	toRoot.Rewrite = "/"
+	trusting := lb.Options{TrustedProxies: prefixes("10.0.0.0/8", "fd00::/8"), HTTP: lb.HTTPOptions{RedirectTo: 8443}}
 	return map[string]nginx.Input{
+		"http-options": input(balancer("full", []string{"10.0.0.20"}, with(http(80, rewritten, toRoot), everyHTTP()))),
+		"grpc": input(balancer("rpc", []string{"10.0.0.21"},
+			with(http(80, route("", "/pkg.Service", "10.96.0.1:80")), lb.Options{
+				HTTP: lb.HTTPOptions{GRPC: true}, Retries: 1, Timeouts: lb.Timeouts{Read: time.Minute},
+			}))),
+		"redirect": input(balancer("moved", []string{"10.0.0.22"},
+			with(http(80, route("a.b", "", "10.96.0.1:80")), lb.Options{HTTP: lb.HTTPOptions{RedirectTo: 443}}))),
+		"trusting": input(balancer("cdn", []string{"10.0.0.23"}, with(http(80, route("", "", "10.96.0.1:80")), trusting))),
+		"tcp-options": input(balancer("db", []string{"10.0.0.24"}, with(tcp(5432, "10.96.0.1:5432"), lb.Options{
+			Retries: 2, AccessLog: true, Timeouts: lb.Timeouts{Connect: time.Second}}),
+			with(udp(53, "10.96.0.1:53"), lb.Options{AccessLog: true}))),
+		"guarded": input(balancer("safe", []string{"10.0.0.18", "fd00::18"},
+			with(http(80, route("a.b", "", "10.96.0.1:80")), guarded()), with(tcp(81, "10.96.0.2:80"), guarded()),
+			with(udp(82, "10.96.0.3:80"), guarded()))),
+		"proxied": input(balancer("behind", []string{"10.0.0.19"},
+			with(http(80, route("a.b", "", "10.96.0.1:80")), proxied), with(tcp(81, "10.96.0.2:80"), sending))),
 		"empty":    {RunDir: "/run/kubectl-lb"},
 		"tcp":      input(balancer("coffee", []string{"10.0.0.10"}, tcp(80, "10.96.0.10:80"))),
 		"tcp-none": input(balancer("coffee", []string{"10.0.0.10"}, tcp(80))),

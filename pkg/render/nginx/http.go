@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -14,9 +15,10 @@ import (
 // location is a route as nginx sees it: a path that cleanPath or exactPath has cleaned, and an upstream, empty when
 // there is no endpoint to send to.
 type location struct {
-	path     string
-	exact    bool
-	upstream string
+	path  string
+	exact bool
+	// upstream follows "proxy_pass", with what the path is rewritten to apart.
+	upstream, rewrite string
 }
 
 // httpListener adds the upstreams and servers of an HTTP listener.
@@ -24,15 +26,22 @@ func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 	hosts := map[string][]location{"": nil}
 	for n, r := range s.Routes {
 		path, _ := routePath(r)
-		loc := location{path: path, exact: r.Exact}
-		if servers := upstreamServers(r.Targets()); len(servers) > 0 {
+		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite}
+		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			loc.upstream = upstreamName(l.Origin.Key, s, n)
 			httpUpstream(t, loc.upstream, servers)
 		}
 		hosts[r.Host] = append(hosts[r.Host], loc)
 	}
+	limitZones(t, listenerName(l.Origin.Key, s), s.Options.Limits)
+	if trusts(s) {
+		trustMap(t, l.Origin.Key, s)
+	}
+	if s.Options.AccessLog {
+		logFormat(t, l.Origin.Key, s)
+	}
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		httpServer(t, l.VIPs, s, host, withFallbacks(host, hosts))
+		httpServer(t, l, s, host, withFallbacks(host, hosts))
 	}
 }
 
@@ -85,21 +94,21 @@ func httpUpstream(t *render.Text, name string, servers []string) {
 }
 
 // httpServer adds the server of one host, or the default server when host is empty.
-func httpServer(t *render.Text, vips []netip.Addr, s lb.Listener, host string, locs []location) {
+func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, host string, locs []location) {
 	slices.SortFunc(locs, func(a, b location) int { return strings.Compare(a.path, b.path) })
 	t.Block("server", func() {
-		for _, a := range vips {
-			listen := netip.AddrPortFrom(a, s.Port).String()
-			if host == "" {
-				listen += " default_server backlog=" + strconv.Itoa(backlog)
-			}
-			t.Line("listen", listen+";")
+		for _, a := range l.VIPs {
+			t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(s, host)+";")
 		}
 		if host != "" {
 			t.Line("server_name", quote(host)+";")
 		}
+		httpOptions(t, l, s)
+		if s.Options.HTTP.RedirectTo > 0 && len(locs) > 0 {
+			redirect(t, s)
+		}
 		for _, loc := range locs {
-			httpLocation(t, loc, locs)
+			httpLocation(t, s, loc, locs)
 		}
 		if !slices.ContainsFunc(locs, func(l location) bool { return l.path == "/" && !l.exact }) {
 			t.Block("location /", func() { t.Line("return 404", quote(notFound)+";") })
@@ -108,25 +117,55 @@ func httpServer(t *render.Text, vips []netip.Addr, s lb.Listener, host string, l
 	})
 }
 
+// httpSocket returns the options of the listening socket, which only its default server has.
+func httpSocket(s lb.Listener, host string) string {
+	if host != "" {
+		return ""
+	}
+	options := " default_server"
+	if s.Options.HTTP.GRPC {
+		options += " http2"
+	}
+	if s.Options.AcceptProxy {
+		options += " proxy_protocol"
+	}
+	return options + " backlog=" + strconv.Itoa(backlog)
+}
+
 // httpLocation adds a path. nginx's own prefixes are of characters: "/foo" would match "/foobar". So "/foo" is "/foo"
 // exactly, unless another route has that, and everything below "/foo/".
-func httpLocation(t *render.Text, loc location, all []location) {
-	do := func() {
-		if loc.upstream == "" {
-			t.Line("return 503", quote(unavailable)+";")
-			return
-		}
-		t.Line("proxy_pass", "http://"+loc.upstream+";")
-	}
-	switch taken := slices.ContainsFunc(all, func(o location) bool { return o.exact && o.path == loc.path }); {
+func httpLocation(t *render.Text, s lb.Listener, loc location, all []location) {
+	taken := slices.ContainsFunc(all, func(o location) bool { return o.exact && o.path == loc.path })
+	rewrite := strings.TrimSuffix(loc.rewrite, "/")
+	switch {
 	case loc.exact:
-		t.Block("location = "+quote(loc.path), do)
+		t.Block("location = "+quote(loc.path), func() { pass(t, s, loc, loc.rewrite) })
 		return
 	case loc.path == "/":
-		t.Block("location /", do)
+		t.Block("location /", func() { pass(t, s, loc, below(loc, rewrite)) })
 		return
 	case !taken:
-		t.Block("location = "+quote(loc.path), do)
+		t.Block("location = "+quote(loc.path), func() { pass(t, s, loc, cmp.Or(rewrite, loc.rewrite)) })
 	}
-	t.Block("location "+quote(loc.path+"/"), do)
+	t.Block("location "+quote(loc.path+"/"), func() { pass(t, s, loc, below(loc, rewrite)) })
+}
+
+// below returns what stands for a location that ends with "/", "" where it stays.
+func below(loc location, rewrite string) string {
+	if loc.rewrite == "" {
+		return ""
+	}
+	return rewrite + "/"
+}
+
+// pass adds what is done with a location's requests.
+func pass(t *render.Text, s lb.Listener, loc location, rewrite string) {
+	switch {
+	case loc.upstream == "":
+		t.Line("return 503", quote(unavailable)+";")
+	case s.Options.HTTP.GRPC:
+		t.Line("grpc_pass", "grpc://"+loc.upstream+";")
+	default:
+		t.Line("proxy_pass", "http://"+loc.upstream+rewrite+";")
+	}
 }

@@ -24,6 +24,9 @@ import (
 // deadline bounds every wait of these tests.
 const deadline = 10 * time.Second
 
+// stdout is the name of the file, in the run directory, that nginx's standard output goes to.
+const stdout = "stdout"
+
 // freePort returns a port of 127.0.0.1 that nobody listens on now.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
@@ -68,6 +71,12 @@ func serve(t *testing.T, lbs ...lb.LoadBalancer) (nginx.Result, string) {
 	cmd := exec.Command("nginx", "-c", filepath.Join(conf, "nginx.conf"), "-e", "stderr")
 	var log strings.Builder
 	cmd.Stderr = &log
+	out, err := os.Create(filepath.Join(run, stdout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdout = out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +233,7 @@ func TestHeaders(t *testing.T) {
 		"Forwarded: for=6.6.6.6\nX-Forwarded-Prefix: /evil\nProxy: evil\nX-Original-URL: /evil"
 	for _, tt := range []struct{ name, request, want string }{
 		{"forged", "GET / HTTP/1.1\nHost: tea.example.com:8080\n" + forged, fmt.Sprintf(
-			"b GET /\nHost: tea.example.com:8080\n"+
+			"b GET /\nHost: tea.example.com:8080\nForwarded: for=127.0.0.1;proto=http\n"+
 				"X-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: tea.example.com:8080\nX-Forwarded-Port: %d\n"+
 				"X-Forwarded-Proto: http\nX-Real-Ip: 127.0.0.1\n", port)},
 		{"absolute URI wins", "GET http://a.example.com/ HTTP/1.1\nHost: b.example.com", "b GET /\nHost: a.example.com\n"},
@@ -233,7 +242,10 @@ func TestHeaders(t *testing.T) {
 		{"no host", "GET / HTTP/1.0", "b GET /\nHost: localhost\n"},
 		{"h2c is not passed", "GET / HTTP/1.1\nHost: x\nUpgrade: h2c\nConnection: Upgrade, HTTP2-Settings\n" +
 			"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
-			"b GET /\nHost: x\nX-Forwarded-For: 127.0.0.1\n"},
+			"b GET /\nHost: x\nForwarded: for=127.0.0.1;proto=http\nX-Forwarded-For: 127.0.0.1\n"},
+		{"a name for the request", "GET / HTTP/1.1\nHost: x\nX-Request-ID: one.1", fmt.Sprintf("b GET /\nHost: x\n"+
+			"Forwarded: for=127.0.0.1;proto=http\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Host: x\nX-Forwarded-Port: %d\n"+
+			"X-Forwarded-Proto: http\nX-Real-Ip: 127.0.0.1\nX-Request-Id: one.1\n", port)},
 	} {
 		a := ask(t, port, tt.request)
 		if body := strings.ReplaceAll(a.body, "\r", ""); !strings.HasPrefix(body, tt.want) {

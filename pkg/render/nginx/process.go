@@ -2,9 +2,13 @@ package nginx
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 )
+
+// connectTime is how long a service may take to accept a connection.
+const connectTime = 5 * time.Second
 
 // backlog is the queue of connections that wait to be accepted; the kernel caps it by net.core.somaxconn.
 const backlog = 4096
@@ -28,6 +32,9 @@ func mainConfig(in Input, b builder) []byte {
 	t.Block("events", func() { t.Line("worker_connections", strconv.Itoa(connections)+";") })
 	t.Block("http", func() {
 		httpDefaults(&t, in.RunDir)
+		if b.trusting {
+			trustedHeaders(&t)
+		}
 		t.Line("include generation.conf;")
 		t.Line("include http/*.conf;")
 	})
@@ -73,11 +80,14 @@ func httpDefaults(t *render.Text, runDir string) {
 	proxyDefaults(t)
 	requestHeaders(t)
 	t.Block("map $status $lb_failure", func() {
+		t.Line("403", quote("403 Forbidden: this client address is not allowed here\n")+";")
+		t.Line("413", quote("413 Content Too Large: the request's body is larger than is allowed here\n")+";")
+		t.Line("429", quote("429 Too Many Requests: too many connections at once\n")+";")
 		t.Line("502", quote("502 Bad Gateway: the service behind this address does not answer\n")+";")
 		t.Line("503", quote("503 Service Unavailable: the service behind this address cannot be reached\n")+";")
 		t.Line("504", quote("504 Gateway Timeout: the service behind this address takes too long\n")+";")
 	})
-	t.Line("error_page 502 503 504 @failed;")
+	t.Line("error_page 403 413 429 502 503 504 @failed;")
 }
 
 // proxyDefaults adds how requests are passed on: as they come, unlimited and unbuffered, for size and pace are the
@@ -89,7 +99,7 @@ func proxyDefaults(t *render.Text) {
 	t.Line("proxy_buffer_size 16k;")
 	t.Line("proxy_buffers 4 16k;")
 	t.Line("proxy_http_version 1.1;")
-	t.Line("proxy_connect_timeout 5s;")
+	t.Line("proxy_connect_timeout", seconds(connectTime)+";")
 	t.Line("proxy_send_timeout 60s;")
 	t.Line("proxy_read_timeout 60s;")
 	t.Line("proxy_socket_keepalive on;")
@@ -103,45 +113,9 @@ func proxyDefaults(t *render.Text) {
 	t.Line("proxy_ignore_headers X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Charset X-Accel-Buffering;")
 }
 
-// requestHeaders adds the headers that services get. What a client says of itself is replaced, never added to.
-func requestHeaders(t *render.Text) {
-	t.Line("proxy_headers_hash_max_size 1024;")
-	t.Line("proxy_headers_hash_bucket_size 128;")
-	// The Host header with its port, unless it contradicts the host that the request was routed by.
-	t.Block(`map "$host $http_host" $lb_host`, func() {
-		t.Line(`"~*^(?<lb_name>\S+) (?<lb_authority>\k<lb_name>(:[0-9]+)?)$"`, "$lb_authority;")
-		t.Line(`"~^ "`, "localhost;")
-		t.Line("default $host;")
-	})
-	// Upgrades pass but that to HTTP/2, which would carry requests past the headers set here.
-	t.Block("map $http_upgrade $lb_upgrade", func() {
-		t.Line(`"~*h2c"`, `"";`)
-		t.Line("default $http_upgrade;")
-	})
-	t.Block("map $lb_upgrade $lb_connection", func() {
-		t.Line(`""`, `"";`)
-		t.Line("default upgrade;")
-	})
-	set := [][2]string{
-		{"Host", "$lb_host"}, {"Upgrade", "$lb_upgrade"}, {"Connection", "$lb_connection"},
-		{"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"}, {"X-Forwarded-Proto", "$scheme"},
-		{"X-Forwarded-Host", "$lb_host"}, {"X-Forwarded-Port", "$server_port"},
-	}
-	for _, h := range set {
-		t.Line("proxy_set_header", h[0], h[1]+";")
-	}
-	drop := []string{
-		"Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
-		"X-Original-URL", "X-Rewrite-URL", "HTTP2-Settings", "Proxy",
-	}
-	for _, h := range drop {
-		t.Line("proxy_set_header", h, `"";`)
-	}
-}
-
 // streamDefaults adds what holds for every TCP or UDP server.
 func streamDefaults(t *render.Text) {
-	t.Line("proxy_connect_timeout 5s;")
+	t.Line("proxy_connect_timeout", seconds(connectTime)+";")
 	t.Line("proxy_timeout", seconds(idleTCP)+";")
 	t.Line("proxy_socket_keepalive on;")
 	// A side that is done sending may still be waiting for an answer.

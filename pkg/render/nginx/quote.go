@@ -30,14 +30,18 @@ func stem(k lb.Key) string {
 	return s[:maxStem] + "_" + hex.EncodeToString(sum[:8])
 }
 
-// upstreamName names the upstream of a route; the listener's port and transport and the route's place in it tell them
-// apart.
-func upstreamName(k lb.Key, s lb.Listener, route int) string {
+// listenerName names what belongs to one listener; its port and transport tell them apart.
+func listenerName(k lb.Key, s lb.Listener) string {
 	port := strconv.Itoa(int(s.Port))
 	if s.Transport() == lb.OverUDP {
 		port += "u"
 	}
-	return stem(k) + "_" + port + "_" + strconv.Itoa(route)
+	return stem(k) + "_" + port
+}
+
+// upstreamName names the upstream of a route by its place in the listener.
+func upstreamName(k lb.Key, s lb.Listener, route int) string {
+	return listenerName(k, s) + "_" + strconv.Itoa(route)
 }
 
 // isKey reports whether both parts of a key are names that Kubernetes gives: a namespace is one label, an object's name

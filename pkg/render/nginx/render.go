@@ -70,6 +70,8 @@ type builder struct {
 	sockets int
 	// stream says whether there is a TCP or UDP listener.
 	stream bool
+	// trusting says whether some listener believes X-Forwarded-For.
+	trusting bool
 }
 
 // add renders a load balancer that has passed the check.
@@ -79,7 +81,8 @@ func (b *builder) add(l lb.LoadBalancer) {
 		switch {
 		case s.Protocol == lb.HTTP:
 			httpListener(&http, l, s)
-		case len(upstreamServers(s.Routes[0].Targets())) == 0:
+			b.trusting = b.trusting || trusts(s)
+		case len(upstreamServers(s, s.Routes[0].Targets())) == 0:
 			// Nothing listens, so that clients are refused at once and can go elsewhere.
 			continue
 		default:

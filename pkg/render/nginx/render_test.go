@@ -49,6 +49,34 @@ func TestRefused(t *testing.T) {
 		{"endless time", balancer("x", ok, with(tcp(80, up), lb.Options{Timeouts: lb.Timeouts{Idle: 25 * time.Hour}})),
 			lb.CodeBadValue},
 		{"negative number", balancer("x", ok, with(udp(53, up), lb.Options{Responses: -1})), lb.CodeBadValue},
+		{"range with too many bits", balancer("x", ok, with(tcp(80, up), lb.Options{Sources: prefixes("10.0.0.1/8")})),
+			lb.CodeBadValue},
+		{"no range", balancer("x", ok, with(tcp(80, up), lb.Options{Sources: make([]netip.Prefix, 1)})), lb.CodeBadValue},
+		{"too many ranges", balancer("x", ok, with(http(80), lb.Options{TrustedProxies: make([]netip.Prefix, 1001)})),
+			lb.CodeBadValue},
+		{"PROXY over UDP", balancer("x", ok, with(udp(80, up), lb.Options{AcceptProxy: true})), lb.CodeBackendCannot},
+		{"PROXY to HTTP", balancer("x", ok, with(http(80), lb.Options{SendProxy: true})), lb.CodeBackendCannot},
+		{"trust at TCP", balancer("x", ok, with(tcp(80, up), lb.Options{TrustedProxies: prefixes("10.0.0.0/8")})),
+			lb.CodeBackendCannot},
+		{"retries", balancer("x", ok, with(tcp(80, up), lb.Options{Retries: 11})), lb.CodeBadValue},
+		{"UDP retries", balancer("x", ok, with(udp(80, up), lb.Options{Retries: 1})), lb.CodeBackendCannot},
+		{"HTTP options of TCP", balancer("x", ok, with(tcp(80, up), lb.Options{HTTP: lb.HTTPOptions{Gzip: true}})),
+			lb.CodeBackendCannot},
+		{"negative body", balancer("x", ok, with(http(80), lb.Options{HTTP: lb.HTTPOptions{MaxBody: -1}})), lb.CodeBadValue},
+		{"header with a line break", balancer("x", ok, headed(lb.Header{Name: "A", Value: "b\r\nC: d"})), lb.CodeBadValue},
+		{"header with NUL", balancer("x", ok, headed(lb.Header{Name: "A", Value: "\x00"})), lb.CodeBadValue},
+		{"header name", balancer("x", ok, headed(lb.Header{Name: "A b;", Value: "c"})), lb.CodeBadValue},
+		{"long header name", balancer("x", ok, headed(lb.Header{Name: strings.Repeat("a", 65), Value: "c"})), lb.CodeBadValue},
+		{"reserved header", balancer("x", ok, headed(lb.Header{Name: "Transfer-Encoding", Value: "c"})), lb.CodeBadValue},
+		{"header twice", balancer("x", ok, headed(lb.Header{Name: "a", Value: "c"}, lb.Header{Name: "A", Value: "c"})),
+			lb.CodeBadValue},
+		{"too many headers", balancer("x", ok, headed(make([]lb.Header, 65)...)), lb.CodeBadValue},
+		{"rewrite with a variable", balancer("x", ok, http(80, rewrite("/$uri", up))), lb.CodeBadValue},
+		{"relative rewrite", balancer("x", ok, http(80, rewrite("x", up))), lb.CodeBadValue},
+		{"rewrite of gRPC", balancer("x", ok, with(http(80, rewrite("/x", up)), lb.Options{HTTP: lb.HTTPOptions{GRPC: true}})),
+			lb.CodeBackendCannot},
+		{"negative limit", balancer("x", ok, with(tcp(80, up), lb.Options{Limits: lb.Limits{PerClient: -1}})),
+			lb.CodeBadValue},
 		{"protocol", balancer("x", ok, lb.Listener{Port: 1, Protocol: "UDP\x1b[31m"}), lb.CodeBackendCannot},
 		{"TCP without route", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.TCP}), lb.CodeBadValue},
 		{"TCP with host", balancer("x", ok, hosted), lb.CodeBadValue},
@@ -98,6 +126,18 @@ func TestRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// headed is a listener that sets headers of requests.
+func headed(set ...lb.Header) lb.Listener {
+	return with(http(80), lb.Options{HTTP: lb.HTTPOptions{Request: lb.HeaderChanges{Set: set}}})
+}
+
+// rewrite is a route that rewrites all paths.
+func rewrite(to string, endpoints ...string) lb.Route {
+	r := route("", "", endpoints...)
+	r.Rewrite = to
+	return r
 }
 
 // TestConflict has two load balancers want one socket: the first by key has it, and one that is refused blocks nobody.

@@ -21,13 +21,31 @@ const (
 func streamListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 	name := upstreamName(l.Origin.Key, s, 0)
 	t.Block("upstream "+name, func() {
-		for _, line := range upstreamServers(s.Routes[0].Targets()) {
+		for _, line := range upstreamServers(s, s.Routes[0].Targets()) {
 			t.Line(line)
 		}
 	})
+	listener := listenerName(l.Origin.Key, s)
+	limitZones(t, listener, s.Options.Limits)
+	if s.Options.AccessLog {
+		logFormat(t, l.Origin.Key, s)
+	}
 	t.Block("server", func() {
 		for _, a := range l.VIPs {
 			t.Line("listen", netip.AddrPortFrom(a, s.Port).String(), streamSocket(s)+";")
+		}
+		admission(t, listener, s.Options)
+		if o := s.Options; o.Timeouts.Connect > 0 {
+			t.Line("proxy_connect_timeout", seconds(o.Timeouts.Connect)+";")
+		}
+		if n := s.Options.Retries; n > 0 {
+			t.Line("proxy_next_upstream_tries", strconv.Itoa(n+1)+";")
+		}
+		if s.Options.AccessLog {
+			t.Line("access_log", logFile, logName(l.Origin.Key, s)+";")
+		}
+		if s.Options.SendProxy {
+			t.Line("proxy_protocol on;")
 		}
 		streamTimeouts(t, s)
 		t.Line("proxy_pass", name+";")
@@ -41,7 +59,11 @@ func streamSocket(s lb.Listener) string {
 		return "udp reuseport"
 	}
 	// A client that vanished is noticed after 5 min and 4 probes, not when the session's hour is over.
-	return "backlog=" + strconv.Itoa(backlog) + " so_keepalive=5m:15s:4"
+	options := "backlog=" + strconv.Itoa(backlog) + " so_keepalive=5m:15s:4"
+	if s.Options.AcceptProxy {
+		options += " proxy_protocol"
+	}
+	return options
 }
 
 // streamTimeouts adds what ends a connection or session.

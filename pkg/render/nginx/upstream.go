@@ -7,8 +7,9 @@ import (
 )
 
 // upstreamServers returns the server lines of an upstream. max_fails=0, for an endpoint is a cluster IP: that one
-// connection failed says nothing about the next, which goes to another pod.
-func upstreamServers(targets []lb.Target) []string {
+// connection failed says nothing about the next, which goes to another pod. For the same reason each endpoint is there
+// once for every try: nginx tries no server twice.
+func upstreamServers(s lb.Listener, targets []lb.Target) []string {
 	// A target's weight is that of all its endpoints together, so where one has more than another it is spread over
 	// them; the factor makes that even but for a thousandth.
 	factor := 1
@@ -31,7 +32,9 @@ func upstreamServers(targets []lb.Target) []string {
 			weight = " weight=" + strconv.Itoa(share)
 		}
 		for _, e := range t.Endpoints {
-			lines = append(lines, "server "+e.String()+weight+" max_fails=0;")
+			for range 1 + s.Options.Retries {
+				lines = append(lines, "server "+e.String()+weight+" max_fails=0;")
+			}
 		}
 	}
 	return lines

@@ -24,12 +24,31 @@ const (
 	KeyPath        = "path"
 	KeyPathType    = "path-type"
 	KeyRoutes      = "routes"
+	KeyRewrite     = "path-rewrite"
 	KeySSL         = "SSL"
 	KeySSLPort     = "ssl-port"
 	KeyRequestedIP = "requested-ip"
 	KeyPool        = "address-pool"
 	KeyFamilies    = "ip-families"
+	KeySources     = "allowed-source-ranges"
+	KeyProxy       = "proxy-protocol"
+	KeyTrusted     = "trusted-proxies"
+	KeyMaxConns    = "max-connections"
+	KeyMaxPerIP    = "max-connections-per-client"
+	KeyConnectTime = "connect-timeout"
+	KeySendTime    = "send-timeout"
+	KeyReadTime    = "read-timeout"
 	KeyIdleTimeout = "idle-timeout"
+	KeyRetries     = "retries"
+	KeyAccessLog   = "access-log"
+	KeyRedirect    = "redirect-to-https"
+	KeyBackend     = "backend-protocol"
+	KeySetRequest  = "set-request-headers"
+	KeyCutRequest  = "remove-request-headers"
+	KeySetAnswer   = "set-response-headers"
+	KeyCutAnswer   = "remove-response-headers"
+	KeyMaxBody     = "max-body-size"
+	KeyGzip        = "gzip"
 	KeyResponses   = "udp-responses"
 	KeyBindIP      = "bind-ip"
 	KeyStatus      = "status"
@@ -54,7 +73,7 @@ type Key struct {
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
 func Keys() []Key {
-	return slices.Concat(targetKeys(), optionKeys(), addressKeys())
+	return slices.Concat(targetKeys(), optionKeys(), httpKeys(), addressKeys())
 }
 
 // targetKeys returns the keys that say what is served.
@@ -91,10 +110,14 @@ func targetKeys() []Key {
 		{Name: KeyPathType, Takes: "`Prefix` or `Exact`", Default: "`Prefix`", Since: next,
 			Meaning: "Whether path also stands for what is below it: the prefix `/a` for `/a` and `/a/b`, but not for `/ab`.",
 			read:    (*reading).readPathType},
+		{Name: KeyRewrite, Takes: "a path such as `/`", Default: "the path as it is", Since: next,
+			Meaning: "What the Service gets in place of path: with path `/shop` and path-rewrite `/v2`, `/shop/cart` becomes " +
+				"`/v2/cart`.",
+			read: (*reading).readRewrite},
 		{Name: KeyRoutes, Takes: "a route in each line, such as `host=a.example.com path=/menu service=tea:80`", Lines: true,
 			Default: "none", Since: next,
-			Meaning: "More routes, also to other Services, beside target-service-name's. `host`, `path` and `path-type` are as " +
-				"the keys of that name; `service` is `NAME`, `NAME:PORT` or `NAMESPACE/NAME:PORT`. Of several services in a " +
+			Meaning: "More routes, also to other Services, beside target-service-name's. `host`, `path`, `path-type` and `rewrite` are as " +
+				"the keys of that name (path-rewrite); `service` is `NAME`, `NAME:PORT` or `NAMESPACE/NAME:PORT`. Of several services in a " +
 				"line each gets a share by the `weight` (0 to 1000, else 1) after it. `port` keeps the route to one port of the " +
 				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name.",
 			read: (*reading).readRoutes},
@@ -110,6 +133,26 @@ func targetKeys() []Key {
 func optionKeys() []Key {
 	const next = "0.1"
 	return []Key{
+		{Name: KeySources, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "everybody", Since: next,
+			Meaning: "Only clients of these ranges are served; others get status 403, or their connection is closed.",
+			read:    (*reading).readSources},
+		{Name: KeyProxy, Takes: "`accept`, `send` or `accept,send`", Default: "neither", Since: next,
+			Meaning: "`accept`: every connection must begin with a PROXY protocol header, which is believed from " +
+				"trusted-proxies. `send`: connections of TCP ports to the Service begin with such a header.",
+			read: (*reading).readProxy},
+		{Name: KeyTrusted, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "nobody", Since: next,
+			Meaning: "The proxies in front of the load balancer. What they say of a client is believed: by the PROXY protocol " +
+				"where that is accepted, else by `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, which are replaced when they " +
+				"come from anybody else.",
+			read: (*reading).readTrusted},
+		{Name: KeyMaxConns, Takes: "1 to 1000000", Default: "no limit", Since: next,
+			Meaning: "How many connections a port of a node has at once; for HTTP, those with a request in hand. What is above " +
+				"gets status 429, or is closed.",
+			read: (*reading).readMaxConns},
+		{Name: KeyMaxPerIP, Takes: "1 to 1000000", Default: "no limit", Since: next,
+			Meaning: "The same for each client address.", read: (*reading).readMaxPerIP},
+		{Name: KeyConnectTime, Takes: "a time from `1s` to `24h`", Default: "`5s`", Since: next,
+			Meaning: "How long the Service may take to accept a connection.", read: (*reading).readConnectTime},
 		{Name: KeyIdleTimeout, Takes: "a time from `1s` to `24h`", Default: "`1h` for TCP, `30s` for UDP", Since: next,
 			Meaning: "How long a TCP connection or a UDP session may carry nothing before it is ended.",
 			read:    (*reading).readIdleTimeout},
@@ -117,6 +160,45 @@ func optionKeys() []Key {
 			Meaning: "How many datagrams answer one of a UDP client's, such as 1 for DNS. After them the session is over, " +
 				"which saves a node's sockets; without it, idle-timeout ends it.",
 			read: (*reading).readResponses},
+		{Name: KeyRetries, Takes: "0 to 10", Default: "`0`", Since: next,
+			Meaning: "How many more times a connection is tried that the Service does not accept, or a request of HTTP that it " +
+				"has surely not answered; never one that must not be repeated, such as a POST that was sent.",
+			read: (*reading).readRetries},
+		{Name: KeyAccessLog, Takes: "`true` or `false`", Default: "`false`", Since: next,
+			Meaning: "Log each request, connection or session as a line of JSON in the log of the lb-daemon.",
+			read:    (*reading).readAccessLog},
+	}
+}
+
+// httpKeys returns the keys that say what happens to requests of HTTP.
+func httpKeys() []Key {
+	const next = "0.1"
+	return []Key{
+		{Name: KeyRedirect, Takes: "`true` or `false`", Default: "`false`", Since: next,
+			Meaning: "Answer every HTTP request with a redirect (308) to the same address of HTTPS, at ssl-port.",
+			read:    (*reading).readRedirect},
+		{Name: KeyBackend, Takes: "`HTTP` or `GRPC`", Default: "`HTTP`", Since: next,
+			Meaning: "What the Service speaks. With GRPC it is HTTP/2 in clear text, and so it is to clients of a port without " +
+				"TLS.",
+			read: (*reading).readBackend},
+		{Name: KeySendTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
+			Meaning: "How long the Service may take in nothing of a request.", read: (*reading).readSendTime},
+		{Name: KeyReadTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
+			Meaning: "How long the Service may send nothing of an answer.", read: (*reading).readReadTime},
+		{Name: KeySetRequest, Takes: "a header in each line, such as `X-Team: tea`", Default: "none", Lines: true, Since: next,
+			Meaning: "Headers that the Service gets, in place of the client's of that name.",
+			read:    (*reading).readSetRequest},
+		{Name: KeyCutRequest, Takes: "header names such as `Cookie, X-Debug`", Default: "none", Since: next,
+			Meaning: "Headers that the Service does not get.", read: (*reading).readCutRequest},
+		{Name: KeySetAnswer, Takes: "a header in each line, such as `X-Frame-Options: DENY`", Default: "none", Lines: true,
+			Since: next, Meaning: "Headers that clients get, in place of the Service's of that name.",
+			read: (*reading).readSetAnswer},
+		{Name: KeyCutAnswer, Takes: "header names such as `X-Powered-By`", Default: "none", Since: next,
+			Meaning: "Headers that clients do not get.", read: (*reading).readCutAnswer},
+		{Name: KeyMaxBody, Takes: "a number of bytes, or of `k`, `m` or `g`", Default: "no limit", Since: next,
+			Meaning: "The largest request body. A larger one gets status 413.", read: (*reading).readMaxBody},
+		{Name: KeyGzip, Takes: "`true` or `false`", Default: "`false`", Since: next,
+			Meaning: "Compress answers of text for clients that ask for it.", read: (*reading).readGzip},
 	}
 }
 

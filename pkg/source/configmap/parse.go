@@ -20,7 +20,8 @@ type reading struct {
 	ports                          []portWish
 	protocol                       lb.Protocol
 	host, path                     string
-	exact                          bool
+	exact, redirect                bool
+	rewrite                        string
 	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
@@ -72,7 +73,11 @@ func (r *reading) fields() lb.Fields {
 		Requested: field(KeyRequestedIP), Pool: field(KeyPool), Families: field(KeyFamilies),
 		Protocol: field(KeyProtocol), Port: field(KeyBindPort), Host: field(KeyHost), Path: field(KeyPath),
 		PathType: field(KeyPathType), Routes: field(KeyRoutes), TLS: field(KeySSL),
-		Timeouts: field(KeyIdleTimeout), Responses: field(KeyResponses),
+		Sources: field(KeySources), TrustedProxies: field(KeyTrusted), ProxyProtocol: field(KeyProxy),
+		Limits: field(KeyMaxConns), Timeouts: field(KeyConnectTime), Idle: field(KeyIdleTimeout),
+		Responses: field(KeyResponses), Retries: field(KeyRetries), AccessLog: field(KeyAccessLog),
+		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
+		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
 		at.Protocol, at.Port = field(KeyPorts), field(KeyPorts)
@@ -137,6 +142,19 @@ func (r *reading) contradictions() {
 		r.addf(lb.CodeConflictingKeys, KeyPathType, "there is no %s that it could be the type of; remove it or add one", KeyPath)
 	}
 	r.ownerless()
+	r.headerTwice()
+	if grpc := r.options.HTTP.GRPC; grpc && (r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool {
+		return w.rewrite != ""
+	})) {
+		r.addf(lb.CodeConflictingKeys, KeyBackend, "paths of GRPC name methods and cannot be rewritten; remove one of the two")
+	}
+	if r.redirect {
+		r.options.HTTP.RedirectTo = r.sslPort
+	}
+	if r.options.AcceptProxy && len(r.options.TrustedProxies) == 0 && !r.faulty(KeyTrusted) {
+		r.addf(lb.CodeConflictingKeys, KeyProxy, "accept needs %s, for the header says who the client is; add the ranges of "+
+			"the proxies", KeyTrusted)
+	}
 	for _, a := range r.address.Requested {
 		if f := lb.FamilyOf(a); len(r.address.Families) > 0 && !slices.Contains(r.address.Families, f) {
 			r.addf(lb.CodeConflictingKeys, KeyRequestedIP, "%s is not of a family in %s; add %s there or request another "+
@@ -155,6 +173,7 @@ func (r *reading) ownerless() {
 		given bool
 	}{
 		{KeyNamespace, r.namespace != r.origin.Namespace}, {KeyHost, r.host != ""}, {KeyPath, r.path != ""},
+		{KeyRewrite, r.rewrite != ""},
 	} {
 		if k.given {
 			r.addf(lb.CodeConflictingKeys, k.key, "the key is about %s, which is not there; put it into %s", KeyService, KeyRoutes)
@@ -194,7 +213,7 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	if i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP }); r.ssl && i >= 0 {
 		secure := listeners[i]
-		secure.Port, secure.TLS = r.sslPort, &lb.TLS{}
+		secure.Port, secure.TLS, secure.Options.HTTP.RedirectTo = r.sslPort, &lb.TLS{}, 0
 		listeners = append(listeners, secure)
 	}
 	r.listenTwice(listeners)

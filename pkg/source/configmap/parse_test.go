@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -118,6 +119,58 @@ func TestFindings(t *testing.T) {
 			`LB0108 data[ssl-port]: port 443 is one of ports already; choose another one`},
 		{"UDP and host", []string{KeyService, "udp", KeyPorts, "53/UDP", KeyHost, "a.b"}, `LB0108 data[protocol]: host, ` +
 			`path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out`},
+		{"no range", []string{KeySources, "10.0.0.0/8, home"},
+			`LB0104 data[allowed-source-ranges]: "home" is not a range of addresses; give such as 10.0.0.0/8`},
+		{"no range but a mapped one", []string{KeySources, "::ffff:10.0.0.0/104"},
+			`LB0104 data[allowed-source-ranges]: "::ffff:10.0.0.0/104" is not a range of addresses; give such as 10.0.0.0/8`},
+		{"a range with too many bits", []string{KeyTrusted, "10.1.0.0/8", KeyPath, "/"},
+			`LB0104 data[trusted-proxies]: "10.1.0.0/8" has address bits beyond its length; 10.0.0.0/8 is meant`},
+		{"too many ranges", []string{KeySources, manyRanges()},
+			`LB0104 data[allowed-source-ranges]: 257 ranges; give at most 256`},
+		{"PROXY protocol", []string{KeyProxy, "send, v2"},
+			`LB0104 data[proxy-protocol]: "send, v2": give accept, send or "accept,send"`},
+		{"PROXY protocol from anybody", []string{KeyProxy, "accept"}, `LB0108 data[proxy-protocol]: accept needs ` +
+			`trusted-proxies, for the header says who the client is; add the ranges of the proxies`},
+		{"PROXY protocol to HTTP", []string{KeyProxy, "send", KeyPath, "/"},
+			`LB0108 data[proxy-protocol]: the key needs a port of protocol TCP; remove it, or set protocol or ports`},
+		{"nothing to trust", []string{KeyTrusted, "10.0.0.0/8"},
+			`LB0108 data[trusted-proxies]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
+		{"limit", []string{KeyMaxConns, "many", KeyMaxPerIP, "0"},
+			"LB0104 data[max-connections]: \"many\" is not a number from 1 to 1000000\n" +
+				`LB0104 data[max-connections-per-client]: "0" is not a number from 1 to 1000000`},
+		{"redirect", []string{KeyPath, "/", KeyRedirect, "yes"},
+			`LB0104 data[redirect-to-https]: "yes" is neither true nor false`},
+		{"redirect to itself", []string{KeyPath, "/", KeyRedirect, "true", KeySSLPort, "80"},
+			`LB0108 data[redirect-to-https]: port 80 would be redirected to itself; choose another port or ssl-port`},
+		{"redirect of TCP", []string{KeyRedirect, "true"},
+			`LB0108 data[redirect-to-https]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
+		{"backend", []string{KeyPath, "/", KeyBackend, "HTTPS"}, `LB0104 data[backend-protocol]: "HTTPS" is neither HTTP nor GRPC`},
+		{"GRPC rewritten", []string{KeyPath, "/", KeyBackend, "GRPC", KeyRewrite, "/x"},
+			`LB0108 data[backend-protocol]: paths of GRPC name methods and cannot be rewritten; remove one of the two`},
+		{"rewrite", []string{KeyPath, "/", KeyRewrite, "/$uri"},
+			`LB0104 data[path-rewrite]: "/$uri": a path takes letters, digits and . _ ~ + , = : @ / - only`},
+		{"header without value", []string{KeyPath, "/", KeySetRequest, "A: b\n\nX-Y:"},
+			`LB0104 data[set-request-headers]: "X-Y:" is not a header; give such as X-Team: tea`},
+		{"header's name", []string{KeyPath, "/", KeySetRequest, "X Y: b", KeyCutAnswer, "a,,b"},
+			"LB0104 data[set-request-headers]: \"X Y\" is not a header's name; it takes letters, digits and -, at most 64\n" +
+				`LB0104 data[remove-response-headers]: "" is not a header's name; it takes letters, digits and -, at most 64`},
+		{"header's value", []string{KeyPath, "/", KeySetAnswer, "X-Y: naïve"}, `LB0104 data[set-response-headers]: header ` +
+			`X-Y: the value takes at most 1024 printable characters of ASCII`},
+		{"header of ours", []string{KeyPath, "/", KeyCutRequest, "X-Forwarded-For"}, `LB0104 data[remove-request-headers]: ` +
+			`header X-Forwarded-For is the load balancer's own and cannot be changed`},
+		{"header with a carriage return", []string{KeyPath, "/", KeyCutRequest, "A\rB"}, `LB0107 ` +
+			`data[remove-request-headers]: the value "A\rB" holds the invisible or control character U+000D at byte 1; remove it`},
+		{"header twice", []string{KeyPath, "/", KeySetRequest, "Accept: a", KeyCutRequest, "accept"}, `LB0108 ` +
+			`data[remove-request-headers]: header accept is there twice, or set and removed; choose one`},
+		{"too many headers", []string{KeyPath, "/", KeyCutAnswer, strings.Repeat("a,", 32) + "a"},
+			"LB0104 data[remove-response-headers]: 33 headers; give at most 32"},
+		{"body", []string{KeyPath, "/", KeyMaxBody, "10 MB"},
+			`LB0104 data[max-body-size]: "10 MB" is not a size from 1 to 1048576g; give one such as "10m"`},
+		{"body too large", []string{KeyPath, "/", KeyMaxBody, "9999999999999999g"}, `LB0104 data[max-body-size]: ` +
+			`"9999999999999999g" is not a size from 1 to 1048576g; give one such as "10m"`},
+		{"retries", []string{KeyRetries, "11"}, `LB0104 data[retries]: "11" is not a number from 1 to 10`},
+		{"gzip of TCP", []string{KeyGzip, "true", KeyProtocol, "TCP"},
+			`LB0108 data[gzip]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
 		{"no time", []string{KeyIdleTimeout, "30"},
 			`LB0104 data[idle-timeout]: "30" is not a time from 1s to 24h; give one such as "30s" or "5m"`},
 		{"a time too long", []string{KeyIdleTimeout, "25h"},
@@ -280,4 +333,13 @@ func TestNearest(t *testing.T) {
 			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
+}
+
+// manyRanges returns more ranges than a key may have.
+func manyRanges() string {
+	var out []string
+	for i := range 257 {
+		out = append(out, fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))
+	}
+	return strings.Join(out, ",")
 }

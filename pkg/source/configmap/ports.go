@@ -95,7 +95,7 @@ func either(words []lb.Protocol) string {
 // settle gives every port the protocol that is meant, as far as the object says it, and brings the one port of
 // bind-port and target-port into the same form. No port at all stands for every port of the Service.
 func (r *reading) settle() {
-	http := r.ssl || r.host != "" || r.path != ""
+	http := r.ssl || r.host != "" || r.path != "" || r.rewrite != ""
 	routed := slices.ContainsFunc(r.routes, func(w routeWish) bool { return !w.plain() })
 	if r.protocol == "" && (http || routed) {
 		r.protocol = lb.HTTP
@@ -135,9 +135,13 @@ func (r *reading) everyPort(key lb.Key, svc *corev1.Service) []portWish {
 	return all
 }
 
-// listenTwice finds ports that are listened on twice.
+// listenTwice finds ports that are listened on twice or redirected to themselves.
 func (r *reading) listenTwice(listeners []lb.Listener) {
 	for i, l := range listeners {
+		if to := l.Options.HTTP.RedirectTo; to > 0 && to == l.Port {
+			r.addf(lb.CodeConflictingKeys, KeyRedirect, "port %d would be redirected to itself; choose another port or %s",
+				l.Port, KeySSLPort)
+		}
 		if !slices.ContainsFunc(listeners[:i], l.Clashes) {
 			continue
 		}

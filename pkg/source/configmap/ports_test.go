@@ -2,8 +2,14 @@ package configmap
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // shape writes down what is listened for, one listener a word: "80/HTTP>default/web:80".
@@ -59,13 +65,36 @@ func TestPorts(t *testing.T) {
 
 // An option reaches the ports that it means something for, and no other.
 func TestOptionsByProtocol(t *testing.T) {
-	w := Parse(object(KeyService, "mixed", KeyPorts, "53/UDP,53,9153/HTTP", KeyIdleTimeout, "90s", KeyResponses, "1"),
-		cluster())
-	var got []string
-	for _, l := range w.LoadBalancer.Listeners {
-		got = append(got, fmt.Sprintf("%s %s %d", l.Protocol, l.Options.Timeouts.Idle, l.Options.Responses))
+	w := Parse(object(KeyService, "mixed", KeyPorts, "53/UDP,53,9153/HTTP", KeyIdleTimeout, "90s", KeyResponses, "1",
+		KeyProxy, "accept,send", KeyTrusted, "10.0.0.0/8, fd00::1", KeySources, "192.0.2.1,192.0.2.0/24,192.0.2.1",
+		KeyMaxConns, "7", KeyMaxPerIP, "3", KeyConnectTime, "2s", KeySendTime, "3s", KeyReadTime, "4s", KeyRetries, "2",
+		KeyAccessLog, "True", KeyRedirect, "true", KeySSLPort, "8443", KeyBackend, "grpc", KeyMaxBody, "10m", KeyGzip, "true",
+		KeySetRequest, "X-Team: tea: green\nAccept:*/*", KeyCutRequest, "Cookie , X-Debug", KeySetAnswer, "A: ${b}",
+		KeyCutAnswer, "B"), cluster())
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128")}
+	every := lb.Options{
+		Sources: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("192.0.2.1/32")},
+		Limits:  lb.Limits{Connections: 7, PerClient: 3}, AccessLog: true,
 	}
-	if want := "TCP 1m30s 0, UDP 1m30s 1, HTTP 0s 0"; strings.Join(got, ", ") != want {
-		t.Errorf("got %v, want %s; %s", got, want, texts(w.Findings))
+	tcp, udp, http := every, every, every
+	tcp.AcceptProxy, tcp.SendProxy, tcp.TrustedProxies, tcp.Timeouts.Idle = true, true, trusted, 90*time.Second
+	udp.Timeouts.Idle, udp.Responses = 90*time.Second, 1
+	http.AcceptProxy, http.TrustedProxies = true, trusted
+	tcp.Retries, http.Retries, tcp.Timeouts.Connect = 2, 2, 2*time.Second
+	http.Timeouts = lb.Timeouts{Connect: 2 * time.Second, Send: 3 * time.Second, Read: 4 * time.Second}
+	http.HTTP = lb.HTTPOptions{
+		RedirectTo: 8443, GRPC: true, MaxBody: 10 << 20, Gzip: true,
+		Request: lb.HeaderChanges{
+			Set:    []lb.Header{{Name: "Accept", Value: "*/*"}, {Name: "X-Team", Value: "tea: green"}},
+			Remove: []string{"Cookie", "X-Debug"},
+		},
+		Response: lb.HeaderChanges{Set: []lb.Header{{Name: "A", Value: "${b}"}}, Remove: []string{"B"}},
+	}
+	var got []lb.Options
+	for _, l := range w.LoadBalancer.Listeners {
+		got = append(got, l.Options)
+	}
+	if d := cmp.Diff([]lb.Options{tcp, udp, http}, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
+		t.Errorf("%s\n%s", d, texts(w.Findings))
 	}
 }

@@ -23,6 +23,7 @@ const maxWeight = 1000
 type routeWish struct {
 	host, path string
 	exact      bool
+	rewrite    string
 	// port is the only one of the load balancer's that the route is for; 0 means every one that it can be for.
 	port    uint16
 	targets []targetWish
@@ -37,8 +38,8 @@ type targetWish struct {
 	weight uint16
 }
 
-// plain reports whether the route matches everything.
-func (w routeWish) plain() bool { return w.host == "" && w.path == "" }
+// plain reports whether the route is one that any protocol can have.
+func (w routeWish) plain() bool { return w.host == "" && w.path == "" && w.rewrite == "" }
 
 // readRoutes reads a route from each line.
 func (r *reading) readRoutes(v string) {
@@ -111,6 +112,8 @@ func (r *reading) readRouteField(w *routeWish, name, value string) bool {
 		w.host = r.hostName(KeyRoutes, value)
 	case "path":
 		w.path = r.cleanPath(KeyRoutes, value)
+	case "rewrite":
+		w.rewrite = r.cleanPath(KeyRoutes, value)
 	case "path-type":
 		w.exact = r.pathType(KeyRoutes, value)
 	case "port":
@@ -125,7 +128,7 @@ func (r *reading) readRouteField(w *routeWish, name, value string) bool {
 		}
 		w.targets[len(w.targets)-1].weight = uint16(n)
 	default:
-		r.badf(KeyRoutes, "%s: a route has host, path, path-type, port, service and weight, not %s", quote(w.text),
+		r.badf(KeyRoutes, "%s: a route has host, path, path-type, rewrite, port, service and weight, not %s", quote(w.text),
 			quote(name))
 	}
 	return len(r.findings) == before
@@ -176,7 +179,7 @@ func (r *reading) findRoutes(services Services) ([]*route, bool) {
 // bind makes a route of a port of the load balancer; false goes with a finding.
 func (r *reading) bind(w *route, p lb.Protocol) (lb.Route, bool) {
 	w.used = true
-	out := lb.Route{Host: w.host, Path: w.path, Exact: w.exact}
+	out := lb.Route{Host: w.host, Path: w.path, Exact: w.exact, Rewrite: w.rewrite}
 	var targets []lb.Target
 	for i, t := range w.targets {
 		target, _, ok := r.target(w.services[i], t.key, portWish{target: t.port, protocol: p, place: KeyRoutes})
@@ -198,7 +201,7 @@ func (r *reading) bind(w *route, p lb.Protocol) (lb.Route, bool) {
 func (r *reading) bindRoutes(primary *lb.Target, routes []*route, p portWish) ([]lb.Route, bool) {
 	var out []lb.Route
 	if primary != nil {
-		out = append(out, lb.Route{Host: r.host, Path: r.path, Exact: r.exact, Target: *primary})
+		out = append(out, lb.Route{Host: r.host, Path: r.path, Exact: r.exact, Rewrite: r.rewrite, Target: *primary})
 	}
 	for _, w := range routes {
 		if w.port != 0 && w.port != p.bind {

@@ -92,7 +92,7 @@ func TestRouteFindings(t *testing.T) {
 		{"a name twice", "path=/a path=/b service=a", nil,
 			`LB0104 data[routes]: "path=/a path=/b service=a": "path=/b"; give name=value, each name but service once`},
 		{"unknown name", "service=web snippet=x", nil, `LB0104 data[routes]: "service=web snippet=x": a route has host, ` +
-			`path, path-type, port, service and weight, not "snippet"`},
+			`path, path-type, rewrite, port, service and weight, not "snippet"`},
 		{"weight before service", "weight=1 service=web", nil,
 			`LB0104 data[routes]: weight "1" is not a number from 0 to 1000 after its service`},
 		{"weight too big", "service=web weight=1001", nil,

@@ -127,14 +127,18 @@ func (r *reading) pathType(key, v string) bool {
 	return false
 }
 
-func (r *reading) readSSL(v string) {
+func (r *reading) readSSL(v string) { r.ssl = r.flag(KeySSL, v) }
+
+// flag reads true or false.
+func (r *reading) flag(key, v string) bool {
 	switch strings.ToLower(v) {
 	case "true":
-		r.ssl = true
+		return true
 	case "false":
 	default:
-		r.badf(KeySSL, "%s is neither true nor false", quote(v))
+		r.badf(key, "%s is neither true nor false", quote(v))
 	}
+	return false
 }
 
 func (r *reading) readRequestedIP(v string) {
