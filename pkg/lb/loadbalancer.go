@@ -57,8 +57,8 @@ type Listener struct {
 	Protocol Protocol `json:"protocol"`
 	// TLS, where set, is terminated by the load balancer.
 	TLS *TLS `json:"tls,omitempty"`
-	// Routes decide where a request goes. A TCP or UDP listener has exactly one, without host and path. An HTTP
-	// listener takes the most specific match: exact host before wildcard before none, exact path before prefix, longer
+	// Routes decide where a request goes. A TCP or UDP listener has exactly one, without host and path, a
+	// passthrough listener any number without path. An HTTP listener takes the most specific match: exact host before wildcard before none, exact path before prefix, longer
 	// before shorter.
 	Routes []Route `json:"routes"`
 	// Options are what else was asked for; the zero value asks for nothing.
@@ -135,6 +135,9 @@ const (
 	HTTP Protocol = "HTTP"
 	TCP  Protocol = "TCP"
 	UDP  Protocol = "UDP"
+	// Passthrough is TLS that the targets terminate; the name that the client asks for in its first message (SNI, RFC
+	// 6066, 3) decides where the connection goes.
+	Passthrough Protocol = "TLS-PASSTHROUGH"
 )
 
 // Transport is a transport protocol, named as Kubernetes names those of a Service's ports.

@@ -132,7 +132,7 @@ func Addresses(cm corev1.ConfigMap) []netip.Addr {
 // protocolOf returns the protocol that an object asks for; empty when it is none that is known.
 func protocolOf(cm corev1.ConfigMap) lb.Protocol {
 	switch p := lb.Protocol(strings.ToUpper(cm.Data["protocol"])); {
-	case p == lb.HTTP || p == lb.TCP:
+	case p == lb.HTTP || p == lb.TCP || p == lb.UDP || p == lb.Passthrough:
 		return p
 	case p != "":
 		return ""

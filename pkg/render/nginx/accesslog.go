@@ -31,6 +31,9 @@ func logFormat(t *render.Text, k lb.Key, s lb.Listener) {
 	} else {
 		fields = append(fields, [2]string{"bytesReceived", "$bytes_received"}, [2]string{"duration", "$session_time"})
 	}
+	if s.Protocol == lb.Passthrough {
+		fields = append(fields, [2]string{"host", `"$ssl_preread_server_name"`})
+	}
 	var parts []string
 	for _, f := range fields {
 		parts = append(parts, `"`+f[0]+`":`+f[1])

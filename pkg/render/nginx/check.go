@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -118,6 +117,8 @@ func checkListener(s lb.Listener) (lb.Finding, bool) {
 		return finding(lb.CodeBackendCannot, field(s), "nginx is not made to terminate TLS yet"), true
 	case s.Protocol == lb.HTTP:
 		return checkRoutes(s)
+	case s.Protocol == lb.Passthrough:
+		return checkSNI(s)
 	case s.Protocol != lb.TCP && s.Protocol != lb.UDP:
 		return finding(lb.CodeBackendCannot, field(s), "unknown protocol %q", string(s.Protocol)), true
 	case len(s.Routes) != 1 || s.Routes[0].Host != "" || s.Routes[0].Path != "" || s.Routes[0].Exact ||
@@ -135,7 +136,7 @@ func checkRoutes(s lb.Listener) (lb.Finding, bool) {
 	}
 	seen := make(map[place]bool, len(s.Routes))
 	for _, r := range s.Routes {
-		if r.Host != "" && !isHost(strings.TrimPrefix(r.Host, "*.")) || len(r.Host) > maxHost {
+		if !isRouteHost(r.Host) {
 			return finding(lb.CodeBadValue, field(s)+".host", "%q is not a DNS name in lower case", r.Host), true
 		}
 		path, err := routePath(r)

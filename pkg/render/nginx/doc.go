@@ -5,7 +5,7 @@
 //	nginx.conf                          the process, the events and the defaults of http{} and stream{}
 //	generation.conf                     the generation probe
 //	http/<namespace>_<name>.conf        the HTTP listeners of one load balancer
-//	stream/<namespace>_<name>.conf      its TCP and UDP listeners
+//	stream/<namespace>_<name>.conf      its listeners of TCP, UDP and TLS passthrough
 //
 // Every include is relative, so that a generation can be tested where it was written and be switched to by a symbolic
 // link. A load balancer's files are named in nginx's error messages; [Result.Owner] says whose they are.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,10 @@ func udp(port uint16, endpoints ...string) lb.Listener {
 func with(s lb.Listener, o lb.Options) lb.Listener {
 	s.Options = o
 	return s
+}
+
+func passthrough(port uint16, routes ...lb.Route) lb.Listener {
+	return lb.Listener{Port: port, Protocol: lb.Passthrough, Routes: routes}
 }
 
 func http(port uint16, routes ...lb.Route) lb.Listener {
@@ -103,6 +108,11 @@ func everyHTTP() lb.Options {
 	}
 }
 
+// longHost is as long as a name can be.
+func longHost() string {
+	return strings.Repeat(strings.Repeat("h", 61)+".", 4) + "ab.cd"
+}
+
 // goldens are the cases that have a directory below testdata.
 func goldens() map[string]nginx.Input {
 	var many []lb.LoadBalancer
@@ -136,6 +146,11 @@ func goldens() map[string]nginx.Input {
 		"tcp-options": input(balancer("db", []string{"10.0.0.24"}, with(tcp(5432, "10.96.0.1:5432"), lb.Options{
 			Retries: 2, AccessLog: true, Timeouts: lb.Timeouts{Connect: time.Second}}),
 			with(udp(53, "10.96.0.1:53"), lb.Options{AccessLog: true}))),
+		"passthrough": input(balancer("tls", []string{"10.0.0.25", "fd00::25"},
+			with(passthrough(443, route("", "", "10.96.0.1:443"), route("*.example.com", "", "10.96.0.2:443"),
+				route("default", "", "10.96.0.3:443"), split(route("a.example.com", "", "10.96.0.4:443"), 2, "10.96.0.5:443"),
+				route("none.example.com", "")), lb.Options{AccessLog: true, SendProxy: true}),
+			passthrough(8443, route(longHost(), "", "10.96.0.1:443")))),
 		"guarded": input(balancer("safe", []string{"10.0.0.18", "fd00::18"},
 			with(http(80, route("a.b", "", "10.96.0.1:80")), guarded()), with(tcp(81, "10.96.0.2:80"), guarded()),
 			with(udp(82, "10.96.0.3:80"), guarded()))),

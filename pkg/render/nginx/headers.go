@@ -139,11 +139,13 @@ func trusts(s lb.Listener) bool {
 	return s.Protocol == lb.HTTP && len(s.Options.TrustedProxies) > 0 && !s.Options.AcceptProxy
 }
 
-// trustVariable names the variable that says whether the peer is a trusted one. Variables take no "-" and ".", so a
-// hash stands for the listener.
-func trustVariable(k lb.Key, s lb.Listener) string {
+// trustVariable names the variable that says whether the peer is a trusted one.
+func trustVariable(k lb.Key, s lb.Listener) string { return "$lb_trust_" + identifier(k, s) }
+
+// identifier stands for a listener in the names of variables, which take no "-" and ".": a hash.
+func identifier(k lb.Key, s lb.Listener) string {
 	sum := sha256.Sum256([]byte(listenerName(k, s)))
-	return "$lb_trust_" + hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:8])
 }
 
 // trustMap adds that variable.

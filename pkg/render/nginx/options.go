@@ -47,7 +47,7 @@ func checkOptions(s lb.Listener) (lb.Finding, bool) {
 		}
 	}
 	switch {
-	case o.AcceptProxy && s.Transport() != lb.OverTCP, o.SendProxy && s.Protocol != lb.TCP:
+	case o.AcceptProxy && s.Transport() != lb.OverTCP, o.SendProxy && s.Protocol != lb.TCP && s.Protocol != lb.Passthrough:
 		return finding(lb.CodeBackendCannot, field(s)+".options", "nginx can't do the PROXY protocol so for %s",
 			s.Protocol), true
 	case len(o.TrustedProxies) > 0 && !o.AcceptProxy && s.Protocol != lb.HTTP:

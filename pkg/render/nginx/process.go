@@ -42,6 +42,9 @@ func mainConfig(in Input, b builder) []byte {
 	if b.stream {
 		t.Block("stream", func() {
 			streamDefaults(&t)
+			if b.sni {
+				sniDefaults(&t, in.RunDir)
+			}
 			t.Line("include stream/*.conf;")
 		})
 	}

@@ -68,8 +68,10 @@ type builder struct {
 	owners map[string]lb.Key
 	// sockets is the number of listening sockets, the probe's among them.
 	sockets int
-	// stream says whether there is a TCP or UDP listener.
+	// stream says whether there is a listener of TCP, UDP or passthrough.
 	stream bool
+	// sni says whether there is a passthrough listener, and so the socket that rejects.
+	sni bool
 	// trusting says whether some listener believes X-Forwarded-For.
 	trusting bool
 }
@@ -82,6 +84,13 @@ func (b *builder) add(l lb.LoadBalancer) {
 		case s.Protocol == lb.HTTP:
 			httpListener(&http, l, s)
 			b.trusting = b.trusting || trusts(s)
+		case s.Protocol == lb.Passthrough:
+			sniListener(&stream, l, s)
+			b.stream = true
+			if !b.sni {
+				b.sockets++
+			}
+			b.sni = true
 		case len(upstreamServers(s, s.Routes[0].Targets())) == 0:
 			// Nothing listens, so that clients are refused at once and can go elsewhere.
 			continue

@@ -2,7 +2,6 @@ package nginx
 
 import (
 	"cmp"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -25,30 +24,33 @@ func streamListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 			t.Line(line)
 		}
 	})
-	listener := listenerName(l.Origin.Key, s)
-	limitZones(t, listener, s.Options.Limits)
-	if s.Options.AccessLog {
+	streamServer(t, l, s, func() { t.Line("proxy_pass", name+";") })
+}
+
+// streamServer adds a server of stream{} and what it needs, but for where its connections go.
+func streamServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, proxy func()) {
+	listener, o := listenerName(l.Origin.Key, s), s.Options
+	limitZones(t, listener, o.Limits)
+	if o.AccessLog {
 		logFormat(t, l.Origin.Key, s)
 	}
 	t.Block("server", func() {
-		for _, a := range l.VIPs {
-			t.Line("listen", netip.AddrPortFrom(a, s.Port).String(), streamSocket(s)+";")
-		}
-		admission(t, listener, s.Options)
-		if o := s.Options; o.Timeouts.Connect > 0 {
+		listenOn(t, l, s)
+		admission(t, listener, o)
+		if o.Timeouts.Connect > 0 {
 			t.Line("proxy_connect_timeout", seconds(o.Timeouts.Connect)+";")
 		}
-		if n := s.Options.Retries; n > 0 {
+		if n := o.Retries; n > 0 {
 			t.Line("proxy_next_upstream_tries", strconv.Itoa(n+1)+";")
 		}
-		if s.Options.AccessLog {
+		if o.AccessLog {
 			t.Line("access_log", logFile, logName(l.Origin.Key, s)+";")
 		}
-		if s.Options.SendProxy {
+		if o.SendProxy {
 			t.Line("proxy_protocol on;")
 		}
 		streamTimeouts(t, s)
-		t.Line("proxy_pass", name+";")
+		proxy()
 	})
 }
 

@@ -96,13 +96,13 @@ func targetKeys() []Key {
 			Meaning: "Several ports, in place of bind-port and target-port: the port to listen at, `:` and the port of the " +
 				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
 			read: (*reading).readPorts},
-		{Name: KeyProtocol, Takes: "`HTTP`, `TCP` or `UDP`",
+		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP` or `TLS-PASSTHROUGH`",
 			Default: "that of the Service's port; `HTTP` with host, path or SSL", Since: next,
 			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
-				"datagram.",
+				"datagram. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
 			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
-			Meaning: "Only HTTP requests for this host reach the Service. Upper and lower case are the same. `*` stands for " +
+			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are the same. `*` stands for " +
 				"one part or more; a name without it goes first.",
 			read: (*reading).readHost},
 		{Name: KeyPath, Takes: "a path such as `/menu`", Default: "every path", Since: first,

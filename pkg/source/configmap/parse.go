@@ -225,13 +225,13 @@ func (r *reading) listeners(services Services) []lb.Listener {
 }
 
 // listener returns what one port listens for; false goes with a finding.
-func (r *reading) listener(svc *corev1.Service, routes []*route, p portWish) (l lb.Listener, ok bool) {
-	override, ok := r.only(routes, p)
+func (r *reading) listener(svc *corev1.Service, more []*route, p portWish) (l lb.Listener, ok bool) {
+	override, ok := r.only(more, p)
 	if !ok {
 		return l, false
 	}
 	if r.service == "" {
-		return r.routed(routes, override, p)
+		return r.routed(more, override, p)
 	}
 	if override != nil {
 		return r.split(override, p)
@@ -244,14 +244,14 @@ func (r *reading) listener(svc *corev1.Service, routes []*route, p portWish) (l 
 	l = lb.Listener{
 		Port: p.bind, Protocol: p.protocol, Routes: []lb.Route{{Target: target}}, Options: r.optionsOf(p.protocol),
 	}
-	if p.protocol == lb.HTTP {
-		l.Routes, ok = r.bindRoutes(&target, routes, p)
+	if routes(p.protocol) {
+		l.Routes, ok = r.bindRoutes(&target, more, p)
 	}
 	return l, ok
 }
 
 // routed returns what a port of an object without target-service-name listens for.
-func (r *reading) routed(routes []*route, override *route, p portWish) (lb.Listener, bool) {
+func (r *reading) routed(more []*route, override *route, p portWish) (lb.Listener, bool) {
 	if p.target != "" {
 		r.addf(lb.CodeMissingKey, KeyService, "%s names a port of the Service, but no Service is named; add %s or name "+
 			"the port in %s", cmp.Or(p.place, KeyTargetPort), KeyService, KeyRoutes)
@@ -260,14 +260,21 @@ func (r *reading) routed(routes []*route, override *route, p portWish) (lb.Liste
 	if override != nil {
 		return r.split(override, p)
 	}
-	if p.protocol != lb.HTTP {
+	if !routes(p.protocol) {
 		r.addf(lb.CodeMissingKey, KeyService, "nothing says where port %d leads; add %s, or a route for it to %s", p.bind,
 			KeyService, KeyRoutes)
 		return lb.Listener{}, false
 	}
-	p.bind = cmp.Or(p.bind, 80)
-	bound, ok := r.bindRoutes(nil, routes, p)
-	return lb.Listener{Port: p.bind, Protocol: lb.HTTP, Routes: bound, Options: r.optionsOf(lb.HTTP)}, ok
+	if p.bind == 0 {
+		p.bind = map[lb.Protocol]uint16{lb.HTTP: 80, lb.Passthrough: 443}[p.protocol]
+	}
+	bound, ok := r.bindRoutes(nil, more, p)
+	if ok && len(bound) == 0 {
+		r.addf(lb.CodeMissingKey, KeyService, "nothing says where port %d leads; add %s, or a route for it to %s", p.bind,
+			KeyService, KeyRoutes)
+	}
+	return lb.Listener{Port: p.bind, Protocol: p.protocol, Routes: bound, Options: r.optionsOf(p.protocol)},
+		ok && len(bound) > 0
 }
 
 // split returns what a port listens for that passes everything on to the Services of one route.

@@ -10,6 +10,9 @@ import (
 
 const big = "99999999999999999999999999"
 
+const needHTTP = "LB0108 data[protocol]: host, path and SSL need protocol HTTP, and host TLS-PASSTHROUGH at least; " +
+	"remove them, or set one of the two or leave the protocol out"
+
 // TestFindings has one object for each thing that can be wrong with one, and the words that its user reads.
 func TestFindings(t *testing.T) {
 	for _, tc := range []struct {
@@ -49,7 +52,7 @@ func TestFindings(t *testing.T) {
 			`LB0107 data[target-port]: the value "\x00" holds the invisible or control character U+0000 at byte 0; remove it`},
 		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
 		{"protocol", []string{KeyProtocol, "SCTP"},
-			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, TCP or UDP`},
+			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, TCP, UDP or TLS-PASSTHROUGH`},
 		{"wildcard within", []string{KeyHost, "a.*.example.com"}, `LB0104 data[host]: "a.*.example.com" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
 			`the first part may be *`},
 		{"wildcard alone", []string{KeyHost, "*"}, `LB0104 data[host]: "*" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
@@ -101,7 +104,7 @@ func TestFindings(t *testing.T) {
 		{"ports without a number", []string{KeyPorts, "80,,443"},
 			`LB0103 data[ports]: "" is not a port; give a number from 1 to 65535`},
 		{"ports with a protocol that is none", []string{KeyPorts, "80/SCTP"},
-			`LB0104 data[ports]: "80/SCTP": "SCTP" is not a protocol; give HTTP, TCP or UDP`},
+			`LB0104 data[ports]: "80/SCTP": "SCTP" is not a protocol; give HTTP, TCP, UDP or TLS-PASSTHROUGH`},
 		{"ports with a target that is none", []string{KeyPorts, "80:a b"},
 			`LB0103 data[ports]: "a b" is neither a port number nor a port's name`},
 		{"ports that the Service lacks", []string{KeyService, "two", KeyPorts, "80, 81:web"},
@@ -117,8 +120,7 @@ func TestFindings(t *testing.T) {
 				"LB0108 data[target-port]: ports says which ports there are; remove one of the two"},
 		{"ports and ssl-port", []string{KeyPorts, "80, 443:80", KeySSL, "true"},
 			`LB0108 data[ssl-port]: port 443 is one of ports already; choose another one`},
-		{"UDP and host", []string{KeyService, "udp", KeyPorts, "53/UDP", KeyHost, "a.b"}, `LB0108 data[protocol]: host, ` +
-			`path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out`},
+		{"UDP and host", []string{KeyService, "udp", KeyPorts, "53/UDP", KeyHost, "a.b"}, needHTTP},
 		{"no range", []string{KeySources, "10.0.0.0/8, home"},
 			`LB0104 data[allowed-source-ranges]: "home" is not a range of addresses; give such as 10.0.0.0/8`},
 		{"no range but a mapped one", []string{KeySources, "::ffff:10.0.0.0/104"},
@@ -132,7 +134,7 @@ func TestFindings(t *testing.T) {
 		{"PROXY protocol from anybody", []string{KeyProxy, "accept"}, `LB0108 data[proxy-protocol]: accept needs ` +
 			`trusted-proxies, for the header says who the client is; add the ranges of the proxies`},
 		{"PROXY protocol to HTTP", []string{KeyProxy, "send", KeyPath, "/"},
-			`LB0108 data[proxy-protocol]: the key needs a port of protocol TCP; remove it, or set protocol or ports`},
+			`LB0108 data[proxy-protocol]: the key needs a port of protocol TCP or TLS-PASSTHROUGH; remove it, or set protocol or ports`},
 		{"nothing to trust", []string{KeyTrusted, "10.0.0.0/8"},
 			`LB0108 data[trusted-proxies]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
 		{"limit", []string{KeyMaxConns, "many", KeyMaxPerIP, "0"},
@@ -178,7 +180,7 @@ func TestFindings(t *testing.T) {
 		{"no number", []string{KeyService, "udp", KeyResponses, "0"},
 			`LB0104 data[udp-responses]: "0" is not a number from 1 to 1000`},
 		{"HTTP and idle-timeout", []string{KeyPath, "/", KeyIdleTimeout, "5m"}, `LB0108 data[idle-timeout]: the key needs ` +
-			`a port of protocol TCP or UDP; remove it, or set protocol or ports`},
+			`a port of protocol TCP, TLS-PASSTHROUGH or UDP; remove it, or set protocol or ports`},
 		{"TCP and udp-responses", []string{KeyPorts, "80/TCP", KeyResponses, "1"}, `LB0108 data[udp-responses]: the key ` +
 			`needs a port of protocol UDP; remove it, or set protocol or ports`},
 		{"control character", []string{KeyHost, "a\nb"},
@@ -188,8 +190,8 @@ func TestFindings(t *testing.T) {
 		{"invalid UTF-8", []string{KeyPath, "/\xff"}, `LB0107 data[path]: the value "/\xff" is not valid UTF-8`},
 		{"endless", []string{KeyPath, "/" + strings.Repeat("a", 5000)},
 			`LB0107 data[path]: the value has 5001 bytes, at most 4096 are allowed`},
-		{"TCP and host", []string{KeyProtocol, "TCP", KeyHost, "a.b"}, `LB0108 data[protocol]: host, path and SSL need ` +
-			`protocol HTTP; remove them, or set HTTP or leave the protocol out`},
+		{"TCP and host", []string{KeyProtocol, "TCP", KeyHost, "a.b"}, needHTTP},
+		{"passthrough and path", []string{KeyProtocol, "TLS-Passthrough", KeyPath, "/"}, needHTTP},
 		{"one port twice", []string{KeySSL, "true", KeyBindPort, "443"},
 			`LB0108 data[ssl-port]: port 443 is bind-port already; choose another one`},
 		{"one port twice by default", []string{KeySSL, "true", KeyService, "two", KeyTargetPort, "443"},

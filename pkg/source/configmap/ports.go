@@ -62,7 +62,10 @@ func (r *reading) readPort(text string) (p portWish, ok bool) {
 }
 
 // protocols are those that a user can name.
-func protocols() []lb.Protocol { return []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP} }
+func protocols() []lb.Protocol { return []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.Passthrough} }
+
+// routes reports whether a protocol can tell requests or connections apart by their host.
+func routes(p lb.Protocol) bool { return p == lb.HTTP || p == lb.Passthrough }
 
 // protocolOf returns the protocol of that name, in upper or lower case; empty when there is none.
 func protocolOf(name string) lb.Protocol {
@@ -95,26 +98,33 @@ func either(words []lb.Protocol) string {
 // settle gives every port the protocol that is meant, as far as the object says it, and brings the one port of
 // bind-port and target-port into the same form. No port at all stands for every port of the Service.
 func (r *reading) settle() {
-	http := r.ssl || r.host != "" || r.path != "" || r.rewrite != ""
+	http := r.ssl || r.path != "" || r.rewrite != ""
+	hosted := r.host != ""
 	routed := slices.ContainsFunc(r.routes, func(w routeWish) bool { return !w.plain() })
-	if r.protocol == "" && (http || routed) {
+	if r.protocol == "" && (http || hosted || routed) {
 		r.protocol = lb.HTTP
 	}
-	one := r.bindPort > 0 || r.targetPort != "" || r.protocol == lb.HTTP || r.service == ""
+	one := r.bindPort > 0 || r.targetPort != "" || routes(r.protocol) || r.service == ""
 	if r.ports == nil && !r.faulty(KeyPorts) && one {
 		r.ports = []portWish{{bind: r.bindPort, target: r.targetPort}}
 	}
-	spoken := r.protocol == lb.HTTP && len(r.ports) == 0
 	for i := range r.ports {
 		if r.ports[i].protocol == "" {
 			r.ports[i].protocol = r.protocol
 		}
-		spoken = spoken || r.ports[i].protocol == lb.HTTP
 	}
-	if http && !spoken {
-		r.addf(lb.CodeConflictingKeys, KeyProtocol,
-			"host, path and SSL need protocol HTTP; remove them, or set HTTP or leave the protocol out")
+	if http && !r.speaks(func(p lb.Protocol) bool { return p == lb.HTTP }) || hosted && !r.speaks(routes) {
+		r.addf(lb.CodeConflictingKeys, KeyProtocol, "host, path and SSL need protocol HTTP, and host %s at least; remove "+
+			"them, or set one of the two or leave the protocol out", lb.Passthrough)
 	}
+}
+
+// speaks reports whether a port has such a protocol.
+func (r *reading) speaks(such func(lb.Protocol) bool) bool {
+	if len(r.ports) == 0 {
+		return such(r.protocol)
+	}
+	return slices.ContainsFunc(r.ports, func(p portWish) bool { return such(p.protocol) })
 }
 
 // everyPort returns the ports of a Service that are to be served where none is named.

@@ -197,15 +197,25 @@ func (r *reading) bind(w *route, p lb.Protocol) (lb.Route, bool) {
 	return out, true
 }
 
-// bindRoutes returns what an HTTP port does with its requests.
+// bindRoutes returns what a port does that can tell requests or connections apart.
 func (r *reading) bindRoutes(primary *lb.Target, routes []*route, p portWish) ([]lb.Route, bool) {
 	var out []lb.Route
 	if primary != nil {
-		out = append(out, lb.Route{Host: r.host, Path: r.path, Exact: r.exact, Rewrite: r.rewrite, Target: *primary})
+		own := lb.Route{Host: r.host, Path: r.path, Exact: r.exact, Rewrite: r.rewrite, Target: *primary}
+		if p.protocol == lb.Passthrough {
+			own.Path, own.Exact, own.Rewrite = "", false, ""
+		}
+		out = append(out, own)
 	}
 	for _, w := range routes {
-		if w.port != 0 && w.port != p.bind {
+		blind := p.protocol == lb.Passthrough && w.path+w.rewrite != ""
+		if w.port != 0 && w.port != p.bind || w.port == 0 && blind {
 			continue
+		}
+		if blind {
+			r.addf(lb.CodeConflictingKeys, KeyRoutes, "port %d of protocol %s sees no paths; leave path and rewrite out",
+				p.bind, p.protocol)
+			return nil, false
 		}
 		bound, ok := r.bind(w, p.protocol)
 		if !ok {
@@ -244,7 +254,7 @@ func (r *reading) only(routes []*route, p portWish) (*route, bool) {
 	var found *route
 	for _, w := range routes {
 		anybody := w.port == 0 && w.plain() && r.service == ""
-		if own := w.port != 0 && w.port == p.bind; !own && !anybody || p.protocol == lb.HTTP {
+		if own := w.port != 0 && w.port == p.bind; !own && !anybody || p.protocol == lb.HTTP || p.protocol == lb.Passthrough {
 			continue
 		}
 		if found != nil || !w.plain() {
@@ -261,8 +271,8 @@ func (r *reading) only(routes []*route, p portWish) (*route, bool) {
 func (r *reading) leftOver(routes []*route) {
 	for _, w := range routes {
 		if !w.used {
-			r.addf(lb.CodeConflictingKeys, KeyRoutes, "%s is for no port of the load balancer; routes need an HTTP port",
-				quote(w.text))
+			r.addf(lb.CodeConflictingKeys, KeyRoutes, "%s is for no port of the load balancer; routes need a port of "+
+				"protocol %s", quote(w.text), either([]lb.Protocol{lb.HTTP, lb.Passthrough}))
 		}
 	}
 }

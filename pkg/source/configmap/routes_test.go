@@ -8,8 +8,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-// routes writes down what the first listener's routes are, one a line.
-func routes(l lb.Listener) string {
+// written writes down what the first listener's routes are, one a line.
+func written(l lb.Listener) string {
 	lines := []string{fmt.Sprintf("%d/%s", l.Port, l.Protocol)}
 	for _, r := range l.Routes {
 		line := r.Host + r.Path
@@ -44,6 +44,11 @@ func TestRoutes(t *testing.T) {
 			KeyRoutes, "path=/a service=web\npath=/a path-type=Exact service=six\nhost=*.a.b service=web"},
 			"80/HTTP\n/a default/web:80*0\n/a$ default/six:80*0\n*.a.b default/web:80*0"},
 		{"exact key", []string{KeyPath, "/a", KeyPathType, "Exact"}, "80/HTTP\n/a$ default/web:80*0"},
+		{"passthrough", []string{KeyHost, "a.b", KeyPath, "/x", KeyPorts, "443/TLS-PASSTHROUGH, 8080/HTTP",
+			KeyRoutes, "host=*.b service=six\nhost=c path=/y service=six"}, "443/TLS-PASSTHROUGH\n*.b default/six:80*0\n" +
+			"a.b default/web:80*0"},
+		{"passthrough alone", []string{KeyService, "", KeyProtocol, "tls-passthrough", KeyRoutes, "host=a service=two:https"},
+			"443/TLS-PASSTHROUGH\na default/two:443*0"},
 		{"a TCP port split", []string{KeyService, "", KeyProtocol, "TCP", KeyBindPort, "5432",
 			KeyRoutes, "service=web weight=3 service=six"}, "5432/TCP\ndefault/six:80*1 default/web:80*3"},
 		{"a port without a word", []string{KeyService, "", KeyRoutes, "service=two:https"}, "443/TCP\ndefault/two:443*0"},
@@ -55,7 +60,7 @@ func TestRoutes(t *testing.T) {
 			if len(w.Findings) > 0 {
 				t.Fatal(texts(w.Findings))
 			}
-			if got := routes(w.LoadBalancer.Listeners[0]); got != tc.want {
+			if got := written(w.LoadBalancer.Listeners[0]); got != tc.want {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
 			}
 		})
@@ -68,7 +73,7 @@ func TestRoutesOfPorts(t *testing.T) {
 		"path=/b port=8080 service=six"), cluster())
 	var got []string
 	for _, l := range w.LoadBalancer.Listeners {
-		got = append(got, routes(l))
+		got = append(got, written(l))
 	}
 	want := "70/TCP\ndefault/web:80*0 80/HTTP\ndefault/web:80*0\n/a default/six:80*0 8080/HTTP\ndefault/web:80*0\n" +
 		"/a default/six:80*0\n/b default/six:80*0"
@@ -125,12 +130,19 @@ func TestRouteFindings(t *testing.T) {
 			`LB0203 data[routes]: Service default/headless is headless; use one with a cluster IP`},
 		{"the same twice", "path=/a service=web\npath=/a/ service=six", nil,
 			`LB0108 data[routes]: port 80 has two routes for host "" and path "/a/"; remove one`},
-		{"for no port", "path=/a port=81 service=web", nil,
-			`LB0108 data[routes]: "path=/a port=81 service=web" is for no port of the load balancer; routes need an HTTP port`},
+		{"for no port", "path=/a port=81 service=web", []string{KeyService, "web", KeyPath, "/"},
+			`LB0108 data[routes]: "path=/a port=81 service=web" is for no port of the load balancer; routes need a port of ` +
+				`protocol HTTP or TLS-PASSTHROUGH`},
 		{"for TCP", "path=/a service=web", []string{KeyProtocol, "TCP", KeyService, "web"},
-			`LB0108 data[routes]: "path=/a service=web" is for no port of the load balancer; routes need an HTTP port`},
+			`LB0108 data[routes]: "path=/a service=web" is for no port of the load balancer; routes need a port of ` +
+				`protocol HTTP or TLS-PASSTHROUGH`},
 		{"path at TCP", "path=/a port=70 service=web", []string{KeyPorts, "70/TCP", KeyService, "web"},
 			`LB0108 data[routes]: port 70 of protocol TCP takes one route, without host and path`},
+		{"path at passthrough", "path=/a port=70 service=web", []string{KeyPorts, "70/TLS-PASSTHROUGH"},
+			`LB0108 data[routes]: port 70 of protocol TLS-PASSTHROUGH sees no paths; leave path and rewrite out`},
+		{"only paths at passthrough", "path=/a service=web", []string{KeyPorts, "70/TLS-PASSTHROUGH"},
+			`LB0102 data[target-service-name]: nothing says where port 70 leads; add target-service-name, or a route for it ` +
+				`to routes`},
 		{"two at TCP", "service=web\nservice=six", []string{KeyPorts, "70/TCP"},
 			`LB0108 data[routes]: port 70 of protocol TCP takes one route, without host and path`},
 		{"nothing for a port", "path=/a service=web", []string{KeyPorts, "80/HTTP,70/TCP"},
@@ -157,7 +169,7 @@ func TestRoutesWithoutServices(t *testing.T) {
 	if len(w.Findings) > 0 {
 		t.Fatal(texts(w.Findings))
 	}
-	if got, want := routes(w.LoadBalancer.Listeners[0]), "80/HTTP\n/ default/a:80*1 x/b:0*1"; got != want {
+	if got, want := written(w.LoadBalancer.Listeners[0]), "80/HTTP\n/ default/a:80*1 x/b:0*1"; got != want {
 		t.Errorf("got %s", got)
 	}
 }

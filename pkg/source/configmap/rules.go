@@ -17,7 +17,8 @@ type rule struct {
 
 // rules returns a rule for each option that is not for every protocol.
 func rules(o lb.Options) []rule {
-	streams, connections := []lb.Protocol{lb.TCP, lb.UDP}, []lb.Protocol{lb.HTTP, lb.TCP}
+	raw := []lb.Protocol{lb.TCP, lb.Passthrough}
+	streams, connections := append(raw[:2:2], lb.UDP), append(raw[:2:2], lb.HTTP)
 	trusting := []lb.Protocol{lb.HTTP}
 	if o.AcceptProxy {
 		trusting = connections
@@ -37,7 +38,7 @@ func rules(o lb.Options) []rule {
 		{KeyMaxBody, o.HTTP.MaxBody > 0, web, func(o *lb.Options) { o.HTTP.MaxBody = 0 }},
 		{KeyGzip, o.HTTP.Gzip, web, func(o *lb.Options) { o.HTTP.Gzip = false }},
 		{KeyProxy, o.AcceptProxy, connections, func(o *lb.Options) { o.AcceptProxy = false }},
-		{KeyProxy, o.SendProxy, []lb.Protocol{lb.TCP}, func(o *lb.Options) { o.SendProxy = false }},
+		{KeyProxy, o.SendProxy, raw, func(o *lb.Options) { o.SendProxy = false }},
 		{KeyTrusted, len(o.TrustedProxies) > 0, trusting, func(o *lb.Options) { o.TrustedProxies = nil }},
 		{KeyIdleTimeout, o.Timeouts.Idle > 0, streams, func(o *lb.Options) { o.Timeouts.Idle = 0 }},
 		{KeyResponses, o.Responses > 0, []lb.Protocol{lb.UDP}, func(o *lb.Options) { o.Responses = 0 }},
