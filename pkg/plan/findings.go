@@ -37,11 +37,9 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 				add(o.field, "the backend cannot %s; remove the key", o.what)
 			}
 		}
-		for _, r := range l.Routes {
-			for _, f := range ofRoutes(w.Fields, can) {
-				if f.asked(r) && !f.can {
-					add(f.field, "the backend cannot %s", f.what)
-				}
+		for _, f := range ofRoutes(w.Fields, can) {
+			if slices.ContainsFunc(l.Routes, f.asked) && !f.can {
+				add(f.field, "the backend cannot %s", f.what)
 			}
 		}
 	}

@@ -92,8 +92,8 @@ func targetKeys() []Key {
 			read: (*reading).readTargetPort},
 		{Name: KeyBindPort, Takes: "1 to 65535", Default: "the target port's number", Since: first,
 			Meaning: "The port at which the load balancer listens.", read: (*reading).readBindPort},
-		{Name: KeyPorts, Takes: "ports such as `80:http/HTTP, 443, 53/UDP`", Default: "every port of the Service", Since: next,
-			Meaning: "Several ports, in place of bind-port and target-port: the port to listen at, `:` and the port of the " +
+		{Name: KeyPorts, Takes: "ports such as `80:http/HTTP, 443, 53/UDP`", Default: "every port of the Service",
+			Since: next, Meaning: "Several ports, in place of bind-port and target-port: the port to listen at, `:` and the port of the " +
 				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
 			read: (*reading).readPorts},
 		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP` or `TLS-PASSTHROUGH`",

@@ -191,24 +191,14 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	if services != nil && (!known && r.service != "" || !found) {
 		return nil
 	}
-	wants := r.ports
-	if len(wants) == 0 && svc != nil {
-		wants = r.everyPort(r.serviceKey(), svc)
-	}
-	switch {
-	case len(wants) > 0:
-	case svc != nil && r.protocol == "":
-		return nil
-	default:
-		wants = []portWish{{protocol: r.protocol}}
-	}
+	wants := r.wanted(svc)
 	var listeners []lb.Listener
 	for _, p := range wants {
 		if l, ok := r.listener(svc, routes, p); ok {
 			listeners = append(listeners, l)
 		}
 	}
-	if len(listeners) < len(wants) {
+	if len(listeners) == 0 || len(listeners) < len(wants) {
 		return nil
 	}
 	if i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP }); r.ssl && i >= 0 {
@@ -222,6 +212,18 @@ func (r *reading) listeners(services Services) []lb.Listener {
 		r.optionless(listeners)
 	}
 	return listeners
+}
+
+// wanted returns the ports to listen on; none goes with a finding.
+func (r *reading) wanted(svc *corev1.Service) []portWish {
+	wants := r.ports
+	if len(wants) == 0 && svc != nil {
+		wants = r.everyPort(r.serviceKey(), svc)
+	}
+	if len(wants) == 0 && (svc == nil || r.protocol != "") {
+		wants = []portWish{{protocol: r.protocol}}
+	}
+	return wants
 }
 
 // listener returns what one port listens for; false goes with a finding.

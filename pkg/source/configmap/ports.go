@@ -82,26 +82,22 @@ func protocolNames() string { return either(protocols()) }
 
 // either lists words of which one is meant.
 func either(words []lb.Protocol) string {
-	var text string
-	for i, w := range words {
-		switch {
-		case i > 0 && i == len(words)-1:
-			text += " or "
-		case i > 0:
-			text += ", "
-		}
-		text += string(w)
+	var texts []string
+	for _, w := range words {
+		texts = append(texts, string(w))
 	}
-	return text
+	last := len(texts) - 1
+	if last == 0 {
+		return texts[0]
+	}
+	return strings.Join(texts[:last], ", ") + " or " + texts[last]
 }
 
 // settle gives every port the protocol that is meant, as far as the object says it, and brings the one port of
 // bind-port and target-port into the same form. No port at all stands for every port of the Service.
 func (r *reading) settle() {
-	http := r.ssl || r.path != "" || r.rewrite != ""
-	hosted := r.host != ""
 	routed := slices.ContainsFunc(r.routes, func(w routeWish) bool { return !w.plain() })
-	if r.protocol == "" && (http || hosted || routed) {
+	if r.protocol == "" && (r.host != "" || r.aboutHTTP() || routed) {
 		r.protocol = lb.HTTP
 	}
 	one := r.bindPort > 0 || r.targetPort != "" || routes(r.protocol) || r.service == ""
@@ -113,11 +109,15 @@ func (r *reading) settle() {
 			r.ports[i].protocol = r.protocol
 		}
 	}
-	if http && !r.speaks(func(p lb.Protocol) bool { return p == lb.HTTP }) || hosted && !r.speaks(routes) {
+	isHTTP := func(p lb.Protocol) bool { return p == lb.HTTP }
+	if r.aboutHTTP() && !r.speaks(isHTTP) || r.host != "" && !r.speaks(routes) {
 		r.addf(lb.CodeConflictingKeys, KeyProtocol, "host, path and SSL need protocol HTTP, and host %s at least; remove "+
 			"them, or set one of the two or leave the protocol out", lb.Passthrough)
 	}
 }
+
+// aboutHTTP reports whether a key needs HTTP.
+func (r *reading) aboutHTTP() bool { return r.ssl || r.path != "" || r.rewrite != "" }
 
 // speaks reports whether a port has such a protocol.
 func (r *reading) speaks(such func(lb.Protocol) bool) bool {

@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+)
+
+// marker is in what a fuzzed object says, so that it can be seen where it gets to.
+const marker = "Mark3r"
+
+// pipeline sends objects all the way: source, plan, render.
+func pipeline(t *testing.T, cms ...*corev1.ConfigMap) (plan.Output, nginx.Result) {
+	t.Helper()
+	service := func(name, ip string, ports ...corev1.ServicePort) *corev1.Service {
+		return &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+			Spec:       corev1.ServiceSpec{ClusterIP: ip, Ports: ports},
+		}
+	}
+	services := configmap.MapServices([]*corev1.Service{
+		service("web", "10.96.0.1", corev1.ServicePort{Name: "http", Port: 80}),
+		service("two", "10.96.0.2", corev1.ServicePort{Name: "http", Port: 80},
+			corev1.ServicePort{Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}),
+		service("six", "fd00:96::1", corev1.ServicePort{Port: 443}),
+	})
+	pool, err := ipam.ParsePool("p", []string{"10.0.0.0/24", "fd00::/120"}, ipam.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := plan.Input{Pools: []ipam.Pool{pool}, Capabilities: new(software.Backend).Capabilities()}
+	for _, cm := range cms {
+		in.Wishes = append(in.Wishes, configmap.Parse(cm, services))
+	}
+	out := plan.Make(in)
+	result, err := nginx.Render(nginx.Input{
+		LoadBalancers: out.LoadBalancers, RunDir: "/run/kubectl-lb", Workers: 1,
+		Modules: []string{"/usr/lib/nginx/modules/ngx_stream_module.so"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, result
+}
+
+// wished makes an object of keys and values.
+func wished(name string, pairs ...string) *corev1.ConfigMap {
+	cm := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: "u"}, Data: map[string]string{},
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			cm.Data[pairs[i]] = pairs[i+1]
+		}
+	}
+	return cm
+}
+
+// FuzzPipeline gives three keys any values, beside a protocol and a Service that let them through. Nothing panics; what
+// is said is printable; the neighbour is served as if it were alone; whatever passes the source passes the renderer;
+// and nginx reads in the files of the object the same directives as in those of a harmless one: no value is more than
+// the word that it should be.
+func FuzzPipeline(f *testing.F) {
+	keys := configmap.Keys()
+	index := map[string]uint8{}
+	for i, k := range keys {
+		index[k.Name] = uint8(i) //nolint:gosec // there are few keys
+	}
+	for _, s := range [][3]string{
+		{configmap.KeyHost, "a.b;}server{", configmap.KeyPath}, {configmap.KeySetRequest, `X-A: "; } $uri ${x} \`, ""},
+		{configmap.KeySetAnswer, "X-A: b\r\nX-B: \\", ""}, {configmap.KeyRewrite, "/$uri", ""},
+		{configmap.KeyRoutes, "host=default path=/;} service=web\nhost=*.a service=two:http weight=0 service=six", ""},
+		{configmap.KeySources, "10.0.0.0/8;deny all", ""}, {configmap.KeyMaxBody, "1g;", ""}, {configmap.KeyIdleTimeout, "1h", ""},
+		{configmap.KeyPorts, "80:http/HTTP,443:80/TLS-PASSTHROUGH,53:dns/UDP,70/TCP", ""},
+		{configmap.KeyTrusted, "::/0,0.0.0.0/0", ""}, {configmap.KeyCutAnswer, "A,Server", ""}, {configmap.KeyProxy, "accept", ""},
+	} {
+		for _, protocol := range []string{"HTTP", "TCP", "UDP", "TLS-PASSTHROUGH", ""} {
+			f.Add(protocol, "two", index[s[0]], s[1], index[s[2]], "/"+marker, index[configmap.KeyAccessLog], "true")
+			f.Add(protocol, "web", index[configmap.KeyHost], marker, index[s[0]], s[1], index[configmap.KeyTrusted], "fd00::/8")
+		}
+	}
+	neighbour := wished("neighbour", configmap.KeyService, "web", configmap.KeyPath, "/")
+	f.Fuzz(func(t *testing.T, protocol, service string, k1 uint8, v1 string, k2 uint8, v2 string, k3 uint8, v3 string) {
+		name := func(k uint8) string { return keys[int(k)%len(keys)].Name }
+		cm := wished("fuzzed", configmap.KeyProtocol, protocol, configmap.KeyService, service, name(k1), v1, name(k2), v2,
+			name(k3), v3)
+		out, result := pipeline(t, cm, neighbour)
+		said(t, out)
+		if len(result.Refused) > 0 {
+			t.Errorf("%q passed the source but not the renderer: %v", cm.Data, result.Refused)
+		}
+		_, alone := pipeline(t, neighbour)
+		untouched(t, alone.Files, result.Files)
+		for _, file := range result.Files {
+			if _, owned := result.Owner(file.Path); !owned && bytes.Contains(file.Data, []byte(marker)) {
+				t.Errorf("%q got into %s", cm.Data, file.Path)
+			}
+		}
+		balanced(t, cm, result)
+		if flag.Lookup("test.fuzz").Value.String() == "" || len(v1)%32 == 7 {
+			acceptedByNginx(t, cm, result)
+		}
+	})
+}
+
+// said wants findings without control characters.
+func said(t *testing.T, out plan.Output) {
+	t.Helper()
+	for _, o := range out.Outcomes {
+		for _, f := range o.Findings {
+			if strings.ContainsFunc(f.String(), unicode.IsControl) {
+				t.Errorf("finding %q", f)
+			}
+		}
+	}
+}
+
+// untouched wants the neighbour's address and file to be the same, but for the address, which may be the next one.
+func untouched(t *testing.T, alone, beside render.Files) {
+	t.Helper()
+	const path = "http/default_neighbour.conf"
+	want, _ := alone.Get(path)
+	got, ok := beside.Get(path)
+	strip := func(b []byte) string {
+		var lines []string
+		for line := range strings.Lines(string(b)) {
+			if !strings.HasPrefix(strings.TrimSpace(line), "listen ") {
+				lines = append(lines, line)
+			}
+		}
+		return strings.Join(lines, "")
+	}
+	if !ok || strip(got) != strip(want) {
+		t.Errorf("the neighbour's file became\n%s", got)
+	}
+}
+
+// directives are the names that the files of a load balancer may begin a line with.
+var directives = strings.Fields(`upstream server listen server_name location proxy_pass return keepalive keepalive_time
+	keepalive_timeout limit_conn_zone limit_conn limit_conn_status allow deny set_real_ip_from real_ip_header
+	real_ip_recursive set geo map default hostnames proxy_set_header proxy_hide_header grpc_set_header grpc_hide_header
+	add_header proxy_connect_timeout proxy_send_timeout proxy_read_timeout proxy_next_upstream_tries grpc_connect_timeout
+	grpc_send_timeout grpc_read_timeout grpc_next_upstream_tries grpc_next_upstream grpc_next_upstream_timeout
+	grpc_pass_header grpc_ignore_headers grpc_buffer_size grpc_socket_keepalive grpc_pass client_body_timeout
+	client_max_body_size gzip gzip_proxied gzip_vary gzip_min_length gzip_types access_log log_format if proxy_timeout
+	proxy_responses proxy_protocol ssl_preread`)
+
+// balanced reads the object's files as nginx does, line by line: each is one directive that the renderer can write, and
+// outside quotes there is nothing but the characters that it writes there.
+func balanced(t *testing.T, cm *corev1.ConfigMap, result nginx.Result) {
+	t.Helper()
+	for _, file := range result.Files {
+		key, owned := result.Owner(file.Path)
+		if !owned || key != (lb.Key{Namespace: "default", Name: "fuzzed"}) {
+			continue
+		}
+		inMap := false
+		for line := range strings.Lines(string(file.Data)) {
+			line = strings.TrimSpace(line)
+			bare := outsideQuotes(t, line)
+			first, _, _ := strings.Cut(strings.TrimRight(bare, ";{ "), " ")
+			known := line == "}"
+			for _, d := range directives {
+				known = known || first == d
+			}
+			if _, err := netip.ParsePrefix(first); inMap && (err == nil || first == `""`) {
+				known = true
+			}
+			inMap = strings.HasPrefix(line, "geo ") || strings.HasPrefix(line, "map ") || inMap && line != "}"
+			ends := strings.HasSuffix(bare, ";") || strings.HasSuffix(bare, " {") || line == "}"
+			if inner := strings.TrimRight(bare, ";{}"); !known || !ends || strings.ContainsAny(inner, ";{}#\\'") {
+				t.Errorf("%q: %s has the line %q", cm.Data, file.Path, line)
+			}
+		}
+	}
+}
+
+// outsideQuotes returns a line with what is in quotes taken out, and "${lb_dollar}" outside none.
+func outsideQuotes(t *testing.T, line string) string {
+	t.Helper()
+	var b strings.Builder
+	var quote byte
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote != 0 && c == '\\':
+			i++
+		case quote != 0 && c == quote:
+			quote = 0
+			b.WriteByte('"')
+		case quote != 0:
+			if c == '$' && !strings.HasPrefix(line[i:], "${lb_dollar}") && strings.Contains(line, marker) &&
+				!strings.HasPrefix(line, "log_format ") && !strings.HasPrefix(line, "location ") {
+				t.Errorf("a variable beside a value in %q", line)
+			}
+		case c == '"' || c == '\'':
+			quote = c
+			b.WriteByte('"')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if quote != 0 {
+		t.Errorf("a quote stays open in %q", line)
+	}
+	return b.String()
+}
+
+// acceptedByNginx feeds the files to the real nginx -t.
+func acceptedByNginx(t *testing.T, cm *corev1.ConfigMap, result nginx.Result) {
+	t.Helper()
+	dir := t.TempDir()
+	rendertest.Write(t, dir, result.Files)
+	cmd := rendertest.Sandboxed(t, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%q: nginx -t: %v\n%s", cm.Data, err, out)
+	}
+}
