@@ -4,10 +4,17 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 )
 
 // echoUDP answers every datagram with its sender's port and what it said.
@@ -66,7 +73,7 @@ func exchange(t *testing.T, c net.Conn, text string) string {
 // udp-responses a session ends with its answer.
 func TestUDP(t *testing.T) {
 	back, endless, single := echoUDP(t), freePort(t), freePort(t)
-	serve(t, balancer("dns", []string{"127.0.0.1"}, udp(endless, back),
+	_, run := serve(t, balancer("dns", []string{"127.0.0.1"}, udp(endless, back),
 		with(udp(single, back), lb.Options{Responses: 1})))
 	c := talkUDP(t, endless)
 	if first, second := exchange(t, c, "a"), exchange(t, c, "a"); first != second {
@@ -75,6 +82,22 @@ func TestUDP(t *testing.T) {
 	c = talkUDP(t, single)
 	if first, second := exchange(t, c, "a"), exchange(t, c, "a"); first == second {
 		t.Errorf("the session outlives its answer: %q, %q", first, second)
+	}
+	text, err := os.ReadFile(filepath.Join(run, nginx.PIDName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := children(t, pid)
+	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, "the end of the old workers", func() bool { return !slices.ContainsFunc(old, accepting) })
+	if got := exchange(t, talkUDP(t, endless), "b"); !strings.HasSuffix(got, " b") {
+		t.Errorf("after a reload: %q", got)
 	}
 }
 
