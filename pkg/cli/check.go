@@ -107,5 +107,7 @@ func targetOf(cm *corev1.ConfigMap) lb.Key {
 
 // served is the wish of a load balancer that is served: to stay as it is.
 func served(l lb.LoadBalancer) lb.Wish {
-	return lb.Wish{LoadBalancer: l.Clone(), Address: lb.AddressWish{Recorded: slices.Clone(l.VIPs)}}
+	// With whom it shares is not known here, and not judged: the controller does that.
+	address := lb.AddressWish{Recorded: slices.Clone(l.VIPs), ShareWith: []string{"*"}}
+	return lb.Wish{LoadBalancer: l.Clone(), Address: address}
 }

@@ -11,6 +11,8 @@ func optionFlags() []optionFlag {
 		{configmap.KeyPathType, "Prefix or Exact: whether --path also stands for what is below it (default: Prefix)."},
 		{configmap.KeyRewrite, "Path that the Service gets in place of --path."},
 		{configmap.KeyPorts, `Several ports, such as "80:http/HTTP, 443, 53/UDP", in place of --port and --target-port.`},
+		{configmap.KeyShare, "Name of those that have one address in common."},
+		{configmap.KeyShareWith, `Other namespaces whose load balancers may have that --share-key; "*" for all.`},
 		{configmap.KeySources, `Ranges of the clients that are served, such as "10.0.0.0/8, fd00::/8".`},
 		{configmap.KeyProxy, `PROXY protocol: "accept" from clients, "send" to the Service, or "accept,send".`},
 		{configmap.KeyTrusted, "Ranges of the proxies in front, whose word on a client is believed."},

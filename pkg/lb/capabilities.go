@@ -19,6 +19,8 @@ type Capabilities struct {
 	Timeouts, IdleTimeout, Responses, Retries, AccessLog bool
 	// Rewrite, Redirect, GRPC, Headers, MaxBody and Gzip say whether [Route.Rewrite] and what is in [HTTPOptions] are.
 	Rewrite, Redirect, GRPC, Headers, MaxBody, Gzip bool
+	// Sharing says whether several load balancers can have an address in common.
+	Sharing bool
 	// Families that a virtual IP may have.
 	Families []Family
 }

@@ -26,6 +26,7 @@ const (
 	CodePoolExhausted    Code = "LB0304"
 	CodePoolUnknown      Code = "LB0305"
 	CodeAddressStray     Code = "LB0306"
+	CodeShareRefused     Code = "LB0307"
 	CodeBackendCannot    Code = "LB0401"
 	CodeNoNodes          Code = "LB0402"
 	CodeNodeRefused      Code = "LB0403"
@@ -128,6 +129,9 @@ func addressDescriptions() []Description {
 		{CodeAddressStray, SeverityWarning, "address not in the pool",
 			"The load balancer keeps its address, but no pool (or not the named one) holds it.",
 			"Extend a pool by the address, request one of the pool, or recreate the load balancer to get another one."},
+		{CodeShareRefused, SeverityError, "share refused",
+			"The object wants to share an address of another namespace, where nobody has allowed it.",
+			"Add share-with-namespaces to an object there that has the share-key, or share within the namespace."},
 	}
 }
 

@@ -49,6 +49,40 @@ type LoadBalancer struct {
 	// VIPs are its virtual IPs, at most one of each family, IPv4 first.
 	VIPs      []netip.Addr `json:"vips"`
 	Listeners []Listener   `json:"listeners"`
+	// Share names those that have their virtual IPs in common, as "namespace/name"; empty shares with nobody. No two of
+	// them want the same request: see [LoadBalancer.Collides].
+	Share string `json:"share,omitempty"`
+}
+
+// Owner returns what stands for the owner of the load balancer's addresses: itself, or all those that it shares with.
+// No object has the key that stands for a share.
+func (l LoadBalancer) Owner() Key {
+	if l.Share == "" {
+		return l.Origin.Key
+	}
+	return Key{Name: "share " + l.Share}
+}
+
+// Collides reports whether two load balancers cannot have an address in common, and the port that both want: one port
+// is both's only for HTTP of different hosts, spoken alike.
+func (l LoadBalancer) Collides(o LoadBalancer) (port uint16, collides bool) {
+	for _, a := range l.Listeners {
+		for _, b := range o.Listeners {
+			if a.Clashes(b) && !a.besides(b) {
+				return a.Port, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// besides reports whether two listeners can be at one socket.
+func (l Listener) besides(o Listener) bool {
+	alike := l.Protocol == HTTP && o.Protocol == HTTP && l.TLS == nil && o.TLS == nil &&
+		l.Options.AcceptProxy == o.Options.AcceptProxy && l.Options.HTTP.GRPC == o.Options.HTTP.GRPC
+	return alike && !slices.ContainsFunc(l.Routes, func(r Route) bool {
+		return slices.ContainsFunc(o.Routes, func(s Route) bool { return r.Host == s.Host })
+	})
 }
 
 // Listener is one port of the virtual IPs and what happens to its traffic.

@@ -15,9 +15,9 @@ type Wish struct {
 // Fields are the places of the object that a wish was read from, in the form of [Finding.Field]. An empty one makes
 // the finding point at the whole object.
 type Fields struct {
-	Requested, Pool, Families, Protocol, Port, Host, Path, PathType, Routes, TLS string
-	Sources, TrustedProxies, ProxyProtocol, Limits, Timeouts, Idle, Responses    string
-	Retries, AccessLog, Rewrite, Redirect, GRPC, Request, Response, Body, Gzip   string
+	Requested, Pool, Families, Protocol, Port, Host, Path, PathType, Routes, TLS, Share string
+	Sources, TrustedProxies, ProxyProtocol, Limits, Timeouts, Idle, Responses           string
+	Retries, AccessLog, Rewrite, Redirect, GRPC, Request, Response, Body, Gzip          string
 }
 
 // AddressWish is how a load balancer would like its virtual IPs.
@@ -26,6 +26,8 @@ type AddressWish struct {
 	Families []Family
 	// Requested are addresses asked for by the user, at most one of each family, and only of wanted families.
 	Requested []netip.Addr
+	// ShareWith are the other namespaces whose load balancers may share with this one; "*" are all.
+	ShareWith []string
 	// Pool names the pool to take addresses from; empty allows every pool.
 	Pool string
 	// Recorded are the addresses that the object's status says it has. They are adopted before any is allocated. The

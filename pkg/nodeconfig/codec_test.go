@@ -58,6 +58,7 @@ func sampleShard() nodeconfig.Shard {
 			LoadBalancer: lb.LoadBalancer{
 				Origin: lb.Origin{Kind: "ConfigMap", Key: key, UID: "uid", Created: then},
 				VIPs:   addrs("10.0.0.9", "fd00::9"),
+				Share:  "default/edge",
 				Listeners: []lb.Listener{{
 					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Secret: "cert"}, Routes: []lb.Route{{
 						Host: "a.b", Path: "/c", Exact: true, Rewrite: "/r", Target: sampleTarget(), Others: []lb.Target{sampleTarget()},

@@ -43,6 +43,9 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 			}
 		}
 	}
+	if w.LoadBalancer.Share != "" && !can.Sharing {
+		add(w.Fields.Share, "the backend cannot share addresses")
+	}
 	for _, f := range families {
 		if !slices.Contains(can.Families, f) {
 			add(w.Fields.Families, "the backend cannot hold %s addresses; it can hold %s", f, list(can.Families))
@@ -122,6 +125,14 @@ func (p *planner) occupied(w *lb.Wish, a netip.Addr) lb.Finding {
 
 // serving returns a load balancer as it will be served, nil when it is to be withdrawn.
 func (p *planner) serving(key lb.Key) *lb.LoadBalancer {
+	if key.Namespace == "" {
+		for _, c := range p.candidates {
+			if l := p.serving(c.key()); l != nil && l.Owner() == key {
+				return l
+			}
+		}
+		return nil
+	}
 	c := p.wishes[key]
 	switch {
 	case c == nil:

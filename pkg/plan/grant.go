@@ -24,11 +24,17 @@ func (p *planner) grant(c *candidate, last bool) bool {
 		}
 		vips = append(vips, a)
 	}
+	if finding := p.collision(c, vips); finding != nil && !c.failed() {
+		c.findings = append(c.findings, *finding)
+	}
 	if c.failed() {
 		return true
 	}
 	for _, a := range vips {
-		p.ledger.claim(a, c.key())
+		if p.renames(c, a) {
+			p.ledger.owners[a] = c.owner()
+		}
+		p.ledger.claim(a, c.owner())
 	}
 	c.vips = vips
 	return true
@@ -36,10 +42,16 @@ func (p *planner) grant(c *candidate, last bool) bool {
 
 // address finds an address of one family.
 func (p *planner) address(c *candidate, f lb.Family, last bool) (a netip.Addr, finding *lb.Finding, wait bool) {
-	served, isServed := c.served(f)
+	served, isServed := p.served(c, f)
+	if common, ok := p.common(c, f); ok && !isServed {
+		served, isServed = common, true
+	}
 	if want, ok := ofFamily(c.wish.Address.Requested, f); ok {
 		if isServed && want == served {
 			return served, nil, false
+		}
+		if others := p.others(c); isServed && len(others) > 0 {
+			return netip.Addr{}, new(p.settled(c, served, others[0])), false
 		}
 		return p.request(c, want, last)
 	}
@@ -67,7 +79,7 @@ func (p *planner) request(c *candidate, want netip.Addr, last bool) (a netip.Add
 	switch {
 	case !p.allowed(c.wish, want):
 		return netip.Addr{}, new(p.outside(c.wish, want)), false
-	case !p.ledger.free(want, c.key()):
+	case !p.ledger.free(want, c.key(), c.owner()):
 		return netip.Addr{}, new(p.occupied(c.wish, want)), false
 	case !last && p.ledger.recorded[want] && !slices.Contains(c.wish.Address.Recorded, want):
 		return netip.Addr{}, nil, true
@@ -79,12 +91,12 @@ func (p *planner) request(c *candidate, want netip.Addr, last bool) (a netip.Add
 // of it: a replaced object keeps its address.
 func (p *planner) former(c *candidate, f lb.Family) (netip.Addr, bool) {
 	for _, a := range c.wish.Address.Recorded {
-		if lb.FamilyOf(a) == f && p.allowed(c.wish, a) && p.ledger.free(a, c.key()) {
+		if lb.FamilyOf(a) == f && p.allowed(c.wish, a) && p.ledger.free(a, c.key(), c.owner()) {
 			return a, true
 		}
 	}
 	for _, a := range p.ledger.held[c.key()] {
-		if lb.FamilyOf(a) == f && p.allocatable(c.wish, a) && p.ledger.free(a, c.key()) {
+		if lb.FamilyOf(a) == f && p.allocatable(c.wish, a) && p.ledger.free(a, c.key(), c.owner()) {
 			return a, true
 		}
 	}

@@ -47,16 +47,16 @@ func (l *ledger) want(a lb.AddressWish) {
 	}
 }
 
-// free reports whether the load balancer may have the address: it has it, or nobody has it and no node may still hold
-// it for anybody else.
-func (l *ledger) free(a netip.Addr, key lb.Key) bool {
-	if owner, ok := l.owners[a]; ok {
-		return owner == key
+// free reports whether the load balancer may have the address: its owner has it, or nobody has it and no node may still
+// hold it for anybody else.
+func (l *ledger) free(a netip.Addr, key, owner lb.Key) bool {
+	if has, ok := l.owners[a]; ok {
+		return has == owner
 	}
 	return !slices.ContainsFunc(l.holds[a], func(h Hold) bool { return h.Key != key })
 }
 
-// claim gives the address to the load balancer, unless another one has it.
+// claim gives the address to an owner (see lb.LoadBalancer.Owner), unless another one has it.
 func (l *ledger) claim(a netip.Addr, key lb.Key) bool {
 	if owner, ok := l.owners[a]; ok {
 		return owner == key

@@ -35,15 +35,19 @@ type candidate struct {
 // failed reports whether the wish cannot be served.
 func (c *candidate) failed() bool { return c.wish.Failed() || lb.HasErrors(c.findings) }
 
+// owner returns what owns the addresses that the wish gets.
+func (c *candidate) owner() lb.Key { return c.wish.LoadBalancer.Owner() }
+
 // key returns the load balancer's key.
 func (c *candidate) key() lb.Key { return c.wish.LoadBalancer.Origin.Key }
 
-// served returns the address of the family that the last good version has.
-func (c *candidate) served(f lb.Family) (netip.Addr, bool) {
+// served returns the address of the family that the last good version has and that is the wish's to keep.
+func (p *planner) served(c *candidate, f lb.Family) (netip.Addr, bool) {
 	if c.current == nil {
 		return netip.Addr{}, false
 	}
-	return ofFamily(c.current.VIPs, f)
+	a, ok := ofFamily(c.current.VIPs, f)
+	return a, ok && (p.ledger.owners[a] == c.owner() || p.renames(c, a))
 }
 
 // A planner works one plan out.
@@ -104,7 +108,7 @@ func (p *planner) adopt(current []lb.LoadBalancer) {
 			continue
 		}
 		l = l.Clone()
-		l.VIPs = slices.DeleteFunc(l.VIPs, func(a netip.Addr) bool { return !p.ledger.claim(a, l.Origin.Key) })
+		l.VIPs = slices.DeleteFunc(l.VIPs, func(a netip.Addr) bool { return !p.ledger.claim(a, l.Owner()) })
 		if len(l.VIPs) > 0 {
 			p.current[l.Origin.Key] = &l
 		}
@@ -122,6 +126,7 @@ func (p *planner) prepare(c *candidate) {
 	}
 	c.families = p.families(c)
 	c.findings = append(c.findings, unsupported(c.wish, c.families, p.capabilities)...)
+	c.findings = append(c.findings, p.uninvited(c)...)
 	if len(c.families) == 0 && !c.failed() {
 		c.findings = append(c.findings, p.noPool(c.wish))
 	}

@@ -298,3 +298,33 @@ func TestL7Findings(t *testing.T) {
 	}
 	lossless(t, running.Stop())
 }
+
+// TestSharedAddress: two objects have one address, each its hosts; a third that wants a host of theirs is refused, and
+// the one that stays is served while the other goes.
+func TestSharedAddress(t *testing.T) {
+	echo(t)
+	one := serve(t, "share-one", "target-service-name: tea", "host: tea.example.com", "share-key: edge")
+	other := loadBalancer("share-two", "target-service-name: echo", "ports: 80:http/HTTP, 7:tcp/TCP", "share-key: edge",
+		"host: echo.example.com")
+	apply(t, other)
+	two, err := shared.WaitServing(t.Context(), "default", "share-two")
+	must(t, err)
+	if one != two {
+		t.Fatalf("they have %s and %s", one, two)
+	}
+	for host, want := range map[string]int{"tea.example.com": 200, "echo.example.com": 200, "example.org": 404} {
+		if code, _, body := fetch(t, one+"/", host); code != want {
+			t.Errorf("%s: %d %q", host, code, body)
+		}
+	}
+	apply(t, loadBalancer("share-three", "target-service-name: tea", "host: tea.example.com", "share-key: edge"))
+	if _, err := shared.WaitStatus(t.Context(), "default", "share-three", "ERROR : LB0303", 30*time.Second); err != nil {
+		t.Error(err)
+	}
+	if _, err := shared.MustKubectl(t.Context(), other, "delete", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, body := fetch(t, one+"/", "tea.example.com"); code != 200 {
+		t.Errorf("after the other one is gone: %d %q", code, body)
+	}
+}

@@ -72,6 +72,8 @@ type arranger struct {
 	home   map[lb.Key]string
 	load   map[int]int // virtual IPs by group
 	known  map[int]nodeconfig.Group
+	// shared are the groups of those that share addresses, by owner: an address is in one group only.
+	shared map[lb.Key]int
 	// shunned are the nodes that new virtual IPs do not go to while there is another.
 	shunned map[string]bool
 }
@@ -79,7 +81,7 @@ type arranger struct {
 func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
 	a := &arranger{
 		in: in, want: map[lb.Key]lb.LoadBalancer{}, home: map[lb.Key]string{}, load: map[int]int{},
-		known: map[int]nodeconfig.Group{}, shunned: map[string]bool{"": true},
+		known: map[int]nodeconfig.Group{}, shared: map[lb.Key]int{}, shunned: map[string]bool{"": true},
 	}
 	for _, n := range in.fleet.Nodes {
 		a.shunned[n.Name] = n.Phase != "" || in.snapshot.drained[n.Name]
@@ -96,6 +98,7 @@ func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
 		if w, ok := a.want[e.Origin.Key]; ok {
 			a.load[e.Group] += len(w.VIPs)
 		}
+		a.remember(e)
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.snapshot.shards)) {
 		a.drafts = append(a.drafts, &draft{name: name, dirty: in.snapshot.damaged[name]})
@@ -116,10 +119,7 @@ func (a *arranger) update() {
 				d.dirty = true
 				continue
 			}
-			next := nodeconfig.Entry{LoadBalancer: w, Group: e.Group, Revision: e.Revision}
-			if _, ok := a.known[e.Group]; !ok {
-				next.Group = a.group(len(w.VIPs))
-			}
+			next := nodeconfig.Entry{LoadBalancer: w, Group: a.groupOf(w, &e), Revision: e.Revision}
 			if !same(e, next) {
 				next.Revision = a.in.revision
 				d.dirty = true
@@ -232,12 +232,20 @@ func guard(in arrangement) ([]lb.LoadBalancer, error) {
 		current[in.snapshot.valid[i].Origin.Key] = &in.snapshot.valid[i]
 	}
 	owner := in.snapshot.owners()
+	// Whoever begins or ends to share keeps what is its own under another name, before others join it.
+	for _, w := range in.want {
+		for _, a := range w.VIPs {
+			if owner[a] == w.Origin.Key || in.snapshot.alone(w.Origin.Key, a) {
+				owner[a] = w.Owner()
+			}
+		}
+	}
 	var out []lb.LoadBalancer
 	var errs []error
 	for _, w := range in.want {
 		i := slices.IndexFunc(w.VIPs, func(a netip.Addr) bool {
 			o, ok := owner[a]
-			return ok && o != w.Origin.Key
+			return ok && o != w.Owner()
 		})
 		if i >= 0 {
 			errs = append(errs, fmt.Errorf("%s: address %s belongs to %s", w.Origin.Key, w.VIPs[i], owner[w.VIPs[i]]))
@@ -247,7 +255,7 @@ func guard(in arrangement) ([]lb.LoadBalancer, error) {
 			continue
 		}
 		for _, a := range w.VIPs {
-			owner[a] = w.Origin.Key
+			owner[a] = w.Owner()
 		}
 		w = w.Clone()
 		w.Normalize()

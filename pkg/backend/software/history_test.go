@@ -20,14 +20,16 @@ import (
 // world is a controller, its users and its nodes, driven at random. The nodes get each shard on its own and late, as
 // real ones do; what they really run, not what they report, is what the laws are checked against.
 type world struct {
-	t      *testing.T
-	rng    *rand.Rand
-	store  *testStore
-	b      *Backend
-	pool   ipam.Pool
-	wishes map[lb.Key]lb.Wish
-	runs   map[string]map[string]nodeconfig.Shard // by node and shard
-	served map[lb.Key]bool
+	// sharing says that some load balancers have their address in common.
+	sharing bool
+	t       *testing.T
+	rng     *rand.Rand
+	store   *testStore
+	b       *Backend
+	pool    ipam.Pool
+	wishes  map[lb.Key]lb.Wish
+	runs    map[string]map[string]nodeconfig.Shard // by node and shard
+	served  map[lb.Key]bool
 }
 
 const (
@@ -124,6 +126,7 @@ func (w *world) alter(what string) (key lb.Key, grows bool) {
 	switch {
 	case what == "add" && !there:
 		wish = lb.Wish{LoadBalancer: balancer(key.Name)}
+		w.share(&wish)
 		if w.rng.IntN(4) == 0 {
 			wish.Address.Requested = []netip.Addr{w.address()}
 		}
@@ -149,11 +152,22 @@ func (w *world) alter(what string) (key lb.Key, grows bool) {
 			wish.Address.Requested = []netip.Addr{w.address()}
 		}
 		wish.LoadBalancer = l
+		w.share(&wish)
 	default:
 		return key, false
 	}
 	w.wishes[key] = wish
 	return key, what == "alter"
+}
+
+// share makes a wish share with others, or not, in worlds where that is done.
+func (w *world) share(wish *lb.Wish) {
+	if !w.sharing {
+		return
+	}
+	wish.LoadBalancer.Listeners = slices.Clone(wish.LoadBalancer.Listeners)
+	wish.LoadBalancer.Listeners[0].Port = uint16(1 + w.rng.IntN(60000))
+	wish.LoadBalancer.Share = []string{"", "", "default/a", "default/b", "default/c"}[w.rng.IntN(5)]
 }
 
 func (w *world) address() netip.Addr {
@@ -213,13 +227,18 @@ func (w *world) nodes() string {
 
 // check checks the laws.
 func (w *world) check(after string) {
-	owner := map[netip.Addr]lb.Key{}
+	owner := map[netip.Addr]nodeconfig.Entry{}
 	claim := func(who string, e nodeconfig.Entry) {
 		for _, a := range e.VIPs {
-			if o, ok := owner[a]; ok && o != e.Origin.Key {
-				w.t.Fatalf("after %s: %s: %s belongs to %s and %s", after, who, a, o, e.Origin.Key)
+			o, ok := owner[a]
+			if ok && o.Origin.Key != e.Origin.Key && !w.sharing {
+				w.t.Fatalf("after %s: %s: %s belongs to %s and %s", after, who, a, o.Origin.Key, e.Origin.Key)
 			}
-			owner[a] = e.Origin.Key
+			if ok && o.Origin.Key != e.Origin.Key && o.Group != e.Group {
+				w.t.Fatalf("after %s: %s: %s is in group %d of %s and group %d of %s", after, who, a, o.Group, o.Origin.Key,
+					e.Group, e.Origin.Key)
+			}
+			owner[a] = e
 		}
 	}
 	stored := nodeconfig.Config{Shards: map[string]nodeconfig.Shard{}}
@@ -262,6 +281,7 @@ func TestHistories(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, seed)
+				w.sharing = seed%2 == 1
 				for range steps {
 					did := w.step()
 					w.check(did)
@@ -293,7 +313,7 @@ func (w *world) converge() {
 	if len(state.Withdrawn) > 0 {
 		w.t.Errorf("still held: %v", state.Withdrawn)
 	}
-	if got, want := len(state.LoadBalancers), min(len(w.wishes), 40); got != want {
+	if got, want := len(state.LoadBalancers), min(len(w.wishes), 40); got != want && !(w.sharing && got > want) {
 		w.t.Errorf("%d of %d load balancers are served", got, want)
 	}
 	for name := range w.store.running(w.t) {

@@ -16,10 +16,43 @@ func (a *arranger) place() {
 			continue
 		}
 		w := a.want[key]
-		e := nodeconfig.Entry{LoadBalancer: w, Group: a.group(len(w.VIPs)), Revision: a.in.revision}
+		e := nodeconfig.Entry{LoadBalancer: w, Group: a.groupOf(w, nil), Revision: a.in.revision}
 		size := entrySize(e)
 		a.roomFor(key, size).add(e, size)
 	}
+}
+
+// remember notes the group of an entry that shares, or brings an address into a share.
+func (a *arranger) remember(e entry) {
+	owner := e.Owner()
+	if w := a.want[e.Origin.Key]; e.Share == "" && len(without(w.VIPs, e.VIPs)) < len(w.VIPs) {
+		owner = w.Owner()
+	}
+	_, noted := a.shared[owner]
+	if _, known := a.known[e.Group]; known && !noted {
+		a.shared[owner] = e.Group
+	}
+}
+
+// groupOf returns the group of a load balancer: that of those with whom it shares, else the one that it is in, else the
+// best one.
+func (a *arranger) groupOf(w lb.LoadBalancer, stored *nodeconfig.Entry) int {
+	if g, ok := a.shared[w.Owner()]; ok && w.Share != "" {
+		return g
+	}
+	var id int
+	known := false
+	if stored != nil {
+		id = stored.Group
+		_, known = a.known[id]
+	}
+	if !known {
+		id = a.group(len(w.VIPs))
+	}
+	if w.Share != "" {
+		a.shared[w.Owner()] = id
+	}
+	return id
 }
 
 // group picks the group for new virtual IPs, and counts them: one whose home carries the fewest, of these the one with

@@ -22,7 +22,7 @@ func (s snapshot) owners() map[netip.Addr]lb.Key {
 	for _, e := range valid {
 		for _, a := range e.VIPs {
 			if _, ok := owner[a]; !ok {
-				owner[a] = e.Origin.Key
+				owner[a] = e.Owner()
 			}
 		}
 	}
@@ -64,4 +64,23 @@ func (s snapshot) holds() []plan.Hold {
 	byAddress := func(a, b plan.Hold) int { return cmp.Or(a.Address.Compare(b.Address), a.Key.Compare(b.Key)) }
 	slices.SortStableFunc(out, byAddress)
 	return slices.CompactFunc(out, func(a, b plan.Hold) bool { return byAddress(a, b) == 0 })
+}
+
+// alone reports whether a load balancer is the only one that has an address: whoever shared it with others before may
+// keep it for itself.
+func (s snapshot) alone(key lb.Key, a netip.Addr) bool {
+	has := false
+	// Without shares an address has one owner, and there is nothing to look for.
+	if !slices.ContainsFunc(s.valid, func(e entry) bool { return e.Origin.Key == key && e.Share != "" }) {
+		return false
+	}
+	for _, e := range s.valid {
+		if slices.Contains(e.VIPs, a) {
+			if e.Origin.Key != key {
+				return false
+			}
+			has = true
+		}
+	}
+	return has
 }

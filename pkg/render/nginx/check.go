@@ -52,8 +52,8 @@ func check(in Input) error {
 }
 
 // checker finds what is wrong with load balancers, and remembers who listens where: nginx refuses the whole
-// configuration when two of its servers want the same socket.
-type checker struct{ listening map[socket]lb.Key }
+// configuration when two of its servers want the same socket, but for HTTP servers of different hosts.
+type checker struct{ listening map[socket][]lb.LoadBalancer }
 
 // socket is what two servers can't have both.
 type socket struct {
@@ -94,14 +94,16 @@ func (c *checker) claim(l lb.LoadBalancer) (lb.Finding, bool) {
 			if slices.Contains(want, ap) {
 				return finding(lb.CodeConflictingKeys, field(s), "%s is listened on twice", ap.AddrPort), true
 			}
-			if other, ok := c.listening[ap]; ok {
-				return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap.AddrPort, other), true
+			for _, other := range c.listening[ap] {
+				if _, collides := l.Collides(other); collides || l.Share == "" || l.Share != other.Share {
+					return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap.AddrPort, other.Origin.Key), true
+				}
 			}
 			want = append(want, ap)
 		}
 	}
 	for _, ap := range want {
-		c.listening[ap] = l.Origin.Key
+		c.listening[ap] = append(c.listening[ap], l)
 	}
 	return lb.Finding{}, false
 }

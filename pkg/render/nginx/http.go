@@ -21,8 +21,16 @@ type location struct {
 	upstream, rewrite string
 }
 
+// server is a server of one host, or the default server when host is empty.
+type server struct {
+	host string
+	// leads says for each virtual IP whether the default server is ours.
+	leads []bool
+	locs  []location
+}
+
 // httpListener adds the upstreams and servers of an HTTP listener.
-func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
+func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener, leads []bool) {
 	hosts := map[string][]location{"": nil}
 	for n, r := range s.Routes {
 		path, _ := routePath(r)
@@ -41,7 +49,7 @@ func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 		logFormat(t, l.Origin.Key, s)
 	}
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		httpServer(t, l, s, host, withFallbacks(host, hosts))
+		httpServer(t, l, s, server{host, leads, withFallbacks(host, hosts)})
 	}
 }
 
@@ -93,12 +101,18 @@ func httpUpstream(t *render.Text, name string, servers []string) {
 	})
 }
 
-// httpServer adds the server of one host, or the default server when host is empty.
-func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, host string, locs []location) {
+// httpServer adds a server. A default server that others have at all addresses is theirs.
+func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
+	host, locs := of.host, of.locs
+	if host == "" && !slices.Contains(of.leads, true) {
+		return
+	}
 	slices.SortFunc(locs, func(a, b location) int { return strings.Compare(a.path, b.path) })
 	t.Block("server", func() {
-		for _, a := range l.VIPs {
-			t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(s, host)+";")
+		for i, a := range l.VIPs {
+			if host != "" || of.leads[i] {
+				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(s, host)+";")
+			}
 		}
 		if host != "" {
 			t.Line("server_name", quote(host)+";")

@@ -3,6 +3,7 @@ package nginx
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -17,7 +18,8 @@ func Render(in Input) (Result, error) {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
 	b := builder{owners: make(map[string]lb.Key), sockets: 2}
-	served, refused := sift(in.LoadBalancers)
+	served, refused, listening := sift(in.LoadBalancers)
+	b.listening = listening
 	for _, l := range served {
 		b.add(l)
 	}
@@ -42,10 +44,10 @@ func withDefaults(in Input) Input {
 
 // sift parts the load balancers that can be rendered from those that cannot, both sorted by key. Of two that want the
 // same socket or have the same key, the first has it; the plan lets neither happen.
-func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal) {
+func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal, map[socket][]lb.LoadBalancer) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
-	c := checker{listening: make(map[socket]lb.Key)}
+	c := checker{listening: make(map[socket][]lb.LoadBalancer)}
 	var served []lb.LoadBalancer
 	var refused []Refusal
 	for i, l := range sorted {
@@ -59,13 +61,15 @@ func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal) {
 		}
 		served = append(served, l)
 	}
-	return served, refused
+	return served, refused, c.listening
 }
 
 // builder gathers the files of all load balancers and what nginx.conf must know of them.
 type builder struct {
 	files  []render.File
 	owners map[string]lb.Key
+	// listening says who is at each socket, sorted by key.
+	listening map[socket][]lb.LoadBalancer
 	// sockets is the number of listening sockets, the probe's among them.
 	sockets int
 	// stream says whether there is a listener of TCP, UDP or passthrough.
@@ -82,7 +86,7 @@ func (b *builder) add(l lb.LoadBalancer) {
 	for _, s := range l.Listeners {
 		switch {
 		case s.Protocol == lb.HTTP:
-			httpListener(&http, l, s)
+			httpListener(&http, l, s, b.leads(l, s))
 			b.trusting = b.trusting || trusts(s)
 		case s.Protocol == lb.Passthrough:
 			sniListener(&stream, l, s)
@@ -102,6 +106,27 @@ func (b *builder) add(l lb.LoadBalancer) {
 	}
 	b.file("http", l.Origin.Key, &http)
 	b.file("stream", l.Origin.Key, &stream)
+}
+
+// leads reports whether a load balancer has the default server of a listener's sockets: the only one there, or of
+// several that share them the one without host, or else the first. They are at the same sockets all of them, unless they
+// have addresses of different families in common; then each family's has its own.
+func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) []bool {
+	out := make([]bool, 0, len(l.VIPs))
+	for _, a := range l.VIPs {
+		all := b.listening[socket{netip.AddrPortFrom(a, s.Port), s.Transport()}]
+		i := slices.IndexFunc(all, func(o lb.LoadBalancer) bool { return hostless(o, s.Port) })
+		out = append(out, all[max(i, 0)].Origin.Key == l.Origin.Key)
+	}
+	return out
+}
+
+// hostless reports whether a load balancer has an HTTP route for every host at a port.
+func hostless(l lb.LoadBalancer, port uint16) bool {
+	return slices.ContainsFunc(l.Listeners, func(s lb.Listener) bool {
+		return s.Port == port && s.Protocol == lb.HTTP &&
+			slices.ContainsFunc(s.Routes, func(r lb.Route) bool { return r.Host == "" })
+	})
 }
 
 // file adds a load balancer's file of a kind, unless it is empty.

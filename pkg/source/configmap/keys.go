@@ -50,6 +50,8 @@ const (
 	KeyMaxBody     = "max-body-size"
 	KeyGzip        = "gzip"
 	KeyResponses   = "udp-responses"
+	KeyShare       = "share-key"
+	KeyShareWith   = "share-with-namespaces"
 	KeyBindIP      = "bind-ip"
 	KeyStatus      = "status"
 )
@@ -217,6 +219,13 @@ func addressKeys() []Key {
 		{Name: KeyFamilies, Takes: "`IPv4`, `IPv6` or `IPv4,IPv6`", Default: "`IPv4` where a pool has it, else `IPv6`",
 			Since: next, Meaning: "The families of the load balancer's addresses, one address of each.",
 			read: (*reading).readFamilies},
+		{Name: KeyShare, Takes: "a name, or `NAMESPACE/NAME`", Default: "its own address", Since: next,
+			Meaning: "Objects with the same share-key have one address in common: at different ports, or at one port for HTTP of " +
+				"different hosts. Who is served keeps what it has, and then the older one. The name of another namespace's " +
+				"needs an object there whose share-with-namespaces allows it.",
+			read: (*reading).readShare},
+		{Name: KeyShareWith, Takes: "namespaces separated by commas, or `*`", Default: "nobody", Since: next,
+			Meaning: "The other namespaces whose objects may have this share-key.", read: (*reading).readShareWith},
 		{Name: KeyBindIP, Takes: "one address, or two separated by a comma", Since: first, Written: true,
 			Meaning: "The address that the load balancer has. When the controller has lost its memory, this is how an " +
 				"object gets its address back. To ask for an address, use requested-ip.",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -25,6 +26,7 @@ type reading struct {
 	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
+	share                          string
 	address                        lb.AddressWish
 }
 
@@ -53,7 +55,7 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	r.settle()
 	listeners := r.listeners(services)
 	w := lb.Wish{
-		LoadBalancer: lb.LoadBalancer{Origin: r.origin}, Address: r.address, Findings: r.findings, Fields: r.fields(),
+		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share}, Address: r.address, Findings: r.findings, Fields: r.fields(),
 	}
 	if !w.Failed() {
 		w.LoadBalancer.Listeners = listeners
@@ -72,7 +74,7 @@ func (r *reading) fields() lb.Fields {
 	at := lb.Fields{
 		Requested: field(KeyRequestedIP), Pool: field(KeyPool), Families: field(KeyFamilies),
 		Protocol: field(KeyProtocol), Port: field(KeyBindPort), Host: field(KeyHost), Path: field(KeyPath),
-		PathType: field(KeyPathType), Routes: field(KeyRoutes), TLS: field(KeySSL),
+		PathType: field(KeyPathType), Routes: field(KeyRoutes), TLS: field(KeySSL), Share: field(KeyShare),
 		Sources: field(KeySources), TrustedProxies: field(KeyTrusted), ProxyProtocol: field(KeyProxy),
 		Limits: field(KeyMaxConns), Timeouts: field(KeyConnectTime), Idle: field(KeyIdleTimeout),
 		Responses: field(KeyResponses), Retries: field(KeyRetries), AccessLog: field(KeyAccessLog),
@@ -142,6 +144,10 @@ func (r *reading) contradictions() {
 		r.addf(lb.CodeConflictingKeys, KeyPathType, "there is no %s that it could be the type of; remove it or add one", KeyPath)
 	}
 	r.ownerless()
+	if len(r.address.ShareWith) > 0 && !strings.HasPrefix(r.share, r.origin.Namespace+"/") && !r.faulty(KeyShare) {
+		r.addf(lb.CodeConflictingKeys, KeyShareWith, "the key is about a %s of this namespace, which is not there; add one",
+			KeyShare)
+	}
 	r.headerTwice()
 	if grpc := r.options.HTTP.GRPC; grpc && (r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool {
 		return w.rewrite != ""

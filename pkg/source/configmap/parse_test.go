@@ -173,6 +173,12 @@ func TestFindings(t *testing.T) {
 		{"retries", []string{KeyRetries, "11"}, `LB0104 data[retries]: "11" is not a number from 1 to 10`},
 		{"gzip of TCP", []string{KeyGzip, "true", KeyProtocol, "TCP"},
 			`LB0108 data[gzip]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
+		{"share", []string{KeyShare, "a/b/c"},
+			`LB0104 data[share-key]: "a/b/c" is not a share-key; give NAME or NAMESPACE/NAME`},
+		{"share with", []string{KeyShare, "a", KeyShareWith, "b, C"},
+			`LB0104 data[share-with-namespaces]: "C" is not a namespace's name`},
+		{"share with of nothing", []string{KeyShare, "other/a", KeyShareWith, "b"}, `LB0108 data[share-with-namespaces]: ` +
+			`the key is about a share-key of this namespace, which is not there; add one`},
 		{"no time", []string{KeyIdleTimeout, "30"},
 			`LB0104 data[idle-timeout]: "30" is not a time from 1s to 24h; give one such as "30s" or "5m"`},
 		{"a time too long", []string{KeyIdleTimeout, "25h"},
@@ -344,4 +350,17 @@ func manyRanges() string {
 		out = append(out, fmt.Sprintf("10.%d.%d.0/24", i/256, i%256))
 	}
 	return strings.Join(out, ",")
+}
+
+// A share is named by its namespace, which is the object's own unless it says otherwise.
+func TestShare(t *testing.T) {
+	for text, want := range map[string]string{"": "", "edge": "default/edge", "infra/edge": "infra/edge"} {
+		if w := Parse(object(KeyShare, text), cluster()); w.LoadBalancer.Share != want || w.Failed() {
+			t.Errorf("%q: %q, %s", text, w.LoadBalancer.Share, texts(w.Findings))
+		}
+	}
+	w := Parse(object(KeyShare, "edge", KeyShareWith, "b , *"), cluster())
+	if got := strings.Join(w.Address.ShareWith, " "); got != "b *" || w.Failed() {
+		t.Errorf("shares with %q, %s", got, texts(w.Findings))
+	}
 }

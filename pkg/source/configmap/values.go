@@ -182,6 +182,30 @@ func (r *reading) readFamilies(v string) {
 	r.address.Families = families
 }
 
+// readShare reads "[namespace/]name".
+func (r *reading) readShare(v string) {
+	namespace, name, foreign := strings.Cut(v, "/")
+	if !foreign {
+		namespace, name = r.origin.Namespace, v
+	}
+	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Label(name)) > 0 {
+		r.badf(KeyShare, "%s is not a share-key; give NAME or NAMESPACE/NAME", quote(v))
+		return
+	}
+	r.share = namespace + "/" + name
+}
+
+func (r *reading) readShareWith(v string) {
+	for text := range strings.SplitSeq(v, ",") {
+		text = strings.TrimSpace(text)
+		if text != "*" && len(validation.IsDNS1123Label(text)) > 0 {
+			r.badf(KeyShareWith, "%s is not a namespace's name", quote(text))
+			return
+		}
+		r.address.ShareWith = append(r.address.ShareWith, text)
+	}
+}
+
 // readBindIP takes what can be an address and passes over the rest: the controller wrote the value and writes it anew.
 func (r *reading) readBindIP(v string) {
 	for text := range strings.SplitSeq(v, ",") {
