@@ -76,24 +76,15 @@ func (l LoadBalancer) Collides(o LoadBalancer) (port uint16, collides bool) {
 	return 0, false
 }
 
-// besides reports whether two listeners can be at one socket.
-func (l Listener) besides(o Listener) bool {
-	alike := l.Protocol == HTTP && o.Protocol == HTTP && l.TLS == nil && o.TLS == nil &&
-		l.Options.AcceptProxy == o.Options.AcceptProxy && l.Options.HTTP.GRPC == o.Options.HTTP.GRPC
-	return alike && !slices.ContainsFunc(l.Routes, func(r Route) bool {
-		return slices.ContainsFunc(o.Routes, func(s Route) bool { return r.Host == s.Host })
-	})
-}
-
 // Listener is one port of the virtual IPs and what happens to its traffic.
 type Listener struct {
 	Port     uint16   `json:"port"`
 	Protocol Protocol `json:"protocol"`
 	// TLS, where set, is terminated by the load balancer.
 	TLS *TLS `json:"tls,omitempty"`
-	// Routes decide where a request goes. A TCP or UDP listener has exactly one, without host and path, a
-	// passthrough listener any number without path. An HTTP listener takes the most specific match: exact host before wildcard before none, exact path before prefix, longer
-	// before shorter.
+	// Routes decide where a request goes. A TCP or UDP listener has exactly one, without host and path, a passthrough
+	// listener any number without path. An HTTP listener takes the most specific match: exact host before wildcard before
+	// none, exact path before prefix, longer before shorter.
 	Routes []Route `json:"routes"`
 	// Options are what else was asked for; the zero value asks for nothing.
 	Options Options `json:"options,omitzero"`
@@ -109,6 +100,15 @@ func (l Listener) Transport() Transport {
 
 // Clashes reports whether two listeners want the same socket of an address.
 func (l Listener) Clashes(o Listener) bool { return l.Port == o.Port && l.Transport() == o.Transport() }
+
+// besides reports whether two listeners can be at one socket.
+func (l Listener) besides(o Listener) bool {
+	alike := l.Protocol == HTTP && o.Protocol == HTTP && l.TLS == nil && o.TLS == nil &&
+		l.Options.AcceptProxy == o.Options.AcceptProxy && l.Options.HTTP.GRPC == o.Options.HTTP.GRPC
+	return alike && !slices.ContainsFunc(l.Routes, func(r Route) bool {
+		return slices.ContainsFunc(o.Routes, func(s Route) bool { return r.Host == s.Host })
+	})
+}
 
 // TLS is the termination of TLS at a listener. It names the Secret; key material never enters the model.
 type TLS struct {

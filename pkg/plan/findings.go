@@ -46,10 +46,10 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 	if w.LoadBalancer.Share != "" && !can.Sharing {
 		add(w.Fields.Share, "the backend cannot share addresses")
 	}
-	for _, f := range families {
-		if !slices.Contains(can.Families, f) {
-			add(w.Fields.Families, "the backend cannot hold %s addresses; it can hold %s", f, list(can.Families))
-		}
+	for _, f := range slices.DeleteFunc(slices.Clone(families), func(f lb.Family) bool {
+		return slices.Contains(can.Families, f)
+	}) {
+		add(w.Fields.Families, "the backend cannot hold %s addresses; it can hold %s", f, list(can.Families))
 	}
 	return fs
 }

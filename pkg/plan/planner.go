@@ -41,15 +41,6 @@ func (c *candidate) owner() lb.Key { return c.wish.LoadBalancer.Owner() }
 // key returns the load balancer's key.
 func (c *candidate) key() lb.Key { return c.wish.LoadBalancer.Origin.Key }
 
-// served returns the address of the family that the last good version has and that is the wish's to keep.
-func (p *planner) served(c *candidate, f lb.Family) (netip.Addr, bool) {
-	if c.current == nil {
-		return netip.Addr{}, false
-	}
-	a, ok := ofFamily(c.current.VIPs, f)
-	return a, ok && (p.ledger.owners[a] == c.owner() || p.renames(c, a))
-}
-
 // A planner works one plan out.
 //
 // No address is ever given back while it works. Whatever a load balancer loses in this plan is still on the nodes, so
@@ -66,6 +57,15 @@ type planner struct {
 	// careful leaves out what other wishes record or request, greedy does not.
 	careful, greedy *ipam.Picker
 	exhausted       map[scope]lb.Finding
+}
+
+// served returns the address of the family that the last good version has and that is the wish's to keep.
+func (p *planner) served(c *candidate, f lb.Family) (netip.Addr, bool) {
+	if c.current == nil {
+		return netip.Addr{}, false
+	}
+	a, ok := ofFamily(c.current.VIPs, f)
+	return a, ok && (p.ledger.owners[a] == c.owner() || p.renames(c, a))
 }
 
 // newPlanner adopts what is served and finds out which wishes can be served at all.

@@ -59,7 +59,7 @@ func withFallbacks(host string, hosts map[string][]location) []location {
 	all := slices.Clone(hosts[host])
 	for h := host; h != ""; {
 		h = parent(h)
-		more := all[:len(all):len(all)]
+		more := slices.Clip(all)
 		for _, f := range hosts[h] {
 			if !slices.ContainsFunc(more, func(o location) bool { return o.leavesNothingOf(f) }) {
 				all = append(all, f)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,10 +115,12 @@ func redirect(t *render.Text, s lb.Listener) {
 // headerName is a field's name (RFC 9110, 5.1) of letters, digits and "-" only, which no language takes for more.
 var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
 
-// reserved are the fields that are nginx's to write: how the message is framed and passed on.
-var reserved = []string{
-	"connection", "content-length", "date", "keep-alive", "proxy-connection", "server", "te", "trailer",
-	"transfer-encoding", "upgrade",
+// reserved returns the fields that are nginx's to write: how the message is framed and passed on.
+func reserved() []string {
+	return []string{
+		"connection", "content-length", "date", "keep-alive", "proxy-connection", "server", "te", "trailer",
+		"transfer-encoding", "upgrade",
+	}
 }
 
 // checkHTTP returns the first of the options of HTTP that nginx would not take.
@@ -149,7 +152,7 @@ func checkHeaders(c lb.HeaderChanges) error {
 	seen := map[string]bool{}
 	names := c.Remove
 	for _, h := range c.Set {
-		names = append(names[:len(names):len(names)], h.Name)
+		names = append(slices.Clip(names), h.Name)
 		if len(h.Value) > maxHeaderValue || strings.ContainsFunc(h.Value, func(r rune) bool { return r < ' ' || r > '~' }) {
 			return fmt.Errorf("header %q: the value is not at most %d printable characters of ASCII", h.Name, maxHeaderValue)
 		}
@@ -159,10 +162,8 @@ func checkHeaders(c lb.HeaderChanges) error {
 		if len(name) > maxHeaderName || !headerName.MatchString(name) {
 			return fmt.Errorf("%q is not a header name of letters, digits and -", name)
 		}
-		for _, r := range reserved {
-			if lower == r {
-				return fmt.Errorf("header %q is not for changing", name)
-			}
+		if slices.Contains(reserved(), lower) {
+			return fmt.Errorf("header %q is not for changing", name)
 		}
 		if seen[lower] {
 			return fmt.Errorf("header %q is changed twice", name)

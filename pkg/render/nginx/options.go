@@ -22,6 +22,15 @@ const (
 
 // checkOptions returns the first of a listener's options that nginx would not take.
 func checkOptions(s lb.Listener) (lb.Finding, bool) {
+	for _, check := range []func(lb.Listener) (lb.Finding, bool){checkNumbers, checkRanges, checkProxy} {
+		if f, bad := check(s); bad {
+			return f, true
+		}
+	}
+	return checkHTTP(s)
+}
+
+func checkNumbers(s lb.Listener) (lb.Finding, bool) {
 	o := s.Options
 	for _, d := range []time.Duration{o.Timeouts.Connect, o.Timeouts.Send, o.Timeouts.Read, o.Timeouts.Idle} {
 		if d < 0 || d > maxTime || d%time.Millisecond != 0 {
@@ -31,12 +40,19 @@ func checkOptions(s lb.Listener) (lb.Finding, bool) {
 	if o.Retries < 0 || o.Retries > maxRetries {
 		return finding(lb.CodeBadValue, field(s)+".retries", "%d is not 0 to %d", o.Retries, maxRetries), true
 	}
+	if o.Retries > 0 && s.Transport() != lb.OverTCP {
+		return finding(lb.CodeBackendCannot, field(s)+".retries", "nobody knows which datagram to repeat"), true
+	}
 	for _, n := range []int{o.Responses, o.Limits.Connections, o.Limits.PerClient} {
 		if n < 0 || n > maxCount {
 			return finding(lb.CodeBadValue, field(s)+".options", "%d is not 0 to %d", n, maxCount), true
 		}
 	}
-	for _, ranges := range [][]netip.Prefix{o.Sources, o.TrustedProxies} {
+	return lb.Finding{}, false
+}
+
+func checkRanges(s lb.Listener) (lb.Finding, bool) {
+	for _, ranges := range [][]netip.Prefix{s.Options.Sources, s.Options.TrustedProxies} {
 		if len(ranges) > maxRanges {
 			return finding(lb.CodeBadValue, field(s)+".options", "more than %d ranges", maxRanges), true
 		}
@@ -46,16 +62,20 @@ func checkOptions(s lb.Listener) (lb.Finding, bool) {
 			}
 		}
 	}
+	return lb.Finding{}, false
+}
+
+func checkProxy(s lb.Listener) (lb.Finding, bool) {
+	o := s.Options
 	switch {
-	case o.AcceptProxy && s.Transport() != lb.OverTCP, o.SendProxy && s.Protocol != lb.TCP && s.Protocol != lb.Passthrough:
+	case o.AcceptProxy && s.Transport() != lb.OverTCP,
+		o.SendProxy && s.Protocol != lb.TCP && s.Protocol != lb.Passthrough:
 		return finding(lb.CodeBackendCannot, field(s)+".options", "nginx can't do the PROXY protocol so for %s",
 			s.Protocol), true
 	case len(o.TrustedProxies) > 0 && !o.AcceptProxy && s.Protocol != lb.HTTP:
 		return finding(lb.CodeBackendCannot, field(s)+".options", "%s has no proxies to trust", s.Protocol), true
-	case o.Retries > 0 && s.Transport() != lb.OverTCP:
-		return finding(lb.CodeBackendCannot, field(s)+".retries", "nobody knows which datagram to repeat"), true
 	}
-	return checkHTTP(s)
+	return lb.Finding{}, false
 }
 
 // limitZones adds the memory in which the workers count together. What it holds is enough for 32,000 clients at once;

@@ -44,12 +44,10 @@ func withDefaults(in Input) Input {
 
 // sift parts the load balancers that can be rendered from those that cannot, both sorted by key. Of two that want the
 // same socket or have the same key, the first has it; the plan lets neither happen.
-func sift(all []lb.LoadBalancer) ([]lb.LoadBalancer, []Refusal, map[socket][]lb.LoadBalancer) {
+func sift(all []lb.LoadBalancer) (served []lb.LoadBalancer, refused []Refusal, at map[socket][]lb.LoadBalancer) {
 	sorted := slices.Clone(all)
 	slices.SortStableFunc(sorted, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	c := checker{listening: make(map[socket][]lb.LoadBalancer)}
-	var served []lb.LoadBalancer
-	var refused []Refusal
 	for i, l := range sorted {
 		f, bad := finding(lb.CodeConflictingKeys, "", "%q occurs twice", l.Origin.Key), true
 		if i == 0 || sorted[i-1].Origin.Key != l.Origin.Key {
@@ -108,9 +106,8 @@ func (b *builder) add(l lb.LoadBalancer) {
 	b.file("stream", l.Origin.Key, &stream)
 }
 
-// leads reports whether a load balancer has the default server of a listener's sockets: the only one there, or of
-// several that share them the one without host, or else the first. They are at the same sockets all of them, unless they
-// have addresses of different families in common; then each family's has its own.
+// leads reports for each virtual IP whether a load balancer has the default server of a listener's socket there: the
+// only one at it, or of several that share the address the one with a route for every host, or else the first.
 func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) []bool {
 	out := make([]bool, 0, len(l.VIPs))
 	for _, a := range l.VIPs {

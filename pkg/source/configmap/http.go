@@ -132,11 +132,14 @@ func (r *reading) headerNames(key, v string) []string {
 // headerPattern is a field's name (RFC 9110, 5.1) without the characters that some programs take for more.
 var headerPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
 
-// kept are the fields that say how a message is framed and passed on, and who the client is: the load balancer's own.
-var kept = []string{
-	"connection", "content-length", "date", "forwarded", "keep-alive", "proxy-connection", "server", "te", "trailer",
-	"transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
-	"x-real-ip",
+// kept returns the fields that say how a message is framed and passed on, and who the client is: those are the load
+// balancer's own.
+func kept() []string {
+	return []string{
+		"connection", "content-length", "date", "forwarded", "keep-alive", "proxy-connection", "server", "te", "trailer",
+		"transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
+		"x-real-ip",
+	}
 }
 
 // headerName reports whether a header of that name can be changed; false goes with a finding.
@@ -144,7 +147,7 @@ func (r *reading) headerName(key, name string) bool {
 	switch {
 	case len(name) > maxHeaderName || !headerPattern.MatchString(name):
 		r.badf(key, "%s is not a header's name; it takes letters, digits and -, at most %d", quote(name), maxHeaderName)
-	case slices.Contains(kept, strings.ToLower(name)):
+	case slices.Contains(kept(), strings.ToLower(name)):
 		r.badf(key, "header %s is the load balancer's own and cannot be changed", name)
 	default:
 		return true

@@ -95,7 +95,8 @@ func targetKeys() []Key {
 		{Name: KeyBindPort, Takes: "1 to 65535", Default: "the target port's number", Since: first,
 			Meaning: "The port at which the load balancer listens.", read: (*reading).readBindPort},
 		{Name: KeyPorts, Takes: "ports such as `80:http/HTTP, 443, 53/UDP`", Default: "every port of the Service",
-			Since: next, Meaning: "Several ports, in place of bind-port and target-port: the port to listen at, `:` and the port of the " +
+			Since: next, Meaning: "Several ports, in place of bind-port and target-port: the port to listen at, `:` and " +
+				"the port of the " +
 				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
 			read: (*reading).readPorts},
 		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP` or `TLS-PASSTHROUGH`",
@@ -104,7 +105,8 @@ func targetKeys() []Key {
 				"datagram. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
 			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
-			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are the same. `*` stands for " +
+			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are " +
+				"the same. `*` stands for " +
 				"one part or more; a name without it goes first.",
 			read: (*reading).readHost},
 		{Name: KeyPath, Takes: "a path such as `/menu`", Default: "every path", Since: first,
@@ -113,14 +115,18 @@ func targetKeys() []Key {
 			Meaning: "Whether path also stands for what is below it: the prefix `/a` for `/a` and `/a/b`, but not for `/ab`.",
 			read:    (*reading).readPathType},
 		{Name: KeyRewrite, Takes: "a path such as `/`", Default: "the path as it is", Since: next,
-			Meaning: "What the Service gets in place of path: with path `/shop` and path-rewrite `/v2`, `/shop/cart` becomes " +
+			Meaning: "What the Service gets in place of path: with path `/shop` and path-rewrite `/v2`, `/shop/cart` " +
+				"becomes " +
 				"`/v2/cart`.",
 			read: (*reading).readRewrite},
 		{Name: KeyRoutes, Takes: "a route in each line, such as `host=a.example.com path=/menu service=tea:80`", Lines: true,
 			Default: "none", Since: next,
-			Meaning: "More routes, also to other Services, beside target-service-name's. `host`, `path`, `path-type` and `rewrite` are as " +
-				"the keys of that name (path-rewrite); `service` is `NAME`, `NAME:PORT` or `NAMESPACE/NAME:PORT`. Of several services in a " +
-				"line each gets a share by the `weight` (0 to 1000, else 1) after it. `port` keeps the route to one port of the " +
+			Meaning: "More routes, also to other Services, beside target-service-name's. `host`, `path`, `path-type` and " +
+				"`rewrite` are as " +
+				"the keys of that name (path-rewrite); `service` is `NAME`, `NAME:PORT` or `NAMESPACE/NAME:PORT`. Of " +
+				"several services in a " +
+				"line each gets a share by the `weight` (0 to 1000, else 1) after it. `port` keeps the route to one port of " +
+				"the " +
 				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name.",
 			read: (*reading).readRoutes},
 		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
@@ -143,12 +149,15 @@ func optionKeys() []Key {
 				"trusted-proxies. `send`: connections of TCP ports to the Service begin with such a header.",
 			read: (*reading).readProxy},
 		{Name: KeyTrusted, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "nobody", Since: next,
-			Meaning: "The proxies in front of the load balancer. What they say of a client is believed: by the PROXY protocol " +
-				"where that is accepted, else by `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, which are replaced when they " +
+			Meaning: "The proxies in front of the load balancer. What they say of a client is believed: by the PROXY " +
+				"protocol " +
+				"where that is accepted, else by `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, which are replaced when " +
+				"they " +
 				"come from anybody else.",
 			read: (*reading).readTrusted},
 		{Name: KeyMaxConns, Takes: "1 to 1000000", Default: "no limit", Since: next,
-			Meaning: "How many connections a port of a node has at once; for HTTP, those with a request in hand. What is above " +
+			Meaning: "How many connections a port of a node has at once; for HTTP, those with a request in hand. What is " +
+				"above " +
 				"gets status 429, or is closed.",
 			read: (*reading).readMaxConns},
 		{Name: KeyMaxPerIP, Takes: "1 to 1000000", Default: "no limit", Since: next,
@@ -163,7 +172,8 @@ func optionKeys() []Key {
 				"which saves a node's sockets; without it, idle-timeout ends it.",
 			read: (*reading).readResponses},
 		{Name: KeyRetries, Takes: "0 to 10", Default: "`0`", Since: next,
-			Meaning: "How many more times a connection is tried that the Service does not accept, or a request of HTTP that it " +
+			Meaning: "How many more times a connection is tried that the Service does not accept, or a request of HTTP " +
+				"that it " +
 				"has surely not answered; never one that must not be repeated, such as a POST that was sent.",
 			read: (*reading).readRetries},
 		{Name: KeyAccessLog, Takes: "`true` or `false`", Default: "`false`", Since: next,
@@ -180,14 +190,16 @@ func httpKeys() []Key {
 			Meaning: "Answer every HTTP request with a redirect (308) to the same address of HTTPS, at ssl-port.",
 			read:    (*reading).readRedirect},
 		{Name: KeyBackend, Takes: "`HTTP` or `GRPC`", Default: "`HTTP`", Since: next,
-			Meaning: "What the Service speaks. With GRPC it is HTTP/2 in clear text, and so it is to clients of a port without " +
+			Meaning: "What the Service speaks. With GRPC it is HTTP/2 in clear text, and so it is to clients of a port " +
+				"without " +
 				"TLS.",
 			read: (*reading).readBackend},
 		{Name: KeySendTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may take in nothing of a request.", read: (*reading).readSendTime},
 		{Name: KeyReadTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may send nothing of an answer.", read: (*reading).readReadTime},
-		{Name: KeySetRequest, Takes: "a header in each line, such as `X-Team: tea`", Default: "none", Lines: true, Since: next,
+		{Name: KeySetRequest, Takes: "a header in each line, such as `X-Team: tea`", Default: "none", Lines: true,
+			Since:   next,
 			Meaning: "Headers that the Service gets, in place of the client's of that name.",
 			read:    (*reading).readSetRequest},
 		{Name: KeyCutRequest, Takes: "header names such as `Cookie, X-Debug`", Default: "none", Since: next,
@@ -220,7 +232,8 @@ func addressKeys() []Key {
 			Since: next, Meaning: "The families of the load balancer's addresses, one address of each.",
 			read: (*reading).readFamilies},
 		{Name: KeyShare, Takes: "a name, or `NAMESPACE/NAME`", Default: "its own address", Since: next,
-			Meaning: "Objects with the same share-key have one address in common: at different ports, or at one port for HTTP of " +
+			Meaning: "Objects with the same share-key have one address in common: at different ports, or at one port for " +
+				"HTTP of " +
 				"different hosts. Who is served keeps what it has, and then the older one. The name of another namespace's " +
 				"needs an object there whose share-with-namespaces allows it.",
 			read: (*reading).readShare},
@@ -231,7 +244,8 @@ func addressKeys() []Key {
 				"object gets its address back. To ask for an address, use requested-ip.",
 			read: (*reading).readBindIP},
 		{Name: KeyStatus, Takes: "a text", Since: first, Written: true,
-			Meaning: "`SUCCESS`; `PENDING : ` and what is missing; or `ERROR : ` and a finding of [findings.md](findings.md), " +
+			Meaning: "`SUCCESS`; `PENDING : ` and what is missing; or `ERROR : ` and a finding of " +
+				"[findings.md](findings.md), " +
 				"while the last good version goes on serving.",
 			read: func(*reading, string) {}},
 	}

@@ -55,7 +55,8 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	r.settle()
 	listeners := r.listeners(services)
 	w := lb.Wish{
-		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share}, Address: r.address, Findings: r.findings, Fields: r.fields(),
+		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share}, Address: r.address, Findings: r.findings,
+		Fields: r.fields(),
 	}
 	if !w.Failed() {
 		w.LoadBalancer.Listeners = listeners
@@ -130,36 +131,45 @@ func (r *reading) value(k Key, v string) {
 
 // contradictions finds keys that cannot both be meant.
 func (r *reading) contradictions() {
-	if len(r.ports) > 0 {
-		for _, k := range []struct {
-			key   string
-			given bool
-		}{{KeyBindPort, r.bindPort > 0}, {KeyTargetPort, r.targetPort != ""}} {
-			if k.given {
-				r.addf(lb.CodeConflictingKeys, k.key, "%s says which ports there are; remove one of the two", KeyPorts)
-			}
-		}
-	}
+	r.portsTwice()
 	if r.exact && r.path == "" && !r.faulty(KeyPath) {
-		r.addf(lb.CodeConflictingKeys, KeyPathType, "there is no %s that it could be the type of; remove it or add one", KeyPath)
+		r.addf(lb.CodeConflictingKeys, KeyPathType, "there is no %s that it could be the type of; remove it or add one",
+			KeyPath)
 	}
 	r.ownerless()
-	if len(r.address.ShareWith) > 0 && !strings.HasPrefix(r.share, r.origin.Namespace+"/") && !r.faulty(KeyShare) {
-		r.addf(lb.CodeConflictingKeys, KeyShareWith, "the key is about a %s of this namespace, which is not there; add one",
-			KeyShare)
-	}
 	r.headerTwice()
-	if grpc := r.options.HTTP.GRPC; grpc && (r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool {
-		return w.rewrite != ""
-	})) {
-		r.addf(lb.CodeConflictingKeys, KeyBackend, "paths of GRPC name methods and cannot be rewritten; remove one of the two")
-	}
-	if r.redirect {
-		r.options.HTTP.RedirectTo = r.sslPort
+	r.addressTwice()
+	rewrites := r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool { return w.rewrite != "" })
+	if r.options.HTTP.GRPC && rewrites {
+		r.addf(lb.CodeConflictingKeys, KeyBackend,
+			"paths of GRPC name methods and cannot be rewritten; remove one of the two")
 	}
 	if r.options.AcceptProxy && len(r.options.TrustedProxies) == 0 && !r.faulty(KeyTrusted) {
 		r.addf(lb.CodeConflictingKeys, KeyProxy, "accept needs %s, for the header says who the client is; add the ranges of "+
 			"the proxies", KeyTrusted)
+	}
+	if r.redirect {
+		r.options.HTTP.RedirectTo = r.sslPort
+	}
+}
+
+// portsTwice finds ports that are said in two ways.
+func (r *reading) portsTwice() {
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{{KeyBindPort, r.bindPort > 0}, {KeyTargetPort, r.targetPort != ""}} {
+		if k.given && len(r.ports) > 0 {
+			r.addf(lb.CodeConflictingKeys, k.key, "%s says which ports there are; remove one of the two", KeyPorts)
+		}
+	}
+}
+
+// addressTwice finds contradictions about addresses.
+func (r *reading) addressTwice() {
+	if len(r.address.ShareWith) > 0 && !strings.HasPrefix(r.share, r.origin.Namespace+"/") && !r.faulty(KeyShare) {
+		r.addf(lb.CodeConflictingKeys, KeyShareWith, "the key is about a %s of this namespace, which is not there; add one",
+			KeyShare)
 	}
 	for _, a := range r.address.Requested {
 		if f := lb.FamilyOf(a); len(r.address.Families) > 0 && !slices.Contains(r.address.Families, f) {
@@ -182,7 +192,8 @@ func (r *reading) ownerless() {
 		{KeyRewrite, r.rewrite != ""},
 	} {
 		if k.given {
-			r.addf(lb.CodeConflictingKeys, k.key, "the key is about %s, which is not there; put it into %s", KeyService, KeyRoutes)
+			r.addf(lb.CodeConflictingKeys, k.key, "the key is about %s, which is not there; put it into %s", KeyService,
+				KeyRoutes)
 		}
 	}
 }
@@ -207,17 +218,24 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	if len(listeners) == 0 || len(listeners) < len(wants) {
 		return nil
 	}
-	if i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP }); r.ssl && i >= 0 {
-		secure := listeners[i]
-		secure.Port, secure.TLS, secure.Options.HTTP.RedirectTo = r.sslPort, &lb.TLS{}, 0
-		listeners = append(listeners, secure)
-	}
+	listeners = r.secured(listeners)
 	r.listenTwice(listeners)
 	r.leftOver(routes)
 	if r.service == "" || svc != nil || !slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }) {
 		r.optionless(listeners)
 	}
 	return listeners
+}
+
+// secured adds the listener of HTTPS where it is asked for.
+func (r *reading) secured(listeners []lb.Listener) []lb.Listener {
+	i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP })
+	if !r.ssl || i < 0 {
+		return listeners
+	}
+	secure := listeners[i]
+	secure.Port, secure.TLS, secure.Options.HTTP.RedirectTo = r.sslPort, &lb.TLS{}, 0
+	return append(listeners, secure)
 }
 
 // wanted returns the ports to listen on; none goes with a finding.

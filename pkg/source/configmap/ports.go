@@ -109,6 +109,11 @@ func (r *reading) settle() {
 			r.ports[i].protocol = r.protocol
 		}
 	}
+	r.misspoken()
+}
+
+// misspoken finds keys that need a protocol that no port has.
+func (r *reading) misspoken() {
 	isHTTP := func(p lb.Protocol) bool { return p == lb.HTTP }
 	if r.aboutHTTP() && !r.speaks(isHTTP) || r.host != "" && !r.speaks(routes) {
 		r.addf(lb.CodeConflictingKeys, KeyProtocol, "host, path and SSL need protocol HTTP, and host %s at least; remove "+

@@ -80,6 +80,12 @@ func (r *reading) readRoute(text string, fields []string) (w routeWish, ok bool)
 			return w, false
 		}
 	}
+	return w, r.wholeRoute(w, weights)
+}
+
+// wholeRoute finds what is missing of a route, or too much; false goes with a finding.
+func (r *reading) wholeRoute(w routeWish, weights int) bool {
+	text := w.text
 	switch n := len(w.targets); {
 	case n == 0:
 		r.badf(KeyRoutes, "%s leads nowhere; add service=NAME", quote(text))
@@ -90,9 +96,9 @@ func (r *reading) readRoute(text string, fields []string) (w routeWish, ok bool)
 	case n > 1 && weights == n && allZero(w.targets):
 		r.badf(KeyRoutes, "%s: all weights are 0; give one Service at least 1", quote(text))
 	default:
-		return w, true
+		return true
 	}
-	return w, false
+	return false
 }
 
 func allZero(targets []targetWish) bool {

@@ -18,7 +18,8 @@ type rule struct {
 // rules returns a rule for each option that is not for every protocol.
 func rules(o lb.Options) []rule {
 	raw := []lb.Protocol{lb.TCP, lb.Passthrough}
-	streams, connections := append(raw[:2:2], lb.UDP), append(raw[:2:2], lb.HTTP)
+	streams := []lb.Protocol{lb.TCP, lb.Passthrough, lb.UDP}
+	connections := []lb.Protocol{lb.TCP, lb.Passthrough, lb.HTTP}
 	trusting := []lb.Protocol{lb.HTTP}
 	if o.AcceptProxy {
 		trusting = connections
