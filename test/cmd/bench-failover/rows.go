@@ -65,7 +65,7 @@ func rows() []row {
 			back: &part{"… and the thousand back", "–"}, do: thousand},
 		{key: "witness", trials: 20, witness: true,
 			part: part{"partition with a witness: the cut-off node gives up", "exactly one owner"},
-			back: &part{"… and healed, with a witness", "≤ 1 s"}, do: partition},
+			back: &part{"… and healed, with a witness", "≤ 1 s"}, do: witnessed},
 	}
 }
 
