@@ -24,7 +24,7 @@ cluster. Everything lives in namespaces of the lab's own: the host's network is 
 	name := root.PersistentFlags().String("name", envOr("KUBECTL_LB_LAB_NAME", lab.DefaultName),
 		"the lab's name; several may run side by side (KUBECTL_LB_LAB_NAME)")
 	root.AddCommand(newUp(name), newDown(name), newStatus(name), newExec(name), newKubeconfig(name), newFault(name),
-		newProbe(name))
+		newProbe(name), newOctavia(name))
 	return root
 }
 

@@ -1,0 +1,97 @@
+package octavia
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+)
+
+// Fault is what a gate does to a call in place of passing it on.
+type Fault struct {
+	// Method and Path choose the calls: the method, and a part of the path or query; empty means any. Only calls to
+	// Octavia are broken, unless Identity is set.
+	Method, Path string
+	// Identity breaks calls to Keystone in place of those to Octavia.
+	Identity bool
+	// After lets so many calls pass first; Times is how many are broken then, 0 for all.
+	After, Times int
+
+	// Status answers with this status, and RetryAfter with that header, in seconds, where it is not 0.
+	Status, RetryAfter int
+	// Hang keeps the answer back until the client gives up.
+	Hang bool
+	// Reset tears the connection down: before the call reaches Octavia, or, where Lost is set, after it did its work.
+	Reset, Lost bool
+	// Call is called with each call that is chosen, before anything else happens to it.
+	Call func() `json:"-"`
+}
+
+// pending is a fault and how often it is still to happen.
+type pending struct {
+	Fault
+	seen int
+}
+
+// Break adds a fault. The first one that a call meets breaks it.
+func (g *Gate) Break(f Fault) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults = append(g.faults, &pending{Fault: f})
+}
+
+// Mend removes all faults.
+func (g *Gate) Mend() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.faults = nil
+}
+
+func (g *Gate) faultFor(c Call) (Fault, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range g.faults {
+		if f.Identity != (c.Service == "identity") || f.Method != "" && f.Method != c.Method ||
+			!strings.Contains(c.Path+"?"+c.Query, f.Path) {
+			continue
+		}
+		f.seen++
+		if f.seen > f.After && (f.Times == 0 || f.seen <= f.After+f.Times) {
+			return f.Fault, true
+		}
+	}
+	return Fault{}, false
+}
+
+// serve lets the fault happen to a call; pass would pass it on.
+func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass func(http.ResponseWriter)) {
+	if f.Call != nil {
+		f.Call()
+	}
+	switch {
+	case f.Hang:
+		<-r.Context().Done()
+	case f.Reset:
+		if f.Lost {
+			pass(httptest.NewRecorder()) // it happens, but nobody hears of it
+		}
+		if err := cut(w); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	case f.Status != 0:
+		if f.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(f.Status)
+		var b bytes.Buffer
+		text := fmt.Sprintf("the lab answers %d", f.Status)
+		_ = json.NewEncoder(&b).Encode(map[string]string{"faultcode": "Lab", "faultstring": text}) // strings
+		_, _ = w.Write(b.Bytes())                                                                  // the client may be gone
+	default:
+		pass(w)
+	}
+}

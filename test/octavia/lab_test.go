@@ -1,0 +1,66 @@
+package octavia_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/test/octavia"
+)
+
+// cloud is the one that all tests of this package share.
+var cloud *octavia.Cloud
+
+func TestMain(m *testing.M) { os.Exit(withCloud(m.Run)) }
+
+func withCloud(run func() int) int {
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "not root: no namespaces, no cloud")
+		return 1
+	}
+	var err error
+	if running := os.Getenv("KUBECTL_LB_OCTAVIA"); running != "" { // lab octavia up --name …: saves the minute
+		if cloud, err = octavia.Open(running); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return run()
+	}
+	cloud, err = octavia.Up(context.Background(), octavia.Options{Name: name(), Tied: true, Out: os.Stderr})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := run()
+	if err := cloud.Down(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// name may be chosen, so that several checkouts can be tested at once.
+func name() string {
+	if n := os.Getenv("KUBECTL_LB_OCTAVIA_NAME"); n != "" {
+		return n
+	}
+	return "test"
+}
+
+// openGate returns a gate of the test's own.
+func openGate(t *testing.T) *octavia.Gate {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := cloud.OpenGate(l)
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
