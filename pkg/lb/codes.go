@@ -6,7 +6,7 @@ import "slices"
 type Code string
 
 // The codes, by the part of the work that finds them: LB01 the object's own data, LB02 the Service it targets, LB03
-// its address, LB04 the backend.
+// its address, LB04 the backend, LB05 OpenStack.
 const (
 	CodeUnknownKey       Code = "LB0101"
 	CodeMissingKey       Code = "LB0102"
@@ -33,6 +33,12 @@ const (
 	CodeTwoOwners        Code = "LB0404"
 	CodeNoOwner          Code = "LB0405"
 	CodeForeignOwner     Code = "LB0406"
+	CodeCloudRefused     Code = "LB0501"
+	CodeCloudQuota       Code = "LB0502"
+	CodeCloudDenied      Code = "LB0503"
+	CodeCloudError       Code = "LB0504"
+	CodeCloudStuck       Code = "LB0505"
+	CodeCloudDegraded    Code = "LB0506"
 )
 
 // Description documents a code for docs/findings.md and `kubectl lb explain`.
@@ -57,7 +63,8 @@ func Describe(c Code) (Description, bool) {
 
 // Descriptions returns the documentation of every code, in their order.
 func Descriptions() []Description {
-	return slices.Concat(dataDescriptions(), serviceDescriptions(), addressDescriptions(), backendDescriptions())
+	return slices.Concat(dataDescriptions(), serviceDescriptions(), addressDescriptions(), backendDescriptions(),
+		cloudDescriptions())
 }
 
 // dataDescriptions documents LB01: the object's own data.
@@ -156,5 +163,29 @@ func backendDescriptions() []Description {
 		{CodeForeignOwner, SeverityError, "address answered by a foreign machine",
 			"A machine that is no load-balancer node answers for the address; its hardware address is in the message.",
 			"Take the address from that machine, or out of the pool and recreate the load balancer."},
+	}
+}
+
+// cloudDescriptions documents LB05: OpenStack.
+func cloudDescriptions() []Description {
+	return []Description{
+		{CodeCloudRefused, SeverityError, "refused by Octavia",
+			"Octavia does not take what the object asks for, such as a subnet that does not exist.",
+			"See the message for Octavia's words, and correct the object or the controller's configuration."},
+		{CodeCloudQuota, SeverityError, "quota reached",
+			"The OpenStack project may not have more of what the message names.",
+			"Delete load balancers that are no longer needed, or have the project's quota raised."},
+		{CodeCloudDenied, SeverityError, "not allowed in OpenStack",
+			"The controller's OpenStack user lacks a role.",
+			"Give the user the role load-balancer_member in its project."},
+		{CodeCloudError, SeverityError, "load balancer in ERROR",
+			"Octavia could not do its work on the load balancer and takes no change of it; it may still serve.",
+			"Have an operator fail it over, or delete the object and create it anew, which may change the address."},
+		{CodeCloudStuck, SeverityWarning, "load balancer stuck",
+			"Octavia has been at work on the load balancer for far too long, mostly since a part of Octavia was killed.",
+			"Have an operator set the load balancer's status to ERROR in Octavia's database and fail it over."},
+		{CodeCloudDegraded, SeverityWarning, "members do not answer",
+			"Members of the load balancer fail Octavia's health monitor.",
+			"See that the nodes run, that their node ports answer, and that security groups let Octavia reach them."},
 	}
 }

@@ -1,0 +1,155 @@
+package octavia
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+)
+
+// The time limits of calls. Octavia makes the port of a new load balancer, and checks each member, before it answers.
+const (
+	readLimit  = 30 * time.Second
+	writeLimit = 3 * time.Minute
+)
+
+// api is the calls to Octavia that this package makes. Each has a time limit, and each error is a [failure].
+type api struct {
+	credentials Credentials
+	mu          sync.Mutex
+	client      *gophercloud.ServiceClient
+}
+
+// service returns the client, logging in where that has not been done, or has to be done with new credentials.
+func (a *api) service(ctx context.Context) (*gophercloud.ServiceClient, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.client == nil {
+		client, err := a.credentials.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a.client = client
+	}
+	return a.client, nil
+}
+
+// forget makes the next call log in from the start, with whatever the credentials are by then.
+func (a *api) forget(client *gophercloud.ServiceClient) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.client == client {
+		a.client = nil
+	}
+}
+
+// call makes one call. The body and the answer may be nil.
+func (a *api) call(ctx context.Context, method, path string, body, answer any) error {
+	limit := writeLimit
+	if method == http.MethodGet {
+		limit = readLimit
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	client, err := a.service(ctx)
+	if err != nil {
+		return understand(err)
+	}
+	options := &gophercloud.RequestOpts{
+		JSONBody: body, JSONResponse: answer,
+		OkCodes: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent},
+	}
+	response, err := client.Request(ctx, method, client.ServiceURL("lbaas")+"/"+path, options)
+	if err != nil {
+		f := understand(err)
+		if f.trouble == troubleLogin {
+			a.forget(client)
+		}
+		return f
+	}
+	if answer == nil {
+		return response.Body.Close()
+	}
+	return nil
+}
+
+// root is a load balancer as a list or a GET has it.
+type root struct {
+	ID           string   `json:"id"`
+	Name         string   `json:"name"`
+	Tags         []string `json:"tags"`
+	Provisioning string   `json:"provisioning_status"`
+	Operating    string   `json:"operating_status"`
+	Created      string   `json:"created_at"`
+	Updated      string   `json:"updated_at"`
+	Address      string   `json:"vip_address"`
+}
+
+// rootFields are what a list asks for: a load balancer has much more.
+const rootFields = "fields=id&fields=name&fields=tags&fields=provisioning_status&fields=operating_status" +
+	"&fields=created_at&fields=updated_at&fields=vip_address"
+
+// list returns the load balancers that have all the tags, in the order of their creation.
+//
+// It never asks for pages. Where the operator has limited them, it follows by itself: the link that Octavia gives to
+// its next page forgets the filter. Each load balancer's tags are looked at here as well.
+func (a *api) list(ctx context.Context, tags ...string) ([]root, error) {
+	var all []root
+	marker := ""
+	for {
+		var page struct {
+			LoadBalancers []root `json:"loadbalancers"`
+			Links         []struct {
+				Rel string `json:"rel"`
+			} `json:"loadbalancers_links"`
+		}
+		path := "loadbalancers?" + rootFields + "&sort_key=created_at&sort_dir=asc&tags=" +
+			url.QueryEscape(strings.Join(tags, ","))
+		if marker != "" {
+			path += "&marker=" + url.QueryEscape(marker)
+		}
+		if err := a.call(ctx, http.MethodGet, path, nil, &page); err != nil {
+			return nil, err
+		}
+		more := false
+		for _, l := range page.Links {
+			more = more || l.Rel == "next"
+		}
+		for _, r := range page.LoadBalancers {
+			if owned(r.Tags, tags) {
+				all = append(all, r)
+			}
+		}
+		if !more || len(page.LoadBalancers) == 0 {
+			return all, nil
+		}
+		marker = page.LoadBalancers[len(page.LoadBalancers)-1].ID
+	}
+}
+
+func (a *api) get(ctx context.Context, id string) (root, error) {
+	var answer struct {
+		LoadBalancer root `json:"loadbalancer"`
+	}
+	err := a.call(ctx, http.MethodGet, "loadbalancers/"+id, nil, &answer)
+	return answer.LoadBalancer, err
+}
+
+// remove deletes a load balancer with everything below it.
+func (a *api) remove(ctx context.Context, id string) error {
+	return a.call(ctx, http.MethodDelete, "loadbalancers/"+id+"?cascade=true", nil, nil)
+}
+
+// create makes a load balancer with everything below it, in one call.
+func (a *api) create(ctx context.Context, t Tree) (root, error) {
+	var answer struct {
+		LoadBalancer root `json:"loadbalancer"`
+	}
+	body := map[string]any{"loadbalancer": whole(t)}
+	err := a.call(ctx, http.MethodPost, "loadbalancers", body, &answer)
+	return answer.LoadBalancer, err
+}

@@ -1,0 +1,242 @@
+package octavia
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// Name is the backend's name in the configuration.
+const Name = "octavia"
+
+const (
+	// DefaultWorkers is how many load balancers have a call under way at once.
+	DefaultWorkers = 8
+	// DefaultStuckAfter is how long Octavia may be at work on a load balancer before that is reported.
+	DefaultStuckAfter = 10 * time.Minute
+)
+
+// Options configure the backend.
+type Options struct {
+	// Cluster is the UID of the kube-system namespace. It is in the tags, and must not be empty.
+	Cluster     string
+	Credentials Credentials
+	// Settings returns what a load balancer has beyond the model; nil means Defaults for all.
+	Settings func(lb.Key) Settings
+	// Defaults are the settings of load balancers without any of their own.
+	Defaults Settings
+	// Workers is how many load balancers have a call under way at once; 0 means [DefaultWorkers].
+	Workers int
+	// StuckAfter is how long Octavia may be at work before that is reported; 0 means [DefaultStuckAfter].
+	StuckAfter time.Duration
+	// DeleteOrphans makes a pass delete load balancers that carry our cluster's tag although no object is known that
+	// they are for. Otherwise they are only reported; see [Backend.Orphans].
+	DeleteOrphans bool
+	// Changed is called, from any goroutine, when [Backend.State] has something new to say; nil for nobody.
+	Changed func()
+	// Log takes what is done and what goes wrong; nil discards it.
+	Log *slog.Logger
+}
+
+// Orphan is a load balancer with our cluster's tag that no object is known for.
+type Orphan struct {
+	ID, Name string
+	// Key is the object that it was made for, as far as its tags say.
+	Key lb.Key
+}
+
+// Backend implements backend.Backend over OpenStack. Nothing happens before [Backend.Run].
+type Backend struct {
+	options Options
+	engine  *engine
+	orphans []Orphan
+}
+
+var _ backend.Backend = (*Backend)(nil)
+
+// New returns a backend. It makes no call.
+func New(o Options) (*Backend, error) {
+	if o.Cluster == "" {
+		return nil, errors.New("octavia: without the cluster's UID nobody could tell whose a load balancer is")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Backend{options: o, engine: newEngine(o)}, nil
+}
+
+// Run does the work that [Backend.Apply] and [Backend.Release] ask for, until the context is done.
+func (b *Backend) Run(ctx context.Context) { b.engine.run(ctx) }
+
+// Name implements backend.Backend.
+func (b *Backend) Name() string { return Name }
+
+// Capabilities implements backend.Backend.
+func (b *Backend) Capabilities() lb.Capabilities {
+	return lb.Capabilities{
+		Protocols: []lb.Protocol{lb.HTTP, lb.TCP}, Hosts: true, Paths: true,
+		Families: []lb.Family{lb.IPv4, lb.IPv6},
+	}
+}
+
+// Apply implements backend.Backend. It makes one list, hands over what is new, and does not wait for Octavia. A load
+// balancer without virtual IPs gets one of Octavia's choice; one without listeners is left as it is. What it has been
+// told before, and is no longer told, is deleted.
+func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
+	e := b.engine
+	all, err := e.api.list(ctx, tagCluster+e.cluster)
+	now := time.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	wanted := make(map[lb.Key]bool, len(want))
+	for i := range want {
+		key := want[i].Origin.Key
+		wanted[key] = true
+		b.want(want[i])
+	}
+	for key, it := range e.items {
+		if !wanted[key] && it.model != nil {
+			e.wish(key, nil, Tree{}, false)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	b.compare(all, now)
+	return nil
+}
+
+// want hands a load balancer to the engine, if it differs from what was handed over before.
+func (b *Backend) want(l lb.LoadBalancer) {
+	e, settings := b.engine, b.options.Defaults
+	if b.options.Settings != nil {
+		settings = b.options.Settings(l.Origin.Key)
+	}
+	it := e.items[l.Origin.Key]
+	if it != nil && it.model != nil && len(l.Listeners) == 0 {
+		return
+	}
+	l = l.Clone()
+	l.Normalize()
+	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, settings)
+	same := it != nil && it.model != nil && sameTree(tree, it.want)
+	e.wish(l.Origin.Key, &l, tree, same)
+	if same {
+		it.model = &l
+	}
+}
+
+// sameTree compares all but what cannot be changed after the creation.
+func sameTree(a, b Tree) bool {
+	a.Placement, b.Placement = Placement{}, Placement{}
+	return reflect.DeepEqual(a, b)
+}
+
+// compare takes over what the list says, and wakes the items that it has news of.
+func (b *Backend) compare(all []root, now time.Time) {
+	e := b.engine
+	b.orphans = nil
+	byTag := make(map[string]*item, len(e.items))
+	for key, it := range e.items {
+		byTag[objectTag(key)] = it
+		it.looked = now
+	}
+	found := map[*item][]root{}
+	for _, r := range all {
+		i := slices.IndexFunc(r.Tags, func(t string) bool { return byTag[t] != nil })
+		if i < 0 {
+			b.orphan(r)
+			continue
+		}
+		it := byTag[r.Tags[i]]
+		found[it] = append(found[it], r)
+	}
+	for _, it := range e.items {
+		if len(found[it]) > 0 {
+			it.choose(found[it], now)
+		}
+		if it.news(found[it]) {
+			e.queue.Add(it.key)
+		}
+	}
+}
+
+// orphan notes a load balancer of this cluster that no object is known for, or makes it go.
+func (b *Backend) orphan(r root) {
+	key, ok := keyOf(r.Tags)
+	if !ok || !b.options.DeleteOrphans {
+		b.orphans = append(b.orphans, Orphan{ID: r.ID, Name: r.Name, Key: key})
+		return
+	}
+	b.engine.wish(key, nil, Tree{}, false)
+}
+
+// Release makes what was made for these objects go, also where this process has not been told of them before; see
+// [Backend.Released]. It is for objects that are being deleted.
+func (b *Backend) Release(origins []lb.Origin) {
+	e := b.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, o := range origins {
+		it := e.items[o.Key]
+		e.wish(o.Key, nil, Tree{}, it != nil && it.model == nil)
+	}
+}
+
+// Released reports whether nothing is left of what was made for the object.
+func (b *Backend) Released(key lb.Key) bool {
+	e := b.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.items[key] == nil
+}
+
+// Orphans returns the load balancers of this cluster that the last pass knew no object for, in the order of their
+// creation.
+func (b *Backend) Orphans() []Orphan {
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	return slices.Clone(b.orphans)
+}
+
+// State implements backend.Backend. It makes no call.
+func (b *Backend) State(context.Context) (backend.State, error) {
+	e := b.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	state := backend.State{Health: make(map[lb.Key]backend.Health, len(e.items))}
+	for key, it := range e.items {
+		if it.model == nil {
+			continue
+		}
+		state.Health[key] = backend.Health{Ready: it.ready, Reason: it.reason, Findings: slices.Clone(it.findings)}
+		l := it.model.Clone()
+		l.VIPs = nil
+		if a, err := netip.ParseAddr(it.last.Address); err == nil {
+			l.VIPs = []netip.Addr{a.Unmap()}
+			state.LoadBalancers = append(state.LoadBalancers, l)
+		}
+	}
+	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
+	return state, nil
+}
+
+// Settled reports whether all that was asked for is done, so that no call is due.
+func (b *Backend) Settled() bool {
+	e := b.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, it := range e.items {
+		if it.model == nil || it.settled != it.version || len(it.extras) > 0 {
+			return false
+		}
+	}
+	return true
+}

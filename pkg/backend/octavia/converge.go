@@ -1,0 +1,110 @@
+package octavia
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// converge compares what there is with what is wanted, and does the first thing that differs.
+func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
+	w := &s.work
+	w.pending = time.Time{}
+	if err := s.see(ctx); err != nil {
+		return 0, err
+	}
+	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
+	ops := Diff(s.want, *w.seen)
+	if len(ops) > 0 && ops[0].NeedsID {
+		if err := s.read(ctx); err != nil {
+			return 0, err
+		}
+		ops = Diff(s.want, *w.seen)
+	}
+	if len(ops) == 0 && !w.sure {
+		return s.confirm(ctx)
+	}
+	if len(ops) == 0 {
+		s.settle()
+		return 0, nil
+	}
+	s.engine.log.InfoContext(ctx, "octavia", "object", w.key.String(), "id", w.id, "do", ops[0].String(), "left", len(ops)-1)
+	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
+		if understand(err).trouble != troubleBusy {
+			w.seen = nil // it may have happened all the same
+		}
+		return 0, fmt.Errorf("%s: %w", ops[0], err)
+	}
+	w.changed(time.Now())
+	if !w.ready {
+		w.reason = fmt.Sprintf("Octavia is at work on it (%s)", ops[0])
+	}
+	return w.pause(), nil
+}
+
+// see makes sure that something is known of the children. What this process has just created is asked for its
+// statuses only: everything else of it is known.
+func (s *stepper) see(ctx context.Context) error {
+	w := &s.work
+	switch {
+	case w.seen != nil:
+		return nil
+	case w.planted != nil:
+		status, err := s.engine.api.status(ctx, w.id)
+		if err != nil {
+			return err
+		}
+		seen := confirm(w.last, *w.planted, status)
+		w.seen, w.sure, w.planted = &seen, true, nil
+		return nil
+	default:
+		return s.read(ctx)
+	}
+}
+
+func (s *stepper) read(ctx context.Context) error {
+	seen, err := s.engine.api.read(ctx, s.work.last)
+	if err != nil {
+		return err
+	}
+	s.work.seen, s.work.sure = &seen, true
+	return nil
+}
+
+// confirm asks Octavia whether it has done what it was told. Where it has not, everything is read anew.
+func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
+	w := &s.work
+	status, err := s.engine.api.status(ctx, w.id)
+	if err != nil {
+		return 0, err
+	}
+	if again := confirm(w.last, s.want, status); len(Diff(s.want, again)) > 0 {
+		w.seen = nil
+		return time.Millisecond, nil
+	}
+	w.sure = true
+	s.settle()
+	return 0, nil
+}
+
+// settle notes that all is as it is wanted.
+func (s *stepper) settle() {
+	w := &s.work
+	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
+	w.made, w.tries, w.looks = false, 0, 0
+	w.ready, w.reason, w.findings = true, "", health(w.last)
+}
+
+// health says what the operating status of a load balancer means.
+func health(r root) []lb.Finding {
+	text := map[string]string{
+		"DEGRADED": "some of its members do not answer the health monitor",
+		"ERROR":    "none of its members answers the health monitor",
+	}[r.Operating]
+	if text == "" {
+		return nil
+	}
+	return []lb.Finding{{Code: lb.CodeCloudDegraded, Message: fmt.Sprintf("load balancer %s is %s: %s", r.ID, r.Operating, text)}}
+}

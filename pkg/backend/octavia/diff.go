@@ -1,0 +1,200 @@
+package octavia
+
+import (
+	"maps"
+	"slices"
+)
+
+// Diff returns what must be done to make what there is what is wanted, in the order that interrupts the least: what is
+// stuck or in the way goes first, new pools are complete before a listener sends anything to them, and old ones go when
+// nothing uses them any more. It is pure, and gives nothing where nothing differs.
+//
+// Children of ours that nobody wants go; those that others have added to the load balancer stay, unless they have a
+// port or a name that is wanted.
+func Diff(want Tree, have Seen) []Op {
+	d := differ{want: want, have: have}
+	d.removeListeners()
+	d.removePolicies()
+	d.makePools()
+	d.makeListeners()
+	d.changePools()
+	d.makePolicies()
+	d.removePools()
+	if have.Name != want.Name || !slices.Equal(want.Tags, ourTags(have.Tags)) {
+		d.ops = append(d.ops, Op{Verb: Update, Kind: KindLoadBalancer, Name: want.Name, ID: have.ID})
+	}
+	return d.ops
+}
+
+type differ struct {
+	want Tree
+	have Seen
+	ops  []Op
+}
+
+func (d *differ) add(o Op) { d.ops = append(d.ops, o) }
+
+// kept returns the listener of the port if it can stay.
+func (d *differ) kept(w Listener) *SeenListener {
+	h := d.have.listener(w.Port)
+	if h == nil || h.Protocol != w.Protocol || h.Status != statusActive {
+		return nil
+	}
+	return h
+}
+
+// keptPool returns the pool of the name if it can stay. One that has forgotten a child cannot be mended in place: it
+// takes no calls.
+func (d *differ) keptPool(name string) *SeenPool {
+	h := d.have.pool(name)
+	w := d.want.pool(name)
+	if h == nil || w == nil || h.Protocol != w.Protocol || h.Status != statusActive || h.Stuck {
+		return nil
+	}
+	if h.Monitor != nil && h.MonitorStatus != statusActive {
+		return nil
+	}
+	return h
+}
+
+func (d *differ) ours(tags []string) bool {
+	return len(d.want.Listeners) > 0 && owned(tags, d.childTags())
+}
+
+func (d *differ) childTags() []string { return d.want.Listeners[0].Tags }
+
+func (d *differ) removeListeners() {
+	for _, h := range d.have.Listeners {
+		i := slices.IndexFunc(d.want.Listeners, func(w Listener) bool { return w.Port == h.Port })
+		if i >= 0 && d.kept(d.want.Listeners[i]) != nil || i < 0 && !d.ours(h.Tags) {
+			continue
+		}
+		d.add(Op{Verb: Delete, Kind: KindListener, Name: h.Name, ID: h.ID, Port: h.Port})
+	}
+	for _, h := range d.have.Pools {
+		if d.want.pool(h.Name) != nil && d.keptPool(h.Name) == nil {
+			d.add(Op{Verb: Delete, Kind: KindPool, Name: h.Name, ID: h.ID})
+		}
+	}
+}
+
+func (d *differ) removePolicies() {
+	for _, w := range d.want.Listeners {
+		h := d.kept(w)
+		if h == nil {
+			continue
+		}
+		for _, p := range h.Policies {
+			if !slices.ContainsFunc(w.Policies, func(o Policy) bool { return d.keeps(o, p) }) {
+				d.add(Op{Verb: Delete, Kind: KindPolicy, Name: p.Name, ID: p.ID, NeedsID: p.ID == "", Port: w.Port})
+			}
+		}
+	}
+}
+
+// keeps reports whether a policy stays. It goes with its pool: Octavia deletes no pool that a policy needs.
+func (d *differ) keeps(w Policy, h SeenPolicy) bool {
+	return w.Name == h.Name && h.Status == statusActive && d.keptPool(w.Pool) != nil
+}
+
+func (d *differ) makePools() {
+	for i := range d.want.Pools {
+		w := &d.want.Pools[i]
+		if d.keptPool(w.Name) != nil {
+			continue
+		}
+		d.add(Op{Verb: Create, Kind: KindPool, Name: w.Name, Pool: w})
+		if len(w.Members) > 0 {
+			d.add(Op{Verb: Fill, Kind: KindPool, Name: w.Name, Pool: w})
+		}
+		if w.Monitor != nil {
+			d.add(Op{Verb: Create, Kind: KindMonitor, Name: w.Name, Pool: w})
+		}
+	}
+}
+
+func (d *differ) makeListeners() {
+	for i := range d.want.Listeners {
+		w := &d.want.Listeners[i]
+		h := d.kept(*w)
+		switch {
+		case h == nil:
+			d.add(Op{Verb: Create, Kind: KindListener, Name: w.Name, Listener: w})
+		case !sameListener(*w, h.Listener) || w.DefaultPool != "" && d.keptPool(w.DefaultPool) == nil:
+			d.add(Op{Verb: Update, Kind: KindListener, Name: w.Name, ID: h.ID, Listener: w})
+		}
+	}
+}
+
+func sameListener(w, h Listener) bool {
+	return w.Name == h.Name && w.DefaultPool == h.DefaultPool && w.ConnectionLimit == h.ConnectionLimit &&
+		w.ClientTimeout == h.ClientTimeout && w.ConnectTimeout == h.ConnectTimeout &&
+		w.MemberTimeout == h.MemberTimeout && w.InspectTimeout == h.InspectTimeout &&
+		slices.Equal(w.AllowedCIDRs, sorted(slices.Clone(h.AllowedCIDRs))) && maps.Equal(w.InsertHeaders, h.InsertHeaders)
+}
+
+func (d *differ) changePools() {
+	for i := range d.want.Pools {
+		w := &d.want.Pools[i]
+		h := d.keptPool(w.Name)
+		if h == nil {
+			continue
+		}
+		if w.Method != h.Method || !samePersistence(w.Persistence, h.Persistence) {
+			d.add(Op{Verb: Update, Kind: KindPool, Name: w.Name, ID: h.ID, Pool: w})
+		}
+		if !slices.EqualFunc(w.Members, h.Members, func(a, b Member) bool { return a.compare(b) == 0 }) {
+			d.add(Op{Verb: Fill, Kind: KindPool, Name: w.Name, ID: h.ID, Pool: w})
+		}
+		d.changeMonitor(w, h)
+	}
+}
+
+func (d *differ) changeMonitor(w *Pool, h *SeenPool) {
+	unlike := w.Monitor != nil && h.Monitor != nil && w.Monitor.Type != h.Monitor.Type
+	if h.Monitor != nil && (w.Monitor == nil || unlike) {
+		d.add(Op{Verb: Delete, Kind: KindMonitor, Name: w.Name, ID: h.MonitorID, NeedsID: h.MonitorID == "", Pool: w})
+	}
+	switch {
+	case w.Monitor == nil:
+	case h.Monitor == nil || unlike:
+		d.add(Op{Verb: Create, Kind: KindMonitor, Name: w.Name, Pool: w})
+	case !sameMonitor(*w.Monitor, *h.Monitor):
+		d.add(Op{Verb: Update, Kind: KindMonitor, Name: w.Name, ID: h.MonitorID, NeedsID: h.MonitorID == "", Pool: w})
+	}
+}
+
+func sameMonitor(w, h Monitor) bool {
+	w.Name, w.Tags, h.Name, h.Tags = "", nil, "", nil
+	return w.Type == h.Type && w.Delay == h.Delay && w.Timeout == h.Timeout && w.Retries == h.Retries &&
+		w.RetriesDown == h.RetriesDown && w.Method == h.Method && w.Path == h.Path && w.Codes == h.Codes
+}
+
+func samePersistence(a, b *Persistence) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+func (d *differ) makePolicies() {
+	for i := range d.want.Listeners {
+		w := &d.want.Listeners[i]
+		h := d.kept(*w)
+		for j := range w.Policies {
+			p := &w.Policies[j]
+			if h != nil && slices.ContainsFunc(h.Policies, func(o SeenPolicy) bool { return d.keeps(*p, o) }) {
+				continue
+			}
+			d.add(Op{Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1})
+		}
+	}
+}
+
+func (d *differ) removePools() {
+	for _, h := range d.have.Pools {
+		if d.want.pool(h.Name) == nil && d.ours(h.Tags) {
+			d.add(Op{Verb: Delete, Kind: KindPool, Name: h.Name, ID: h.ID})
+		}
+	}
+}

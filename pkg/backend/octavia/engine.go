@@ -1,0 +1,129 @@
+package octavia
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// The engine's measures of time.
+const (
+	// freshness is how long a look is good enough to act on.
+	freshness = 2 * time.Second
+	// slow is the pace of looking at what nobody expects to change soon.
+	slow = 30 * time.Second
+	// maxBackoff is the longest pause after failures that should pass by themselves.
+	maxBackoff = time.Minute
+	// maxTries is how often a load balancer that was never ready is made again after an ERROR.
+	maxTries = 3
+)
+
+// engine brings each load balancer to what is wanted, step by step. A step looks, makes at most one call that changes
+// something, and says when the next one is due; meanwhile no goroutine waits. Steps of one load balancer never
+// overlap, those of several do, up to the number of workers.
+type engine struct {
+	api     *api
+	cluster string
+	workers int
+	stuck   time.Duration
+	changed func()
+	log     *slog.Logger
+
+	mu    sync.Mutex
+	items map[lb.Key]*item
+	queue workqueue.TypedDelayingInterface[lb.Key]
+}
+
+func newEngine(o Options) *engine {
+	e := &engine{
+		api: &api{credentials: o.Credentials}, cluster: o.Cluster, workers: cmp.Or(o.Workers, DefaultWorkers),
+		stuck: cmp.Or(o.StuckAfter, DefaultStuckAfter), changed: o.Changed, log: o.Log, items: map[lb.Key]*item{},
+		queue: workqueue.NewTypedDelayingQueue[lb.Key](),
+	}
+	if e.changed == nil {
+		e.changed = func() {}
+	}
+	return e
+}
+
+// run works until the context is done. What Octavia is at then goes on without us.
+func (e *engine) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for range e.workers {
+		all.Go(func() {
+			for {
+				key, end := e.queue.Get()
+				if end {
+					return
+				}
+				e.turn(ctx, key)
+				e.queue.Done(key)
+			}
+		})
+	}
+	<-ctx.Done()
+	e.queue.ShutDown()
+	all.Wait()
+}
+
+// turn gives an item a step.
+func (e *engine) turn(ctx context.Context, key lb.Key) {
+	e.mu.Lock()
+	it := e.items[key]
+	if it == nil || ctx.Err() != nil {
+		e.mu.Unlock()
+		return
+	}
+	step := stepper{engine: e, item: it, model: it.model, want: it.want, version: it.version, work: *it}
+	e.mu.Unlock()
+
+	again := step.run(ctx)
+
+	e.mu.Lock()
+	news := e.keep(it, &step)
+	if it.gone && it.model == nil {
+		delete(e.items, key)
+	} else if it.version != step.version {
+		again = time.Millisecond // the wish has changed meanwhile
+	}
+	e.mu.Unlock()
+	if again > 0 {
+		e.queue.AddAfter(key, again)
+	}
+	if news {
+		e.changed()
+	}
+}
+
+// keep takes over what a step has found out, and reports whether it is of interest to others.
+func (e *engine) keep(it *item, s *stepper) bool {
+	w := s.work
+	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
+		len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
+	model, want, version := it.model, it.want, it.version
+	*it = w
+	it.model, it.want, it.version = model, want, version
+	return news
+}
+
+// wish makes a load balancer wanted as it is in the tree, or, where model is nil, gone.
+func (e *engine) wish(key lb.Key, model *lb.LoadBalancer, want Tree, same bool) {
+	it := e.items[key]
+	if it == nil {
+		it = &item{key: key}
+		e.items[key] = it
+	}
+	if same {
+		return
+	}
+	it.model, it.want, it.gone = model, want, false
+	it.version++
+	it.failed, it.trouble = 0, nil
+	e.queue.Add(key)
+}

@@ -1,0 +1,154 @@
+package octavia
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gophercloud/gophercloud/v2"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// trouble is a kind of failure: it says what to do next.
+type trouble string
+
+const (
+	// troubleWeather passes by itself: the network, 5xx, a time limit.
+	troubleWeather trouble = "weather"
+	// troubleBusy means that Octavia is at work on the load balancer.
+	troubleBusy trouble = "busy"
+	// troubleGone means that what was asked for is not there.
+	troubleGone trouble = "gone"
+	// troubleLogin means that the credentials are not good, or not good any more.
+	troubleLogin trouble = "login"
+	// The rest stays until somebody changes something.
+	troubleRefused trouble = "refused"
+	troubleQuota   trouble = "quota"
+	troubleDenied  trouble = "denied"
+)
+
+// failure is an error of the API, understood.
+type failure struct {
+	trouble trouble
+	// retryAfter is what the service asked for; 0 where it did not.
+	retryAfter time.Duration
+	// text is in Octavia's own words where it gave some.
+	text string
+	err  error
+}
+
+// Error implements error.
+func (f *failure) Error() string { return f.text }
+
+// Unwrap is for errors.Is.
+func (f *failure) Unwrap() error { return f.err }
+
+// understand makes a failure of an error of the API.
+func understand(err error) *failure {
+	var known *failure
+	if errors.As(err, &known) {
+		return known
+	}
+	f := &failure{trouble: troubleWeather, text: err.Error(), err: err}
+	var login *gophercloud.ErrUnableToReauthenticate
+	if errors.As(err, &login) {
+		f.trouble, f.text = loginTrouble(login.ErrReauth), "cannot log in: "+words(login.ErrReauth)
+		return f
+	}
+	var code gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(err, &code) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			f.text = "no answer in time"
+		}
+		return f
+	}
+	f.text = words(err)
+	f.retryAfter = retryAfter(code.ResponseHeader)
+	switch code.Actual {
+	case http.StatusUnauthorized:
+		f.trouble = troubleLogin
+	case http.StatusForbidden:
+		f.trouble = troubleDenied
+		// Quotas and roles have the same code; only the words tell them apart.
+		if strings.Contains(strings.ToLower(f.text), "quota") {
+			f.trouble = troubleQuota
+		}
+	case http.StatusNotFound:
+		f.trouble = troubleGone
+	case http.StatusConflict:
+		f.trouble = conflict(f.text)
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, 498: // the last is a rate limit of Swift's middleware
+	default:
+		if code.Actual >= 400 && code.Actual < 500 || code.Actual == http.StatusNotImplemented {
+			f.trouble = troubleRefused
+		}
+	}
+	return f
+}
+
+// conflict tells the conflict that passes, since Octavia is at work, from those that stay, such as a port taken.
+func conflict(text string) trouble {
+	if strings.Contains(text, "immutable") || strings.Contains(text, "Invalid state") {
+		return troubleBusy
+	}
+	return troubleRefused
+}
+
+func loginTrouble(err error) trouble {
+	if gophercloud.ResponseCodeIs(err, http.StatusUnauthorized) || gophercloud.ResponseCodeIs(err, http.StatusForbidden) {
+		return troubleLogin
+	}
+	return troubleWeather
+}
+
+// words returns what the service said, without the call around it.
+func words(err error) string {
+	var code gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(err, &code) {
+		return err.Error()
+	}
+	var body struct {
+		Fault string `json:"faultstring"`
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(code.Body, &body) == nil {
+		if text := orElse(body.Fault, body.Error.Message); text != "" {
+			return text
+		}
+	}
+	return strconv.Itoa(code.Actual) + " " + http.StatusText(code.Actual)
+}
+
+// retryAfter reads the header in its form of seconds, which is what OpenStack sends.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, time.Hour)
+}
+
+// stays reports whether trying again is of no use before something has changed.
+func (f *failure) stays() bool {
+	return f.trouble == troubleRefused || f.trouble == troubleQuota || f.trouble == troubleDenied
+}
+
+// finding says it to the user; only for what stays.
+func (f *failure) finding() lb.Finding {
+	switch f.trouble {
+	case troubleQuota:
+		return lb.Finding{Code: lb.CodeCloudQuota, Message: f.text + " Delete what is not needed, or have the quota raised."}
+	case troubleDenied:
+		return lb.Finding{Code: lb.CodeCloudDenied,
+			Message: f.text + " The controller's user needs the role load-balancer_member in its project."}
+	default:
+		return lb.Finding{Code: lb.CodeCloudRefused, Message: "Octavia refuses: " + f.text}
+	}
+}

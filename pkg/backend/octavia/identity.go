@@ -1,0 +1,96 @@
+package octavia
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// maxText is the length that Octavia allows a name or a tag, in bytes.
+const maxText = 255
+
+// The tags of what is ours.
+const (
+	tagCluster = "kubectl-lb-cluster="
+	tagObject  = "kubectl-lb-configmap="
+	tagUID     = "kubectl-lb-uid="
+)
+
+// Identity is what tags say: whose a load balancer is.
+type Identity struct {
+	// Cluster is the UID of the kube-system namespace.
+	Cluster string
+	Origin  lb.Origin
+}
+
+// Tags are a load balancer's tags, sorted. The object's UID is there for people and for what is replaced.
+func (i Identity) Tags() []string { return sorted(append(i.ChildTags(), tagUID+i.Origin.UID)) }
+
+// ChildTags are the tags of its children, sorted. They stay when the object is replaced by one of the same name.
+func (i Identity) ChildTags() []string {
+	return sorted([]string{i.clusterTag(), objectTag(i.Origin.Key)})
+}
+
+func (i Identity) clusterTag() string { return tagCluster + i.Cluster }
+
+// Name is the load balancer's name, for people: Octavia lets any number of load balancers have it.
+func (i Identity) Name() string {
+	return shorten(i.Origin.Namespace + "-" + i.Origin.Name + "-loadbalancer")
+}
+
+// objectTag names the object. Names of Kubernetes may be longer than a tag; a long one is cut, and told from others by
+// its hash.
+func objectTag(k lb.Key) string { return shorten(tagObject + k.String()) }
+
+// keyOf reads the object's tag; what was cut cannot be read.
+func keyOf(tags []string) (lb.Key, bool) {
+	for _, t := range tags {
+		if text, ok := strings.CutPrefix(t, tagObject); ok {
+			k, err := lb.ParseKey(text)
+			return k, err == nil && objectTag(k) == t
+		}
+	}
+	return lb.Key{}, false
+}
+
+// owned reports whether tags hold all of those that are asked for. Octavia's own filter is not to be trusted alone: the
+// link to its next page drops it.
+func owned(tags, asked []string) bool {
+	return !slices.ContainsFunc(asked, func(t string) bool { return !slices.Contains(tags, t) })
+}
+
+// ourTags returns the tags that are of our making, sorted.
+func ourTags(tags []string) []string { return sorted(slices.DeleteFunc(slices.Clone(tags), isForeign)) }
+
+// withTags returns what of the tags is not of our making, and ours.
+func withTags(tags, ours []string) []string {
+	foreign := slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return !isForeign(t) })
+	return sorted(append(foreign, ours...))
+}
+
+func isForeign(tag string) bool {
+	return !slices.ContainsFunc([]string{tagCluster, tagObject, tagUID}, func(p string) bool {
+		return strings.HasPrefix(tag, p)
+	})
+}
+
+func shorten(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return s[:maxText-17] + "~" + digest(s)
+}
+
+// digest returns 16 hexadecimal digits that stand for the text.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+func sorted(s []string) []string {
+	slices.Sort(s)
+	return s
+}

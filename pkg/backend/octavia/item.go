@@ -1,0 +1,115 @@
+package octavia
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// item is what the engine knows of one load balancer. Only the worker that has the item's turn writes to it, except
+// for the wish, which whoever holds the engine's lock may change at any time.
+type item struct {
+	key lb.Key
+
+	// The wish. model is nil where the load balancer shall go; version counts the changes.
+	model   *lb.LoadBalancer
+	want    Tree
+	version int
+
+	// What is known. id is empty where none is known; looked is when the lists last said so.
+	id     string
+	looked time.Time
+	// last is the last look at the load balancer itself, at is when that was.
+	last root
+	at   time.Time
+	// seen is everything below, nil where it must be read; sure says that Octavia has said it since the last change.
+	seen *Seen
+	sure bool
+	// settled is the version that is done; calm and operating are the updated_at and the operating status of that time.
+	settled   int
+	calm      string
+	operating string
+
+	// What is going on. made says that this process has created it and it has never been ready since; planted is the tree
+	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
+	// says that a create may have happened without an answer.
+	made    bool
+	planted *Tree
+	tries   int
+	doubt   bool
+	// address is the one that the last load balancer had: should it be gone, the next one asks for it.
+	address string
+	// extras are the ids of further load balancers with the same tags: ends of creates whose answer was lost.
+	extras []string
+	// pending is since when it has been at work; looks counts the looks since the last change.
+	pending time.Time
+	looks   int
+	// failed counts the failures in a row, and trouble is the last one, nil where the last step went well.
+	failed  int
+	trouble *failure
+	// findings are for the user, and reason says what is missing while it is not ready.
+	findings []lb.Finding
+	reason   string
+	ready    bool
+	gone     bool
+}
+
+// pause is how long to wait for Octavia before the next look: soon at first, then every second.
+func (i *item) pause() time.Duration {
+	i.looks++
+	return min(time.Duration(200+100*i.looks)*time.Millisecond, time.Second)
+}
+
+// changed notes that Octavia has been given work.
+func (i *item) changed(now time.Time) {
+	i.looks, i.pending, i.sure = 0, now, false
+	i.at = time.Time{}
+}
+
+// forget drops all that was known of a load balancer that is no more.
+func (i *item) forget() {
+	i.id, i.last, i.seen, i.planted, i.sure = "", root{}, nil, nil, false
+	i.at, i.looked, i.pending, i.looks = time.Time{}, time.Time{}, time.Time{}, 0
+	i.ready = false
+}
+
+// take makes a load balancer that was found the item's own.
+func (i *item) take(r root, now time.Time) {
+	if i.id != r.ID {
+		i.forget()
+		i.id, i.looked = r.ID, now
+	}
+	if i.settled == i.version && i.calm != r.Updated {
+		i.seen = nil // somebody else has been at it
+	}
+	i.last, i.at = r, now
+	i.address = orElse(r.Address, i.address)
+}
+
+// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
+// or the oldest. The others are one too many.
+func (i *item) choose(found []root, now time.Time) {
+	chosen := max(0, slices.IndexFunc(found, func(r root) bool { return r.ID == i.id }))
+	i.extras = nil
+	for j, r := range found {
+		if j != chosen {
+			i.extras = append(i.extras, r.ID)
+		}
+	}
+	i.take(found[chosen], now)
+}
+
+// news reports whether what a list says makes a step due. An item that is not settled has one coming anyway.
+func (i *item) news(found []root) bool {
+	switch {
+	case len(i.extras) > 0:
+		return true
+	case i.settled != i.version || i.settled == 0:
+		return false
+	case len(found) == 0:
+		i.at = time.Time{} // is it gone, or has it lost its tags?
+		return true
+	}
+	return i.calm != i.last.Updated || i.last.Provisioning != statusActive || i.operating != i.last.Operating
+}

@@ -1,0 +1,233 @@
+package octavia
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// stepper is one step of one item: a copy to work on, and the wish as it was when the step began.
+type stepper struct {
+	engine  *engine
+	item    *item
+	model   *lb.LoadBalancer
+	want    Tree
+	version int
+	work    item
+}
+
+// run makes the step, and returns when the next one is due; 0 means that there is nothing left to do.
+func (s *stepper) run(ctx context.Context) time.Duration {
+	again, err := s.step(ctx)
+	if err == nil {
+		s.work.failed, s.work.trouble = 0, nil
+		return again
+	}
+	return s.fail(err)
+}
+
+func (s *stepper) step(ctx context.Context) (time.Duration, error) {
+	w := &s.work
+	if len(w.extras) > 0 {
+		s.removeExtra(ctx)
+	}
+	if w.id == "" {
+		done, err := s.find(ctx)
+		if err != nil || done {
+			return 0, err
+		}
+		if w.id == "" {
+			return s.create(ctx)
+		}
+	}
+	if time.Since(w.at) > freshness {
+		if err := s.look(ctx); err != nil {
+			return 0, err
+		}
+		if w.id == "" {
+			return time.Millisecond, nil
+		}
+	}
+	switch {
+	case s.model == nil:
+		return s.remove(ctx)
+	case strings.HasPrefix(w.last.Provisioning, pendingPrefix):
+		return s.wait(), nil
+	case w.last.Provisioning == statusError:
+		return s.broken(ctx)
+	default:
+		return s.converge(ctx)
+	}
+}
+
+// find looks for the load balancer by its tags. It is done where there is none and none is wanted.
+func (s *stepper) find(ctx context.Context) (done bool, err error) {
+	w := &s.work
+	if w.doubt || time.Since(w.looked) > freshness {
+		all, err := s.engine.api.list(ctx, tagCluster+s.engine.cluster, objectTag(w.key))
+		if err != nil {
+			return false, err
+		}
+		w.looked, w.doubt = time.Now(), false
+		if len(all) > 0 {
+			w.choose(all, time.Now())
+			return false, nil
+		}
+	}
+	if s.model == nil {
+		w.gone, w.ready, w.findings = true, false, nil
+		return true, nil
+	}
+	return false, nil
+}
+
+// look reads the load balancer itself.
+func (s *stepper) look(ctx context.Context) error {
+	w := &s.work
+	r, err := s.engine.api.get(ctx, w.id)
+	if err != nil && understand(err).trouble == troubleGone {
+		if s.model != nil && !w.made {
+			s.engine.log.WarnContext(ctx, "load balancer is gone", "object", w.key.String(), "id", w.id)
+		}
+		w.forget()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !s.recognise(r) {
+		s.engine.log.WarnContext(ctx, "load balancer has lost its tags", "object", w.key.String(), "id", w.id)
+		w.forget()
+		return nil
+	}
+	w.take(r, time.Now())
+	return nil
+}
+
+// recognise reports whether a load balancer that was ours still is. One that has lost all our tags is as long as it has
+// our name; it gets the tags back. Else it may be somebody else's by now.
+func (s *stepper) recognise(r root) bool {
+	mine := []string{tagCluster + s.engine.cluster, objectTag(s.work.key)}
+	return owned(r.Tags, mine) || s.model != nil && r.Name == s.want.Name
+}
+
+// create makes the load balancer with all that it has.
+func (s *stepper) create(ctx context.Context) (time.Duration, error) {
+	w := &s.work
+	tree := s.want
+	tree.Placement.Address = orElse(tree.Placement.Address, w.address)
+	r, err := s.engine.api.create(ctx, tree)
+	if err != nil {
+		// An answer that says no means that nothing was made; anything else means that nobody knows.
+		f := understand(err)
+		w.doubt = !f.stays() && f.trouble != troubleLogin
+		if f.trouble == troubleRefused {
+			w.address = "" // better another one than none
+		}
+		return 0, fmt.Errorf("create: %w", err)
+	}
+	w.take(r, time.Now())
+	w.made, w.planted = true, &tree
+	w.changed(time.Now())
+	s.engine.log.InfoContext(ctx, "load balancer created", "object", w.key.String(), "id", r.ID, "address", r.Address)
+	return s.wait(), nil
+}
+
+// wait notes that Octavia is at work.
+func (s *stepper) wait() time.Duration {
+	w := &s.work
+	if w.pending.IsZero() {
+		w.pending = time.Now()
+	}
+	w.at = time.Time{}
+	waited := time.Since(w.pending)
+	if waited < s.engine.stuck {
+		w.findings = nil
+		if !w.ready {
+			w.reason = "Octavia is at work on it (" + w.last.Provisioning + ")"
+		}
+		return w.pause()
+	}
+	w.findings = []lb.Finding{{Code: lb.CodeCloudStuck, Message: fmt.Sprintf(
+		"load balancer %s has been in %s for more than %s; Octavia takes no order until an operator has set its status right",
+		w.id, w.last.Provisioning, s.engine.stuck)}}
+	w.reason = "stuck in " + w.last.Provisioning
+	return slow
+}
+
+// broken deals with ERROR: what was never ready is made again, a few times; anything else is an operator's.
+func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
+	w := &s.work
+	w.pending, w.seen = time.Time{}, nil
+	if w.made && w.tries < maxTries {
+		if err := s.engine.api.remove(ctx, w.id); err != nil {
+			return 0, fmt.Errorf("delete after an error: %w", err)
+		}
+		w.tries++
+		w.changed(time.Now())
+		w.reason = fmt.Sprintf("Octavia could not make it; it is made again (%d of %d)", w.tries, maxTries)
+		return w.pause(), nil
+	}
+	w.ready, w.reason = false, "Octavia reports an ERROR"
+	w.findings = []lb.Finding{{Code: lb.CodeCloudError, Message: fmt.Sprintf(
+		"load balancer %s is in ERROR, and takes no change; a failover (openstack loadbalancer failover %s) mends most of them",
+		w.id, w.id)}}
+	return slow, nil
+}
+
+// removeExtra makes one load balancer go that is one too many. Whether that worked shows in the next list.
+func (s *stepper) removeExtra(ctx context.Context) {
+	w := &s.work
+	id := w.extras[0]
+	w.extras = w.extras[1:]
+	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id, "deletes", id)
+	if err := s.engine.api.remove(ctx, id); err != nil {
+		s.engine.log.WarnContext(ctx, "cannot delete it yet", "id", id, "error", err)
+	}
+}
+
+// remove makes the load balancer go.
+func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
+	w := &s.work
+	w.ready = false
+	if w.last.Provisioning != statusPendingDelete && !strings.HasPrefix(w.last.Provisioning, pendingPrefix) {
+		err := s.engine.api.remove(ctx, w.id)
+		if err != nil && understand(err).trouble != troubleGone {
+			return 0, fmt.Errorf("delete: %w", err)
+		}
+		w.changed(time.Now())
+		w.reason = "it is being deleted"
+		return w.pause(), nil
+	}
+	return s.wait(), nil
+}
+
+// fail decides how to go on after a failure.
+func (s *stepper) fail(err error) time.Duration {
+	w, f := &s.work, understand(err)
+	w.at = time.Time{}
+	if f.trouble == troubleBusy {
+		return w.pause()
+	}
+	w.failed++
+	w.trouble = f
+	s.engine.log.Warn("octavia", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
+	if f.trouble == troubleGone {
+		w.seen = nil // a child is not where it was
+		if w.failed == 1 {
+			return time.Millisecond
+		}
+	}
+	if f.stays() {
+		w.findings, w.seen = []lb.Finding{f.finding()}, nil
+		return slow
+	}
+	if !w.ready {
+		w.reason = f.text
+	}
+	pause := min(time.Second<<min(w.failed-1, 10), maxBackoff)
+	return max(pause, f.retryAfter)
+}
