@@ -15,6 +15,8 @@ type Fault struct {
 	// Method and Path choose the calls: the method, and a part of the path or query; empty means any. Only calls to
 	// Octavia are broken, unless Identity is set.
 	Method, Path string
+	// Writes chooses only calls that change something.
+	Writes bool
 	// Identity breaks calls to Keystone in place of those to Octavia.
 	Identity bool
 	// After lets so many calls pass first; Times is how many are broken then, 0 for all.
@@ -55,7 +57,7 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 	defer g.mu.Unlock()
 	for _, f := range g.faults {
 		if f.Identity != (c.Service == "identity") || f.Method != "" && f.Method != c.Method ||
-			!strings.Contains(c.Path+"?"+c.Query, f.Path) {
+			!strings.Contains(c.Path+"?"+c.Query, f.Path) || f.Writes && c.Method == http.MethodGet {
 			continue
 		}
 		f.seen++

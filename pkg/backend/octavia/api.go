@@ -11,17 +11,22 @@ import (
 	"github.com/gophercloud/gophercloud/v2"
 )
 
-// The time limits of calls. Octavia makes the port of a new load balancer, and checks each member, before it answers.
 const (
-	readLimit  = 30 * time.Second
-	writeLimit = 3 * time.Minute
+	// DefaultReadLimit is how long the answer to a call that changes nothing may take.
+	DefaultReadLimit = 30 * time.Second
+	// DefaultWriteLimit is how long the answer to any other may take: Octavia makes the port of a new load balancer, and
+	// checks each member, before it answers.
+	DefaultWriteLimit = 3 * time.Minute
 )
 
 // api is the calls to Octavia that this package makes. Each has a time limit, and each error is a [failure].
 type api struct {
 	credentials Credentials
-	mu          sync.Mutex
-	client      *gophercloud.ServiceClient
+	// The time limits of calls.
+	readLimit, writeLimit time.Duration
+
+	mu     sync.Mutex
+	client *gophercloud.ServiceClient
 }
 
 // service returns the client, logging in where that has not been done, or has to be done with new credentials.
@@ -49,9 +54,9 @@ func (a *api) forget(client *gophercloud.ServiceClient) {
 
 // call makes one call. The body and the answer may be nil.
 func (a *api) call(ctx context.Context, method, path string, body, answer any) error {
-	limit := writeLimit
+	limit := a.writeLimit
 	if method == http.MethodGet {
-		limit = readLimit
+		limit = a.readLimit
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

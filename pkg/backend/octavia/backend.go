@@ -36,6 +36,9 @@ type Options struct {
 	Workers int
 	// StuckAfter is how long Octavia may be at work before that is reported; 0 means [DefaultStuckAfter].
 	StuckAfter time.Duration
+	// ReadLimit and WriteLimit are how long the answer to a call may take; 0 means [DefaultReadLimit] and
+	// [DefaultWriteLimit].
+	ReadLimit, WriteLimit time.Duration
 	// DeleteOrphans makes a pass delete load balancers that carry our cluster's tag although no object is known that
 	// they are for. Otherwise they are only reported; see [Backend.Orphans].
 	DeleteOrphans bool

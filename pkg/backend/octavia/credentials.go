@@ -184,7 +184,7 @@ func (c Credentials) connect(ctx context.Context) (*gophercloud.ServiceClient, e
 		return nil, &failure{trouble: troubleLogin, text: err.Error(), err: err}
 	}
 	client.UserAgent.Prepend("kubectl-lb")
-	client.HTTPClient = http.Client{Timeout: writeLimit, Transport: c.Transport}
+	client.HTTPClient = http.Client{Transport: c.Transport} // each call's context has a limit
 	if c.Transport == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the library's own
 		transport.TLSClientConfig = l.tls

@@ -15,9 +15,10 @@ func Diff(want Tree, have Seen) []Op {
 	d := differ{want: want, have: have}
 	d.removeListeners()
 	d.removePolicies()
+	d.removeStuck()
 	d.makePools()
-	d.makeListeners()
 	d.changePools()
+	d.makeListeners()
 	d.makePolicies()
 	d.removePools()
 	if have.Name != want.Name || !slices.Equal(want.Tags, ourTags(have.Tags)) {
@@ -71,6 +72,10 @@ func (d *differ) removeListeners() {
 		}
 		d.add(Op{Verb: Delete, Kind: KindListener, Name: h.Name, ID: h.ID, Port: h.Port})
 	}
+}
+
+// removeStuck removes pools that cannot be mended, after the policies that use them.
+func (d *differ) removeStuck() {
 	for _, h := range d.have.Pools {
 		if d.want.pool(h.Name) != nil && d.keptPool(h.Name) == nil {
 			d.add(Op{Verb: Delete, Kind: KindPool, Name: h.Name, ID: h.ID})

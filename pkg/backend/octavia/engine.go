@@ -42,7 +42,11 @@ type engine struct {
 
 func newEngine(o Options) *engine {
 	e := &engine{
-		api: &api{credentials: o.Credentials}, cluster: o.Cluster, workers: cmp.Or(o.Workers, DefaultWorkers),
+		api: &api{
+			credentials: o.Credentials, readLimit: cmp.Or(o.ReadLimit, DefaultReadLimit),
+			writeLimit: cmp.Or(o.WriteLimit, DefaultWriteLimit),
+		},
+		cluster: o.Cluster, workers: cmp.Or(o.Workers, DefaultWorkers),
 		stuck: cmp.Or(o.StuckAfter, DefaultStuckAfter), changed: o.Changed, log: o.Log, items: map[lb.Key]*item{},
 		queue: workqueue.NewTypedDelayingQueue[lb.Key](),
 	}

@@ -144,11 +144,14 @@ func (f *failure) stays() bool {
 func (f *failure) finding() lb.Finding {
 	switch f.trouble {
 	case troubleQuota:
-		return lb.Finding{Code: lb.CodeCloudQuota, Message: f.text + " Delete what is not needed, or have the quota raised."}
+		return lb.Finding{Code: lb.CodeCloudQuota, Message: sentence(f.text) + " Delete what is not needed, or have the quota raised."}
 	case troubleDenied:
 		return lb.Finding{Code: lb.CodeCloudDenied,
-			Message: f.text + " The controller's user needs the role load-balancer_member in its project."}
+			Message: sentence(f.text) + " The controller's user needs the role load-balancer_member in its project."}
 	default:
 		return lb.Finding{Code: lb.CodeCloudRefused, Message: "Octavia refuses: " + f.text}
 	}
 }
+
+// sentence ends a text with a full stop.
+func sentence(s string) string { return strings.TrimRight(s, ". \n") + "." }

@@ -12,6 +12,9 @@ import (
 // maxText is the length that Octavia allows a name or a tag, in bytes.
 const maxText = 255
 
+// cutMark stands before the hash of what was too long. It is in no name of Kubernetes.
+const cutMark = "~"
+
 // The tags of what is ours.
 const (
 	tagCluster = "kubectl-lb-cluster="
@@ -50,7 +53,7 @@ func keyOf(tags []string) (lb.Key, bool) {
 	for _, t := range tags {
 		if text, ok := strings.CutPrefix(t, tagObject); ok {
 			k, err := lb.ParseKey(text)
-			return k, err == nil && objectTag(k) == t
+			return k, err == nil && !strings.Contains(text, cutMark)
 		}
 	}
 	return lb.Key{}, false
@@ -81,7 +84,7 @@ func shorten(s string) string {
 	if len(s) <= maxText {
 		return s
 	}
-	return s[:maxText-17] + "~" + digest(s)
+	return s[:maxText-17] + cutMark + digest(s)
 }
 
 // digest returns 16 hexadecimal digits that stand for the text.
