@@ -207,6 +207,25 @@ func TestForeign(t *testing.T) {
 	u.do("DELETE", "loadbalancers/"+foreign+"?cascade=true", "")
 }
 
+// TestDouble has a second load balancer with the tags of the first, as a create leaves it whose answer was lost and
+// which nobody saw: it goes, and the first stays.
+func TestDouble(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	want := web("web", 1, 80)
+	s.apply(want)
+	s.ready(want)
+	s.settled()
+	first := s.query("select l.id from load_balancer l where " + s.mine())[0]
+	login(t, s.gate, "demo").do("POST", "loadbalancers", `{"loadbalancer":{"vip_subnet_id":`+
+		`"11111111-2222-3333-4444-555555555555","tags":["kubectl-lb-cluster=`+s.options.Cluster+
+		`","kubectl-lb-configmap=default/web"]}}`)
+	s.restart() // the next one knows nothing
+	s.apply(want)
+	s.until("one", func() bool { return s.count("") == 1 && s.named(first) == 1 })
+	s.settled()
+}
+
 // TestReplaced keeps the load balancer when the object is replaced by one of the same name.
 func TestReplaced(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,8 @@ const (
 	DefaultWorkers = 8
 	// DefaultStuckAfter is how long Octavia may be at work on a load balancer before that is reported.
 	DefaultStuckAfter = 10 * time.Minute
+	// DefaultResync is how old the list may get that shows what others have changed.
+	DefaultResync = 5 * time.Minute
 )
 
 // Options configure the backend.
@@ -36,6 +38,8 @@ type Options struct {
 	Workers int
 	// StuckAfter is how long Octavia may be at work before that is reported; 0 means [DefaultStuckAfter].
 	StuckAfter time.Duration
+	// Resync is how old the last list may get before [Backend.State] asks for another pass; 0 means [DefaultResync].
+	Resync time.Duration
 	// ReadLimit and WriteLimit are how long the answer to a call may take; 0 means [DefaultReadLimit] and
 	// [DefaultWriteLimit].
 	ReadLimit, WriteLimit time.Duration
@@ -60,6 +64,8 @@ type Backend struct {
 	options Options
 	engine  *engine
 	orphans []Orphan
+	// listed is when the last list was made.
+	listed time.Time
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -145,7 +151,7 @@ func sameTree(a, b Tree) bool {
 // compare takes over what the list says, and wakes the items that it has news of.
 func (b *Backend) compare(all []root, now time.Time) {
 	e := b.engine
-	b.orphans = nil
+	b.orphans, b.listed = nil, now
 	byTag := make(map[string]*item, len(e.items))
 	for key, it := range e.items {
 		byTag[objectTag(key)] = it
@@ -215,6 +221,9 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	state := backend.State{Health: make(map[lb.Key]backend.Health, len(e.items))}
+	if !b.listed.IsZero() {
+		state.Expires = b.listed.Add(orElse(b.options.Resync, DefaultResync))
+	}
 	for key, it := range e.items {
 		if it.model == nil {
 			continue

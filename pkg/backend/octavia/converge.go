@@ -30,7 +30,8 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		s.settle()
 		return 0, nil
 	}
-	s.engine.log.InfoContext(ctx, "octavia", "object", w.key.String(), "id", w.id, "do", ops[0].String(), "left", len(ops)-1)
+	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
+		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
 		if understand(err).trouble != troubleBusy {
 			w.seen = nil // it may have happened all the same
@@ -106,5 +107,6 @@ func health(r root) []lb.Finding {
 	if text == "" {
 		return nil
 	}
-	return []lb.Finding{{Code: lb.CodeCloudDegraded, Message: fmt.Sprintf("load balancer %s is %s: %s", r.ID, r.Operating, text)}}
+	return []lb.Finding{{Code: lb.CodeCloudDegraded,
+		Message: fmt.Sprintf("load balancer %s is %s: %s", r.ID, r.Operating, text)}}
 }

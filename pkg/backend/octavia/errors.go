@@ -50,13 +50,11 @@ func (f *failure) Unwrap() error { return f.err }
 
 // understand makes a failure of an error of the API.
 func understand(err error) *failure {
-	var known *failure
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*failure](err); ok {
 		return known
 	}
 	f := &failure{trouble: troubleWeather, text: err.Error(), err: err}
-	var login *gophercloud.ErrUnableToReauthenticate
-	if errors.As(err, &login) {
+	if login, ok := errors.AsType[*gophercloud.ErrUnableToReauthenticate](err); ok {
 		f.trouble, f.text = loginTrouble(login.ErrReauth), "cannot log in: "+words(login.ErrReauth)
 		return f
 	}
@@ -144,7 +142,8 @@ func (f *failure) stays() bool {
 func (f *failure) finding() lb.Finding {
 	switch f.trouble {
 	case troubleQuota:
-		return lb.Finding{Code: lb.CodeCloudQuota, Message: sentence(f.text) + " Delete what is not needed, or have the quota raised."}
+		return lb.Finding{Code: lb.CodeCloudQuota,
+			Message: sentence(f.text) + " Delete what is not needed, or have the quota raised."}
 	case troubleDenied:
 		return lb.Finding{Code: lb.CodeCloudDenied,
 			Message: sentence(f.text) + " The controller's user needs the role load-balancer_member in its project."}

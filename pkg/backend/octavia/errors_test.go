@@ -114,7 +114,7 @@ func TestListPages(t *testing.T) {
 			rest, link = rest[:2], `{"rel":"next","href":"http://octavia/v2.0/lbaas/loadbalancers?marker=2"}`
 		}
 		for i, x := range rest {
-			page += strings.Repeat(",", min(i, 1)) + fmt.Sprintf(`{"id":%q,"tags":["%s"]}`, x.ID, strings.Join(x.Tags, `","`))
+			page += strings.Repeat(",", min(i, 1)) + fmt.Sprintf(`{"id":%q,"tags":[%s]}`, x.ID, quoted(x.Tags))
 		}
 		return http.StatusOK, fmt.Sprintf(`{"loadbalancers":[%s],"loadbalancers_links":[%s]}`, page, link)
 	})
@@ -146,4 +146,12 @@ func FuzzStatus(f *testing.F) {
 			}
 		}
 	})
+}
+
+func quoted(tags []string) string {
+	var out []string
+	for _, t := range tags {
+		out = append(out, fmt.Sprintf("%q", t))
+	}
+	return strings.Join(out, ",")
 }

@@ -102,8 +102,8 @@ type listedPolicy struct {
 	Position     int    `json:"position"`
 }
 
-// read reads a load balancer with everything below it: three calls, one for each monitor, and one for each listener that
-// can have policies.
+// read reads a load balancer with everything below it: three calls, one more for each monitor, and one more for each
+// listener that can have policies.
 func (a *api) read(ctx context.Context, r root) (Seen, error) {
 	s := Seen{ID: r.ID, Name: r.Name, Tags: r.Tags}
 	tree, err := a.status(ctx, r.ID)

@@ -3,6 +3,7 @@ package octavia
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,11 +23,17 @@ type stepper struct {
 // run makes the step, and returns when the next one is due; 0 means that there is nothing left to do.
 func (s *stepper) run(ctx context.Context) time.Duration {
 	again, err := s.step(ctx)
-	if err == nil {
-		s.work.failed, s.work.trouble = 0, nil
-		return again
+	switch {
+	case ctx.Err() != nil:
+		return 0 // the program ends; whatever came of the call, the next one finds it
+	case err != nil:
+		return s.fail(err)
 	}
-	return s.fail(err)
+	s.work.failed, s.work.trouble = 0, nil
+	if again == 0 && len(s.work.extras) > 0 {
+		again = freshness
+	}
+	return again
 }
 
 func (s *stepper) step(ctx context.Context) (time.Duration, error) {
@@ -108,10 +115,10 @@ func (s *stepper) look(ctx context.Context) error {
 }
 
 // recognise reports whether a load balancer that was ours still is. One that has lost all our tags is as long as it has
-// our name; it gets the tags back. Else it may be somebody else's by now.
+// our name; it gets the tags back. Else it may be somebody else's by now. One that is going loses its tags first.
 func (s *stepper) recognise(r root) bool {
 	mine := []string{tagCluster + s.engine.cluster, objectTag(s.work.key)}
-	return owned(r.Tags, mine) || s.model != nil && r.Name == s.want.Name
+	return owned(r.Tags, mine) || r.Provisioning == statusPendingDelete || s.model != nil && r.Name == s.want.Name
 }
 
 // create makes the load balancer with all that it has.
@@ -173,20 +180,22 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	}
 	w.ready, w.reason = false, "Octavia reports an ERROR"
 	w.findings = []lb.Finding{{Code: lb.CodeCloudError, Message: fmt.Sprintf(
-		"load balancer %s is in ERROR, and takes no change; a failover (openstack loadbalancer failover %s) mends most of them",
+		"load balancer %s is in ERROR, and takes no change; a failover (openstack loadbalancer failover %s) may mend it",
 		w.id, w.id)}}
 	return slow, nil
 }
 
-// removeExtra makes one load balancer go that is one too many. Whether that worked shows in the next list.
+// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it.
 func (s *stepper) removeExtra(ctx context.Context) {
 	w := &s.work
 	id := w.extras[0]
-	w.extras = w.extras[1:]
-	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id, "deletes", id)
-	if err := s.engine.api.remove(ctx, id); err != nil {
+	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
+		"deletes", id)
+	if err := s.engine.api.remove(ctx, id); err != nil && understand(err).trouble != troubleGone {
 		s.engine.log.WarnContext(ctx, "cannot delete it yet", "id", id, "error", err)
+		return
 	}
+	w.extras = slices.Clone(w.extras[1:])
 }
 
 // remove makes the load balancer go.
@@ -214,7 +223,7 @@ func (s *stepper) fail(err error) time.Duration {
 	}
 	w.failed++
 	w.trouble = f
-	s.engine.log.Warn("octavia", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
+	s.engine.log.Warn("not done", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
 	if f.trouble == troubleGone {
 		w.seen = nil // a child is not where it was
 		if w.failed == 1 {
