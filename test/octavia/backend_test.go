@@ -85,9 +85,13 @@ func (s *site) cleanUp() {
 
 func (s *site) apply(want ...lb.LoadBalancer) {
 	s.t.Helper()
-	if err := s.Apply(context.Background(), want); err != nil {
-		s.t.Fatal(err)
+	var err error
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if err = s.Apply(context.Background(), want); err == nil {
+			return
+		}
 	}
+	s.t.Fatal(err)
 }
 
 // until makes a pass and looks, again and again, as the controller does when something has changed.

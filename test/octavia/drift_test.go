@@ -1,14 +1,12 @@
 package octavia_test
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -188,8 +186,8 @@ func TestForeign(t *testing.T) {
 	t.Parallel()
 	a, b := newSite(t), newSite(t)
 	u := login(t, a.gate, "demo")
-	foreign := u.do("POST", "loadbalancers", `{"loadbalancer":{"name":"default-web-loadbalancer",`+
-		`"vip_subnet_id":"11111111-2222-3333-4444-555555555555","tags":["somebody-else"]}}`)
+	foreign := u.create(`{"name":"default-web-loadbalancer",` +
+		`"vip_subnet_id":"11111111-2222-3333-4444-555555555555","tags":["somebody-else"]}`)
 	want := web("web", 1, 80)
 	a.apply(want)
 	b.apply(want)
@@ -217,9 +215,9 @@ func TestDouble(t *testing.T) {
 	s.ready(want)
 	s.settled()
 	first := s.query("select l.id from load_balancer l where " + s.mine())[0]
-	login(t, s.gate, "demo").do("POST", "loadbalancers", `{"loadbalancer":{"vip_subnet_id":`+
-		`"11111111-2222-3333-4444-555555555555","tags":["kubectl-lb-cluster=`+s.options.Cluster+
-		`","kubectl-lb-configmap=default/web"]}}`)
+	login(t, s.gate, "demo").create(`{"vip_subnet_id":` +
+		`"11111111-2222-3333-4444-555555555555","tags":["kubectl-lb-cluster=` + s.options.Cluster +
+		`","kubectl-lb-configmap=default/web"]}`)
 	s.restart() // the next one knows nothing
 	s.apply(want)
 	s.until("one", func() bool { return s.count("") == 1 && s.named(first) == 1 })
@@ -362,49 +360,35 @@ func (s *site) drive(n int, lost bool, want ...lb.LoadBalancer) (killed bool) {
 
 // user is somebody's way into Octavia, without the backend.
 type user struct {
-	t           *testing.T
-	base, token string
+	t *testing.T
+	*lab.Session
 }
 
 func login(t *testing.T, g *lab.Gate, name string) *user {
 	t.Helper()
-	body := fmt.Sprintf(`{"auth":{"identity":{"methods":["password"],"password":{"user":{"name":%q,"domain":{"id":"default"},`+
-		`"password":%q}}},"scope":{"project":{"name":"demo","domain":{"id":"default"}}}}}`, name, lab.Password)
-	resp, err := http.Post(g.AuthURL()+"/auth/tokens", "application/json", strings.NewReader(body))
+	session, err := g.Login(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	base := strings.TrimSuffix(g.AuthURL(), "/identity/v3") + "/load-balancer/v2/lbaas/"
-	return &user{t: t, base: base, token: resp.Header.Get("X-Subject-Token")}
+	return &user{t, session}
 }
 
-// do makes a call, again while Octavia is at work on the load balancer, and returns the id of what it made.
-func (u *user) do(method, path, body string) (id string) {
+// do makes a call that must work.
+func (u *user) do(method, path, body string) {
 	u.t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(200 * time.Millisecond) {
-		r, err := http.NewRequest(method, u.base+path, strings.NewReader(body))
-		if err != nil {
-			u.t.Fatal(err)
-		}
-		r.Header.Set("X-Auth-Token", u.token)
-		r.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			u.t.Fatal(err)
-		}
-		var answer map[string]struct{ ID string }
-		_ = json.NewDecoder(resp.Body).Decode(&answer) // there may be none
-		resp.Body.Close()
-		switch {
-		case resp.StatusCode == http.StatusConflict && time.Now().Before(deadline):
-			continue
-		case resp.StatusCode >= http.StatusBadRequest:
-			u.t.Fatalf("%s %s: %s", method, path, resp.Status)
-		}
-		for _, thing := range answer {
-			id = thing.ID
-		}
-		return id
+	ctx, cancel := context.WithTimeout(u.t.Context(), limit)
+	defer cancel()
+	if _, err := u.Do(ctx, method, path, body); err != nil {
+		u.t.Fatal(err)
 	}
+}
+
+// create makes a load balancer that is not the backend's.
+func (u *user) create(attributes string) string {
+	u.t.Helper()
+	id, err := u.Create(u.t.Context(), attributes)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return id
 }

@@ -231,7 +231,7 @@ func TestWeather(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, func(o *octavia.Options) { o.WriteLimit, o.ReadLimit = 20*time.Second, 10*time.Second })
+			s := newSite(t, func(o *octavia.Options) { o.WriteLimit, o.ReadLimit = 40*time.Second, 30*time.Second })
 			for _, f := range faults {
 				s.gate.Break(f)
 			}
