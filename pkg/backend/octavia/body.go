@@ -115,11 +115,12 @@ type monitorChange struct {
 	Tags        []string `json:"tags"`
 }
 
+// newPolicy has no rules, although the API's description has them there: Octavia answers 500 (up to 11.0 at least).
 type newPolicy struct {
 	Policy
 	Action     string `json:"action"`
 	Position   int    `json:"position"`
 	ListenerID string `json:"listener_id"`
 	PoolID     string `json:"redirect_pool_id"`
-	Rules      []Rule `json:"rules"`
+	On         bool   `json:"admin_state_up"`
 }

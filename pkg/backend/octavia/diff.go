@@ -99,7 +99,7 @@ func (d *differ) removePolicies() {
 
 // keeps reports whether a policy stays. It goes with its pool: Octavia deletes no pool that a policy needs.
 func (d *differ) keeps(w Policy, h SeenPolicy) bool {
-	return w.Name == h.Name && h.Status == statusActive && d.keptPool(w.Pool) != nil
+	return w.Name == h.Name && h.Status == statusActive && h.Rules <= len(w.Rules) && d.keptPool(w.Pool) != nil
 }
 
 func (d *differ) makePools() {
@@ -182,16 +182,31 @@ func samePersistence(a, b *Persistence) bool {
 	return *a == *b
 }
 
+// makePolicies makes what is missing. A policy of several rules is off until it has them all: with some of them only it
+// would take what is not for it.
 func (d *differ) makePolicies() {
 	for i := range d.want.Listeners {
 		w := &d.want.Listeners[i]
 		h := d.kept(*w)
 		for j := range w.Policies {
-			p := &w.Policies[j]
-			if h != nil && slices.ContainsFunc(h.Policies, func(o SeenPolicy) bool { return d.keeps(*p, o) }) {
-				continue
+			p, at := &w.Policies[j], -1
+			if h != nil {
+				at = slices.IndexFunc(h.Policies, func(o SeenPolicy) bool { return d.keeps(*p, o) })
 			}
-			d.add(Op{Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1})
+			has := SeenPolicy{Off: len(p.Rules) > 1}
+			if at >= 0 {
+				has = h.Policies[at]
+			} else {
+				d.add(Op{Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1})
+			}
+			unknown := at >= 0 && has.ID == ""
+			for r := has.Rules; r < len(p.Rules); r++ {
+				d.add(Op{Verb: Create, Kind: KindRule, Name: p.Name, ID: has.ID, NeedsID: unknown, Policy: p, Port: w.Port,
+					Position: r + 1})
+			}
+			if has.Off {
+				d.add(Op{Verb: Update, Kind: KindPolicy, Name: p.Name, ID: has.ID, NeedsID: unknown, Policy: p, Port: w.Port})
+			}
 		}
 	}
 }

@@ -79,6 +79,34 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestDiffPolicies: rules come one by one, and a policy with several is not used before it has them all.
+func TestDiffPolicies(t *testing.T) {
+	both := tcp(80)
+	both.Listeners[0] = lb.Listener{Port: 80, Protocol: lb.HTTP, Routes: []lb.Route{{Host: "h", Path: "/a"}}}
+	want := plant(both, Settings{})
+	name := want.Pools[0].Name
+	for what, tt := range map[string]struct {
+		have []SeenPolicy
+		ops  []string
+	}{
+		"none": {nil, []string{"create policy " + name, "create rule " + name, "create rule " + name, "update policy " + name}},
+		"one rule": {[]SeenPolicy{{ID: "p", Name: name, Status: statusActive, Rules: 1, Off: true}},
+			[]string{"create rule " + name, "update policy " + name}},
+		"off":  {[]SeenPolicy{{ID: "p", Name: name, Status: statusActive, Rules: 2, Off: true}}, []string{"update policy " + name}},
+		"done": {[]SeenPolicy{{ID: "p", Name: name, Status: statusActive, Rules: 2}}, nil},
+		"too many rules": {[]SeenPolicy{{ID: "p", Name: name, Status: statusActive, Rules: 3}}, []string{"delete policy " + name,
+			"create policy " + name, "create rule " + name, "create rule " + name, "update policy " + name}},
+		"another": {[]SeenPolicy{{ID: "p", Name: name, Status: statusActive, Rules: 2}, {ID: "q", Name: "x", Status: statusActive}},
+			[]string{"delete policy x"}},
+	} {
+		have := grown(want)
+		have.Listeners[0].Policies = tt.have
+		if d := cmp.Diff(tt.ops, texts(Diff(want, have))); d != "" {
+			t.Errorf("%s: %s", what, d)
+		}
+	}
+}
+
 // randomModel is a load balancer of a few ports and routes out of few choices, so that two have much in common.
 func randomModel(rnd *rand.Rand) (lb.LoadBalancer, Settings) {
 	l := lb.LoadBalancer{Origin: origin("default", "web")}

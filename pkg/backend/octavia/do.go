@@ -24,7 +24,7 @@ func (a *api) do(ctx context.Context, o Op, want Tree, s *Seen) error {
 		return a.doPool(ctx, o, s)
 	case KindMonitor:
 		return a.doMonitor(ctx, o, s)
-	case KindPolicy:
+	case KindPolicy, KindRule:
 		return a.doPolicy(ctx, o, s)
 	default:
 		return fmt.Errorf("%s: no such operation", o)
@@ -181,17 +181,40 @@ func (a *api) doPolicy(ctx context.Context, o Op, s *Seen) error {
 		l.Policies = slices.DeleteFunc(l.Policies, func(p SeenPolicy) bool { return p.ID == o.ID })
 		return nil
 	}
+	if o.Verb == Create && o.Kind == KindPolicy {
+		return a.createPolicy(ctx, o, s, l)
+	}
+	i := slices.IndexFunc(l.Policies, func(p SeenPolicy) bool { return p.Name == o.Name })
+	if i < 0 {
+		return fmt.Errorf("%s: the policy is gone", o)
+	}
+	p := &l.Policies[i]
+	if o.Kind == KindRule {
+		_, err := a.post(ctx, "l7policies/"+p.ID+"/rules", "rule", o.Policy.Rules[o.Position-1])
+		if err == nil {
+			p.Rules++
+		}
+		return err
+	}
+	err := a.put(ctx, "l7policies/"+p.ID, "l7policy", map[string]any{"admin_state_up": true})
+	if err == nil {
+		p.Off = false
+	}
+	return err
+}
+
+func (a *api) createPolicy(ctx context.Context, o Op, s *Seen, l *SeenListener) error {
 	pool := s.poolID(o.Policy.Pool)
 	if pool == nil {
 		return fmt.Errorf("%s: its pool is gone", o)
 	}
+	on := len(o.Policy.Rules) == 1
 	id, err := a.post(ctx, "l7policies", "l7policy", newPolicy{
-		Policy: *o.Policy, Action: actionPool, Position: o.Position, ListenerID: l.ID, PoolID: *pool,
-		Rules: o.Policy.Rules,
+		Policy: *o.Policy, Action: actionPool, Position: o.Position, ListenerID: l.ID, PoolID: *pool, On: on,
 	})
 	if err != nil {
 		return err
 	}
-	l.Policies = append(l.Policies, SeenPolicy{ID: id, Status: statusActive, Name: o.Policy.Name})
+	l.Policies = append(l.Policies, SeenPolicy{ID: id, Status: statusActive, Name: o.Policy.Name, Off: !on})
 	return nil
 }

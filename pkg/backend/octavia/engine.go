@@ -18,6 +18,8 @@ const (
 	freshness = 2 * time.Second
 	// slow is the pace of looking at what nobody expects to change soon.
 	slow = 30 * time.Second
+	// afterlife is how long a call of a process that was killed may go on in Octavia.
+	afterlife = 10 * time.Second
 	// maxBackoff is the longest pause after failures that should pass by themselves.
 	maxBackoff = time.Minute
 	// maxTries is how often a load balancer that was never ready is made again after an ERROR.

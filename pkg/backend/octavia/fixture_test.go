@@ -95,7 +95,7 @@ func grown(t Tree) Seen {
 	for i, l := range t.Listeners {
 		sl := SeenListener{ID: fmt.Sprintf("listener-%d", i), Status: statusActive, Listener: l}
 		for _, p := range l.Policies {
-			sl.Policies = append(sl.Policies, SeenPolicy{ID: "policy-" + p.Name, Status: statusActive, Name: p.Name})
+			sl.Policies = append(sl.Policies, SeenPolicy{ID: "policy-" + p.Name, Status: statusActive, Name: p.Name, Rules: len(p.Rules)})
 		}
 		s.Listeners = append(s.Listeners, sl)
 	}

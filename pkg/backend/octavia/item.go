@@ -38,6 +38,9 @@ type item struct {
 	planted *Tree
 	tries   int
 	doubt   bool
+	// known says that this process has ever seen it; absent is since when a list has shown none of what shall go.
+	known  bool
+	absent time.Time
 	// address is the one that the last load balancer had: should it be gone, the next one asks for it.
 	address string
 	// extras are the ids of further load balancers with the same tags: ends of creates whose answer was lost.
@@ -85,6 +88,7 @@ func (i *item) take(r root, now time.Time) {
 	}
 	i.last, i.at = r, now
 	i.address = orElse(r.Address, i.address)
+	i.known, i.absent = true, time.Time{}
 }
 
 // choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,

@@ -24,13 +24,14 @@ const (
 	KindPool         Kind = "pool"
 	KindMonitor      Kind = "monitor"
 	KindPolicy       Kind = "policy"
+	KindRule         Kind = "rule"
 )
 
 // Op is one call that changes something. Octavia takes one at a time for a load balancer.
 type Op struct {
 	Verb Verb
 	Kind Kind
-	// Name is what it is about: a listener, a pool (also for its monitor and members), or a policy.
+	// Name is what it is about: a listener, a pool (also for its monitor and members), or a policy (also for its rules).
 	Name string
 	// ID is that of what is updated or deleted; NeedsID says that it must be read first.
 	ID      string
@@ -39,7 +40,8 @@ type Op struct {
 	Listener *Listener
 	Pool     *Pool
 	Policy   *Policy
-	// Port is that of the policy's listener; Position is the policy's among those of the listener, from 1.
+	// Port is that of the policy's listener; Position is the policy's among those of the listener, or the rule's among
+	// those of the policy, from 1.
 	Port     uint16
 	Position int
 }

@@ -88,18 +88,19 @@ type listedPool struct {
 }
 
 type listedMonitor struct {
-	ID           string  `json:"id"`
-	Provisioning string  `json:"provisioning_status"`
-	Pools        []idRef `json:"pools"`
+	ID           string `json:"id"`
+	Provisioning string `json:"provisioning_status"`
 	Monitor
 }
 
 type listedPolicy struct {
-	ID           string `json:"id"`
-	Provisioning string `json:"provisioning_status"`
-	Name         string `json:"name"`
-	ListenerID   string `json:"listener_id"`
-	Position     int    `json:"position"`
+	ID           string  `json:"id"`
+	Provisioning string  `json:"provisioning_status"`
+	Name         string  `json:"name"`
+	ListenerID   string  `json:"listener_id"`
+	Position     int     `json:"position"`
+	On           bool    `json:"admin_state_up"`
+	Rules        []idRef `json:"rules"`
 }
 
 // read reads a load balancer with everything below it: three calls, one more for each monitor, and one more for each
@@ -177,7 +178,9 @@ func seenListener(l listedListener, pools []SeenPool, policies []listedPolicy) S
 	slices.SortFunc(policies, func(a, b listedPolicy) int { return a.Position - b.Position })
 	for _, p := range policies {
 		if p.ListenerID == l.ID {
-			out.Policies = append(out.Policies, SeenPolicy{ID: p.ID, Status: p.Provisioning, Name: p.Name})
+			out.Policies = append(out.Policies, SeenPolicy{
+				ID: p.ID, Status: p.Provisioning, Name: p.Name, Rules: len(p.Rules), Off: !p.On,
+			})
 		}
 	}
 	return out
@@ -209,7 +212,7 @@ func confirm(r root, t Tree, status statusTree) Seen {
 		}
 		out := SeenListener{ID: l.ID, Status: l.Provisioning, Listener: t.Listeners[i]}
 		for _, p := range t.Listeners[i].Policies {
-			out.Policies = append(out.Policies, SeenPolicy{Name: p.Name, Status: statusActive})
+			out.Policies = append(out.Policies, SeenPolicy{Name: p.Name, Status: statusActive, Rules: len(p.Rules)})
 		}
 		s.Listeners = append(s.Listeners, out)
 	}

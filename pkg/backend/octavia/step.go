@@ -43,6 +43,9 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	}
 	if w.id == "" {
 		done, err := s.find(ctx)
+		if err == nil && done && !w.gone {
+			return afterlife, nil
+		}
 		if err != nil || done {
 			return 0, err
 		}
@@ -70,7 +73,8 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// find looks for the load balancer by its tags. It is done where there is none and none is wanted.
+// find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
+// process has seen it go, else only after a second look, since a create of the process before may still be under way.
 func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	w := &s.work
 	if w.doubt || time.Since(w.looked) > freshness {
@@ -84,11 +88,14 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 			return false, nil
 		}
 	}
-	if s.model == nil {
-		w.gone, w.ready, w.findings = true, false, nil
-		return true, nil
+	if s.model != nil {
+		return false, nil
 	}
-	return false, nil
+	if w.absent.IsZero() {
+		w.absent = time.Now()
+	}
+	w.gone, w.ready, w.findings = w.known || time.Since(w.absent) > afterlife, false, nil
+	return true, nil
 }
 
 // look reads the load balancer itself.

@@ -145,6 +145,9 @@ type SeenListener struct {
 // SeenPolicy is a policy as it is. Its ID is empty where only the call that created all is known.
 type SeenPolicy struct {
 	ID, Status, Name string
+	// Rules is how many rules it has: they are made one by one, in their order. Off says that it is not in use yet.
+	Rules int
+	Off   bool
 }
 
 // SeenPool is a pool as it is.
