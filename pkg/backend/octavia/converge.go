@@ -30,6 +30,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		s.settle()
 		return 0, nil
 	}
+	w.settled = 0 // what changes from here on is our own doing
 	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {

@@ -149,12 +149,26 @@ func (a *api) read(ctx context.Context, r root) (Seen, error) {
 	}
 	statuses := tree.pools()
 	for _, p := range got.Pools {
+		if err := a.readMembers(ctx, p.ID, statuses); err != nil {
+			return s, err
+		}
 		s.Pools = append(s.Pools, seenPool(p, statuses[p.ID], got.Monitors))
 	}
 	for _, l := range got.Listeners {
 		s.Listeners = append(s.Listeners, seenListener(l, s.Pools, got.Policies))
 	}
 	return s, nil
+}
+
+// readMembers reads the members of a pool that no listener uses: /status leaves it out.
+func (a *api) readMembers(ctx context.Context, pool string, statuses map[string]statusPool) error {
+	if _, ok := statuses[pool]; ok {
+		return nil
+	}
+	var answer statusPool
+	err := a.call(ctx, http.MethodGet, "pools/"+pool+"/members", nil, &answer)
+	statuses[pool] = answer
+	return err
 }
 
 func seenPool(p listedPool, status statusPool, monitors []listedMonitor) SeenPool {
