@@ -61,6 +61,7 @@ func TestCreateUpdateDelete(t *testing.T) {
 	if t.Logf("create: %v and %d polls", costly, polls); len(costly) > 4 {
 		t.Errorf("%d calls", len(costly))
 	}
+	s.settled()
 	state, err := s.State(t.Context())
 	if err != nil || len(state.LoadBalancers) != 1 || len(state.LoadBalancers[0].VIPs) != 1 {
 		t.Errorf("%+v, %v", state, err)

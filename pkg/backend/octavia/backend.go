@@ -168,9 +168,7 @@ func (b *Backend) compare(all []root, now time.Time) {
 		found[it] = append(found[it], r)
 	}
 	for _, it := range e.items {
-		if len(found[it]) > 0 {
-			it.choose(found[it], now)
-		}
+		it.choose(found[it], now)
 		if it.news(found[it]) {
 			e.queue.Add(it.key)
 		}
@@ -246,7 +244,7 @@ func (b *Backend) Settled() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, it := range e.items {
-		if it.model == nil || it.settled != it.version || len(it.extras) > 0 {
+		if it.model == nil || it.settled != it.version || len(it.extras) > 0 || !it.recheck.IsZero() {
 			return false
 		}
 	}

@@ -37,6 +37,8 @@ type engine struct {
 	changed func()
 	log     *slog.Logger
 
+	started time.Time
+
 	mu    sync.Mutex
 	items map[lb.Key]*item
 	queue workqueue.TypedDelayingInterface[lb.Key]
@@ -50,7 +52,7 @@ func newEngine(o Options) *engine {
 		},
 		cluster: o.Cluster, workers: cmp.Or(o.Workers, DefaultWorkers),
 		stuck: cmp.Or(o.StuckAfter, DefaultStuckAfter), changed: o.Changed, log: o.Log, items: map[lb.Key]*item{},
-		queue: workqueue.NewTypedDelayingQueue[lb.Key](),
+		started: time.Now(), queue: workqueue.NewTypedDelayingQueue[lb.Key](),
 	}
 	if e.changed == nil {
 		e.changed = func() {}

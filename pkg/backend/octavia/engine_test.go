@@ -386,6 +386,50 @@ func TestHold(t *testing.T) {
 	})
 }
 
+// A create of the process before comes through only after the next one has made its own. The later one goes.
+func TestLateDouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		b := c.begin(t)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(5 * time.Second)
+		if !healthOf(t, b).Ready {
+			t.Error("not ready before it is sure to be the only one")
+		}
+		c.mu.Lock()
+		late := *c.lbs[0]
+		late.ID = "late"
+		c.lbs = append([]*fakeLB{&late}, c.lbs...)
+		c.mu.Unlock()
+		time.Sleep(30 * time.Second)
+		if len(c.lbs) != 1 || c.lbs[0].ID != "id-1" || !b.Settled() {
+			t.Errorf("%d there, settled %v: %v", len(c.lbs), b.Settled(), c.calls)
+		}
+	})
+}
+
+// What the process before was making when its object was deleted comes through late, and goes all the same.
+func TestLateRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		b := c.begin(t)
+		apply(t, b)
+		key := tcp(80).Origin.Key
+		b.Release([]lb.Origin{tcp(80).Origin})
+		time.Sleep(5 * time.Second)
+		if b.Released(key) {
+			t.Error("released too early")
+		}
+		if _, err := fakeAPI(c.serve).create(t.Context(), plant(tcp(80, "192.0.2.11:30080"), Settings{})); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !b.Released(key) || len(c.lbs) != 0 {
+			t.Errorf("%d there: %v", len(c.lbs), c.calls)
+		}
+	})
+}
+
 func TestNewNeedsCluster(t *testing.T) {
 	if _, err := New(Options{}); err == nil {
 		t.Error("a backend without a cluster was made")

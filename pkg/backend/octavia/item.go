@@ -43,6 +43,8 @@ type item struct {
 	absent time.Time
 	// address is the one that the last load balancer had: should it be gone, the next one asks for it.
 	address string
+	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
+	recheck time.Time
 	// extras are the ids of further load balancers with the same tags: ends of creates whose answer was lost.
 	extras []string
 	// pending is since when it has been at work; looks counts the looks since the last change.
@@ -94,6 +96,9 @@ func (i *item) take(r root, now time.Time) {
 // choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
 // or the oldest. The others are one too many.
 func (i *item) choose(found []root, now time.Time) {
+	if len(found) == 0 {
+		return
+	}
 	chosen := max(0, slices.IndexFunc(found, func(r root) bool { return r.ID == i.id }))
 	i.extras = nil
 	for j, r := range found {

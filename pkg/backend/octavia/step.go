@@ -32,12 +32,31 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 	s.work.failed, s.work.trouble = 0, nil
 	if again == 0 && len(s.work.extras) > 0 {
 		again = freshness
+	} else if again == 0 && !s.work.recheck.IsZero() {
+		again = max(time.Until(s.work.recheck), time.Millisecond)
 	}
 	return again
 }
 
+// lookAround looks for a second load balancer with the item's tags: the process before this one may have been killed
+// amid a create, which came through only after this one had looked.
+func (s *stepper) lookAround(ctx context.Context) error {
+	w := &s.work
+	all, err := s.engine.api.list(ctx, tagCluster+s.engine.cluster, objectTag(w.key))
+	if err == nil {
+		w.recheck = time.Time{}
+		w.choose(all, time.Now())
+	}
+	return err
+}
+
 func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	w := &s.work
+	if !w.recheck.IsZero() && !time.Now().Before(w.recheck) {
+		if err := s.lookAround(ctx); err != nil {
+			return 0, err
+		}
+	}
 	if len(w.extras) > 0 {
 		s.removeExtra(ctx)
 	}
@@ -145,6 +164,9 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	}
 	w.take(r, time.Now())
 	w.made, w.planted = true, &tree
+	if time.Since(s.engine.started) < afterlife {
+		w.recheck = time.Now().Add(afterlife)
+	}
 	w.changed(time.Now())
 	s.engine.log.InfoContext(ctx, "load balancer created", "object", w.key.String(), "id", r.ID, "address", r.Address)
 	return s.wait(), nil
