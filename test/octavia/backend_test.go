@@ -157,7 +157,7 @@ func (s *site) tree() []string {
 	s.t.Helper()
 	const pool = " from pool p join load_balancer l on p.load_balancer_id=l.id "
 	return s.query("select concat_ws(' ','lb',l.name,l.provisioning_status) x from load_balancer l where " + s.mine() +
-		" union all select concat_ws(' ','listener',i.name,i.protocol,i.protocol_port,i.provisioning_status,p.name) from listener i " +
+		" union all select concat_ws(' ','listener',i.name,i.protocol,i.protocol_port,i.connection_limit,i.provisioning_status,p.name) from listener i " +
 		"join load_balancer l on i.load_balancer_id=l.id left join pool p on i.default_pool_id=p.id where " + s.mine() +
 		" union all select concat_ws(' ','pool',p.name,p.protocol,p.lb_algorithm,p.provisioning_status)" + pool + "where " + s.mine() +
 		" union all select concat_ws(' ','member',p.name,m.ip_address,m.protocol_port,m.provisioning_status)" + pool +

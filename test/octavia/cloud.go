@@ -133,7 +133,8 @@ func (c *Cloud) owner() (p netspace.Process, err error) {
 	if err != nil {
 		return p, err
 	}
-	return p, json.Unmarshal(data, &p)
+	err = json.Unmarshal(data, &p)
+	return p, err
 }
 
 func (c *Cloud) writeJSON(name string, v any) error {

@@ -15,7 +15,8 @@ func CloudsYAML(authURL string) string {
 	for _, u := range Users() {
 		fmt.Fprintf(&b, "  %s: # %s\n    region_name: RegionOne\n    identity_api_version: 3\n    auth:\n", u.Name, u.About)
 		fmt.Fprintf(&b, "      auth_url: %s\n      username: %s\n      password: %s\n", authURL, u.Name, Password)
-		fmt.Fprintf(&b, "      project_name: %s\n      user_domain_id: default\n      project_domain_id: default\n", u.Project)
+		fmt.Fprintf(&b, "      project_name: %s\n", u.Project)
+		b.WriteString("      user_domain_id: default\n      project_domain_id: default\n")
 	}
 	return b.String()
 }

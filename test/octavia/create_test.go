@@ -2,6 +2,7 @@ package octavia_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 func webTree(nodes int, ports ...int) (lines []string) {
 	lines = append(lines, "lb default-web-loadbalancer ACTIVE")
 	for _, p := range ports {
-		lines = append(lines, fmt.Sprintf("listener tcp-%d TCP %d ACTIVE tcp-%d", p, p, p),
+		lines = append(lines, fmt.Sprintf("listener tcp-%d TCP %d -1 ACTIVE tcp-%d", p, p, p),
 			fmt.Sprintf("pool tcp-%d TCP ROUND_ROBIN ACTIVE", p), fmt.Sprintf("monitor tcp-%d TCP 5 3 ACTIVE", p))
 		for n := range nodes {
 			lines = append(lines, fmt.Sprintf("member tcp-%d 192.0.2.%d %d ACTIVE", p, 11+n, 30000+p))
@@ -49,7 +50,7 @@ func (s *site) calls() (costly []lab.Call, polls int) {
 // isPoll reports whether a call is a GET of one load balancer.
 func isPoll(c lab.Call) bool {
 	const prefix = "/v2.0/lbaas/loadbalancers/"
-	return c.Method == "GET" && len(c.Path) == len(prefix)+36
+	return c.Method == http.MethodGet && len(c.Path) == len(prefix)+36
 }
 
 func TestCreateUpdateDelete(t *testing.T) {
@@ -58,7 +59,8 @@ func TestCreateUpdateDelete(t *testing.T) {
 	s.ready(web("web", 2, 80))
 	s.is(webTree(2, 80))
 	costly, polls := s.calls()
-	if t.Logf("create: %v and %d polls", costly, polls); len(costly) > 4 {
+	t.Logf("create: %v and %d polls", costly, polls)
+	if len(costly) > 4 {
 		t.Errorf("%d calls", len(costly))
 	}
 	s.settled()
@@ -91,7 +93,8 @@ func TestCreateUpdateDelete(t *testing.T) {
 			s.until(step.what, func() bool { return cmp.Equal(webTree(step.nodes, ports...), s.tree()) })
 			s.settled()
 			costly, polls := s.calls()
-			if t.Logf("%v and %d polls", costly, polls); len(costly) > step.limit {
+			t.Logf("%v and %d polls", costly, polls)
+			if len(costly) > step.limit {
 				t.Errorf("%d calls", len(costly))
 			}
 		})
@@ -104,7 +107,8 @@ func TestCreateUpdateDelete(t *testing.T) {
 		t.Errorf("%d are left", n)
 	}
 	costly, polls = s.calls()
-	if t.Logf("delete: %v and %d polls", costly, polls); len(costly) > 3 {
+	t.Logf("delete: %v and %d polls", costly, polls)
+	if len(costly) > 3 {
 		t.Errorf("%d calls", len(costly))
 	}
 }

@@ -63,7 +63,7 @@ func TestGate(t *testing.T) {
 // TestControl tells a gate from outside what to break, as `lab octavia fault` does.
 func TestControl(t *testing.T) {
 	g := openGate(t)
-	address := strings.Split(strings.TrimPrefix(g.AuthURL(), "http://"), "/")[0]
+	address, _, _ := strings.Cut(strings.TrimPrefix(g.AuthURL(), "http://"), "/")
 	root := "http://" + address + "/load-balancer/"
 	status := func() int {
 		resp, err := http.Get(root)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 )
 
@@ -121,9 +122,7 @@ func (k *identity) make(ctx context.Context, kind, name string, more map[string]
 		return list[0].ID, nil
 	}
 	thing := map[string]any{"name": name}
-	for key, value := range more {
-		thing[key] = value
-	}
+	maps.Copy(thing, more)
 	made, _, err := k.call(ctx, http.MethodPost, "/"+kind+"s", map[string]any{kind: thing})
 	if err != nil {
 		return "", err

@@ -32,7 +32,8 @@ func (c *Cloud) StartWorker(ctx context.Context, w Worker) error {
 	}
 	log := c.path("log", "octavia-worker.log")
 	before, _ := os.ReadFile(log) // absent before the first start
-	if err := c.launch("octavia-worker", nil, append(argv, "--config-file", c.path("conf", "octavia.conf"))...); err != nil {
+	argv = append(argv, "--config-file", c.path("conf", "octavia.conf"))
+	if err := c.launch("octavia-worker", nil, argv...); err != nil {
 		return err
 	}
 	return c.until(ctx, "octavia-worker", func(context.Context) error {

@@ -30,7 +30,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		s.settle()
 		return 0, nil
 	}
-	w.settled = 0 // what changes from here on is our own doing
+	w.settled, w.worked = 0, true // what changes from here on is our own doing
 	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
@@ -96,6 +96,9 @@ func (s *stepper) settle() {
 	w := &s.work
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
 	w.made, w.tries, w.looks = false, 0, 0
+	if w.worked {
+		w.worked, w.second = false, time.Now().Add(secondLook)
+	}
 	w.ready, w.reason, w.findings = true, "", health(w.last)
 }
 

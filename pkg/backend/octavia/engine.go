@@ -20,6 +20,8 @@ const (
 	slow = 30 * time.Second
 	// afterlife is how long a call of a process that was killed may go on in Octavia.
 	afterlife = 10 * time.Second
+	// secondLook is how long after our changes everything is read once more.
+	secondLook = time.Minute
 	// maxBackoff is the longest pause after failures that should pass by themselves.
 	maxBackoff = time.Minute
 	// maxTries is how often a load balancer that was never ready is made again after an ERROR.

@@ -408,6 +408,60 @@ func TestLateDouble(t *testing.T) {
 	})
 }
 
+// A process deletes one of two, and is killed before that is done. The next one must not choose the one that is going,
+// and delete the other.
+func TestDoubleGoing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		b := c.begin(t)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(time.Minute)
+		c.mu.Lock()
+		going := *c.lbs[0]
+		going.ID = "going"
+		c.lbs = append([]*fakeLB{&going}, c.lbs...)
+		c.mu.Unlock()
+		b = c.begin(t)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(5 * time.Second)
+		if n := c.count("DELETE"); n != 0 {
+			t.Errorf("%d deletes while another process may be at it", n)
+		}
+		c.mu.Lock()
+		going.Provisioning = statusPendingDelete
+		c.lbs[0].Provisioning = statusPendingDelete
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if n := c.count("DELETE"); n != 0 || b.engine.items[tcp(80).Origin.Key].id != "id-1" {
+			t.Errorf("%d deletes: %v", n, c.calls)
+		}
+	})
+}
+
+func TestChoose(t *testing.T) {
+	a, b := root{ID: "a", Address: "1", Provisioning: statusActive}, root{ID: "b", Address: "2", Provisioning: statusActive}
+	going := root{ID: "g", Address: "2", Provisioning: statusPendingDelete}
+	for name, tt := range map[string]struct {
+		item   item
+		found  []root
+		id     string
+		extras []string
+	}{
+		"none":        {item{id: "a"}, nil, "a", nil},
+		"oldest":      {item{}, []root{a, b}, "a", []string{"b"}},
+		"known":       {item{id: "b"}, []root{a, b}, "b", []string{"a"}},
+		"address":     {item{id: "a", want: Tree{Placement: Placement{Address: "2"}}}, []root{a, b}, "b", []string{"a"}},
+		"going":       {item{id: "g", want: Tree{Placement: Placement{Address: "2"}}}, []root{going, a}, "a", nil},
+		"only going":  {item{}, []root{going}, "g", nil},
+		"going twice": {item{}, []root{going, going}, "g", nil},
+	} {
+		tt.item.choose(tt.found, time.Now())
+		if tt.item.id != tt.id || !slices.Equal(tt.item.extras, tt.extras) {
+			t.Errorf("%s: %s, extras %v", name, tt.item.id, tt.item.extras)
+		}
+	}
+}
+
 // What the process before was making when its object was deleted comes through late, and goes all the same.
 func TestLateRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

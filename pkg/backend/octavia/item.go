@@ -30,6 +30,10 @@ type item struct {
 	settled   int
 	calm      string
 	operating string
+	// worked says that something was changed on the way there. What others changed meanwhile would be hidden behind the
+	// updated_at of our own changes, so that everything is read once more at the first pass after second.
+	worked bool
+	second time.Time
 
 	// What is going on. made says that this process has created it and it has never been ready since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
@@ -93,20 +97,30 @@ func (i *item) take(r root, now time.Time) {
 	i.known, i.absent = true, time.Time{}
 }
 
-// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
-// or the oldest. The others are one too many.
+// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the one with the
+// address that the object has, the known one, or the oldest. The others are one too many. Those that are on their way out
+// count only where there is no other.
 func (i *item) choose(found []root, now time.Time) {
-	if len(found) == 0 {
+	staying := slices.DeleteFunc(slices.Clone(found), func(r root) bool { return r.Provisioning == statusPendingDelete })
+	if len(staying) == 0 {
+		staying = found
+	}
+	i.extras = nil
+	if len(staying) == 0 {
 		return
 	}
-	chosen := max(0, slices.IndexFunc(found, func(r root) bool { return r.ID == i.id }))
-	i.extras = nil
-	for j, r := range found {
-		if j != chosen {
+	chosen := slices.IndexFunc(staying, func(r root) bool { return r.ID == i.id })
+	if n := slices.IndexFunc(staying, func(r root) bool { return r.Address == i.want.Placement.Address }); n >= 0 &&
+		(chosen < 0 || staying[chosen].Address != staying[n].Address) {
+		chosen = n
+	}
+	chosen = max(0, chosen)
+	for j, r := range staying {
+		if j != chosen && r.Provisioning != statusPendingDelete {
 			i.extras = append(i.extras, r.ID)
 		}
 	}
-	i.take(found[chosen], now)
+	i.take(staying[chosen], now)
 }
 
 // news reports whether what a list says makes a step due. An item that is not settled has one coming anyway.
@@ -116,6 +130,9 @@ func (i *item) news(found []root) bool {
 		return true
 	case i.settled != i.version || i.settled == 0:
 		return false
+	case !i.second.IsZero() && i.last.Provisioning == statusActive && time.Now().After(i.second):
+		i.second, i.seen = time.Time{}, nil
+		return true
 	case len(found) == 0:
 		i.at = time.Time{} // is it gone, or has it lost its tags?
 		return true

@@ -38,27 +38,34 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 	return again
 }
 
-// lookAround looks for a second load balancer with the item's tags: the process before this one may have been killed
-// amid a create, which came through only after this one had looked.
+// lookAround looks for further load balancers with the item's tags, and makes one go: the process before this one may
+// have been killed amid a create, which came through only after this one had looked. It acts only once every call of
+// that process must have come through, on what a list says at that very time: else the two could each delete the one
+// that the other keeps.
 func (s *stepper) lookAround(ctx context.Context) error {
 	w := &s.work
-	all, err := s.engine.api.list(ctx, tagCluster+s.engine.cluster, objectTag(w.key))
-	if err == nil {
-		w.recheck = time.Time{}
-		w.choose(all, time.Now())
+	if sure := s.engine.started.Add(afterlife); len(w.extras) > 0 && time.Now().Before(sure) {
+		w.recheck, w.extras = sure, nil
 	}
-	return err
+	if len(w.extras) == 0 && (w.recheck.IsZero() || time.Now().Before(w.recheck)) {
+		return nil
+	}
+	all, err := s.engine.api.list(ctx, tagCluster+s.engine.cluster, objectTag(w.key))
+	if err != nil {
+		return err
+	}
+	w.recheck = time.Time{}
+	w.choose(all, time.Now())
+	if len(w.extras) > 0 {
+		s.removeExtra(ctx)
+	}
+	return nil
 }
 
 func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	w := &s.work
-	if !w.recheck.IsZero() && !time.Now().Before(w.recheck) {
-		if err := s.lookAround(ctx); err != nil {
-			return 0, err
-		}
-	}
-	if len(w.extras) > 0 {
-		s.removeExtra(ctx)
+	if err := s.lookAround(ctx); err != nil {
+		return 0, err
 	}
 	if w.id == "" {
 		done, err := s.find(ctx)

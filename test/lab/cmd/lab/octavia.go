@@ -26,8 +26,8 @@ const gateAddress = "127.0.0.1:19876"
 func newOctavia(labName *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "octavia", Short: "A real OpenStack Octavia (no-op drivers) on this machine",
-		Long: `A real OpenStack Octavia: Keystone, API and worker of Debian's packages (hack/deps-octavia.sh), with drivers that
-only pretend to start virtual machines. It lives in a network namespace of its own; a gate on the host's loopback
+		Long: `A real OpenStack Octavia: Keystone, API and worker of Debian's packages (hack/deps-octavia.sh), with drivers
+that only pretend to start virtual machines. It lives in a network namespace of its own; a gate on the host's loopback
 leads into it, and breaks calls on demand.`,
 	}
 	name := cmd.PersistentFlags().String("cloud", "octavia", "the cloud's name; several may run side by side")
@@ -155,8 +155,8 @@ func printOctaviaEnv(out io.Writer, c *octavia.Cloud, gate string) error {
 	if err := os.WriteFile(path, []byte(octavia.CloudsYAML(authURL)), 0o600); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "export OS_CLIENT_CONFIG_FILE=%s\nexport OS_CLOUD=demo\nexport OS_AUTH_URL=%s\n# logs: %s\n",
-		path, authURL, filepath.Join(c.Dir(), "log"))
+	_, err := fmt.Fprintf(out, "export OS_CLIENT_CONFIG_FILE=%s\nexport OS_CLOUD=demo\nexport OS_AUTH_URL=%s\n"+
+		"# logs: %s\n", path, authURL, filepath.Join(c.Dir(), "log"))
 	return err
 }
 
