@@ -312,23 +312,30 @@ func TestCrash(t *testing.T) {
 			if !s.drive(0, lost, small) {
 				t.Fatal("the create makes no call")
 			}
-			s.is(webTree(1, 80))
+			s.becomes(webTree(1, 80))
 			kills := 0
 			for ; s.drive(kills, lost, large); kills++ {
-				s.is(webTree(2, 80, 81))
+				s.becomes(webTree(2, 80, 81))
 				s.drive(1<<30, lost, small)
-				s.is(webTree(1, 80))
+				s.becomes(webTree(1, 80))
 			}
 			if kills < 5 {
 				t.Errorf("only %d calls that change something; the test is blind", kills)
 			}
-			s.is(webTree(2, 80, 81))
+			s.becomes(webTree(2, 80, 81))
 			s.drive(0, lost)
 			if n := s.count(""); n != 0 {
 				t.Errorf("%d are left", n)
 			}
 		})
 	}
+}
+
+// becomes waits for what is on its way out to be gone, and then wants nothing but this.
+func (s *site) becomes(want []string) {
+	s.t.Helper()
+	s.until("deleted", func() bool { return s.count(" and l.provisioning_status='PENDING_DELETE'") == 0 })
+	s.is(want)
 }
 
 // drive brings the backend to what is wanted; none means that everything is released. It is killed at its nth call that
