@@ -38,7 +38,7 @@ func newSite(t *testing.T, change ...func(*octavia.Options)) *site {
 		t.Fatal(err)
 	}
 	s.options = octavia.Options{
-		Cluster:     fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), time.Now().UnixNano()),
+		Cluster:     fmt.Sprintf("%s-%d", strings.NewReplacer("/", "-", ",", "").Replace(t.Name()), time.Now().UnixNano()),
 		Credentials: octavia.Credentials{CloudsFile: file, Cloud: "demo"},
 		Defaults:    octavia.Settings{Placement: octavia.Placement{SubnetID: "11111111-2222-3333-4444-555555555555"}},
 		Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),

@@ -3,10 +3,12 @@ package octavia
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
@@ -74,6 +76,9 @@ var _ backend.Backend = (*Backend)(nil)
 func New(o Options) (*Backend, error) {
 	if o.Cluster == "" {
 		return nil, errors.New("octavia: without the cluster's UID nobody could tell whose a load balancer is")
+	}
+	if strings.Contains(o.Cluster, ",") || len(tagCluster+o.Cluster) > maxText {
+		return nil, fmt.Errorf("octavia: no tag that can be found again can hold the cluster's UID %q", o.Cluster)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -485,7 +485,9 @@ func TestLateRelease(t *testing.T) {
 }
 
 func TestNewNeedsCluster(t *testing.T) {
-	if _, err := New(Options{}); err == nil {
-		t.Error("a backend without a cluster was made")
+	for _, cluster := range []string{"", "a,b", strings.Repeat("x", 250)} { // Octavia's filter takes commas apart
+		if _, err := New(Options{Cluster: cluster}); err == nil {
+			t.Errorf("a backend of cluster %q was made", cluster)
+		}
 	}
 }
