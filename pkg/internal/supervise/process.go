@@ -28,7 +28,8 @@ type Spec struct {
 	// Record is the file that remembers the process.
 	Record string
 	// Nice is the scheduling priority that it and its children start with, -20 (first) to 19 (last); default 0. A
-	// negative one needs CAP_SYS_NICE (setpriority(2)); without that the program starts with the supervisor's own.
+	// negative one also asks for SCHED_RR, since it counts within a session only. Both need CAP_SYS_NICE (sched(7));
+	// without that the program starts with the supervisor's own.
 	Nice int
 }
 
