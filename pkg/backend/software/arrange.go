@@ -140,7 +140,9 @@ func (d *draft) withdraw(e nodeconfig.Entry, keep []netip.Addr, revision int64) 
 	if len(lost) == 0 {
 		return
 	}
-	d.gone = append(d.gone, nodeconfig.Withdrawal{Key: e.Origin.Key, VIPs: lost, Revision: revision})
+	d.gone = append(d.gone, nodeconfig.Withdrawal{
+		Key: e.Origin.Key, VIPs: lost, Group: e.Group, Revision: revision,
+	})
 	d.dirty = true
 }
 
