@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,32 +59,37 @@ func TestWatch(t *testing.T) {
 			at    time.Duration
 		}
 		start := time.Now()
-		up, addrs := true, []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+		var down, nobody atomic.Bool
 		var changes []change
 		ctx, cancel := context.WithCancel(t.Context())
 		go Watch{
-			Interval:  50 * time.Millisecond,
-			Addresses: func() []netip.Addr { return addrs },
+			Interval: 50 * time.Millisecond,
+			Addresses: func() []netip.Addr {
+				if nobody.Load() {
+					return nil
+				}
+				return []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+			},
 			Ask: func(ctx context.Context, _ []netip.Addr, within time.Duration) bool {
 				wait := time.Millisecond
-				if !up {
+				if down.Load() {
 					wait = within
 				}
 				select {
 				case <-ctx.Done():
 					return false
 				case <-time.After(wait):
-					return up
+					return !down.Load()
 				}
 			},
 			Report: func(s State) { changes = append(changes, change{s, time.Since(start)}) },
 		}.Run(ctx)
 		time.Sleep(1010 * time.Millisecond)
-		up = false
+		down.Store(true)
 		time.Sleep(time.Second)
-		up = true
+		down.Store(false)
 		time.Sleep(time.Second)
-		addrs = nil
+		nobody.Store(true)
 		time.Sleep(time.Second)
 		cancel()
 		synctest.Wait()
