@@ -256,6 +256,14 @@ func guard(in arrangement) ([]lb.LoadBalancer, error) {
 			}
 			continue
 		}
+		if size := entrySize(nodeconfig.Entry{LoadBalancer: w}); size > in.hard {
+			errs = append(errs, fmt.Errorf("%s: it would be %d KiB large, more than the %d KiB that a shard takes",
+				w.Origin.Key, size>>10, in.hard>>10))
+			if e, ok := current[w.Origin.Key]; ok {
+				out = append(out, e.LoadBalancer)
+			}
+			continue
+		}
 		for _, a := range w.VIPs {
 			owner[a] = w.Owner()
 		}

@@ -28,6 +28,7 @@ func TestJudge(t *testing.T) {
 		"lost before, and back":               {Lost, strings.Repeat("+", 11), strings.Repeat("L", 10) + "T"},
 		"nobody to ask":                       {"", "00", "NN"},
 		"no route any more, and it is back":   {"", "+0+", "TNT"},
+		"lost, and then the route too":        {"", "+----00-" + strings.Repeat("+", 11), "TTTTLLLL" + strings.Repeat("L", 10) + "T"},
 		"no route, then a silent one":         {"", "+0----", "TNTTTL"},
 		"back for 500 ms":                     {There, "----" + strings.Repeat("+", 11), "TTTL" + strings.Repeat("L", 10) + "T"},
 		"back, not for long":                  {There, "----" + strings.Repeat("+", 10) + "-+", "TTTL" + strings.Repeat("L", 12)},
