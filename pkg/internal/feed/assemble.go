@@ -155,7 +155,8 @@ func (a *Assembler) orders(data map[string]string, fs *findings) map[string]node
 		}
 		order, err := readOrder(data[key])
 		if err != nil {
-			if unreadable++; unreadable <= maxUnreadable {
+			unreadable++
+			if unreadable <= maxUnreadable {
 				fs.addf("ConfigMap %s: %s cannot be read, its last version stays in force: %.200v",
 					nodeconfig.OrdersName, key, err)
 			}
@@ -168,7 +169,7 @@ func (a *Assembler) orders(data map[string]string, fs *findings) map[string]node
 	return orders
 }
 
-// The bounds of what people may put into orders: they end up in the node's status, which must always fit into an object.
+// The bounds of what people may put into orders: it ends up in the node's status, which must always fit into an object.
 const (
 	maxUnreadable = 10
 	maxOrderID    = 64
