@@ -169,7 +169,7 @@ func (a *Assembler) orders(data map[string]string, fs *findings) map[string]node
 	return orders
 }
 
-// The bounds of what people may put into orders: it ends up in the node's status, which must always fit into an object.
+// The bounds of what people may put into orders: it ends up in the status of the node, which has to fit into an object.
 const (
 	maxUnreadable = 10
 	maxOrderID    = 64
