@@ -53,7 +53,8 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 		w.options[o.key] = flags.String(o.key, "", o.usage)
 	}
 	_ = cmd.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(
-		[]string{string(lb.TCP), string(lb.UDP), string(lb.HTTP), string(lb.Passthrough)}, cobra.ShellCompDirectiveNoFileComp))
+		[]string{string(lb.TCP), string(lb.UDP), string(lb.HTTP), string(lb.Passthrough)},
+		cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("ip-families",
 		cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6"}, cobra.ShellCompDirectiveNoFileComp))
 }

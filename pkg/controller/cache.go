@@ -24,8 +24,7 @@ const maxValue = 8 << 10
 // cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
 // of the cluster in memory.
 func cacheOptions(nodes labels.Selector) (cache.Options, error) {
-	ours, err := labels.NewRequirement(nodeconfig.LabelApp, selection.In,
-		[]string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode, nodeconfig.AppOrders})
+	ours, err := ourConfigMaps()
 	if err != nil {
 		return cache.Options{}, err
 	}
@@ -33,11 +32,21 @@ func cacheOptions(nodes labels.Selector) (cache.Options, error) {
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.ConfigMap{}: {Label: labels.NewSelector().Add(*ours), Transform: stripConfigMap},
+			&corev1.ConfigMap{}: {Label: ours, Transform: stripConfigMap},
 			&corev1.Service{}:   {Transform: stripService},
 			&corev1.Node{}:      {Label: nodes, Transform: stripNode},
 		},
 	}, nil
+}
+
+// ourConfigMaps selects the ConfigMaps of users and of this project.
+func ourConfigMaps() (labels.Selector, error) {
+	ours, err := labels.NewRequirement(nodeconfig.LabelApp, selection.In,
+		[]string{appLoadBalancer, nodeconfig.AppConfig, nodeconfig.AppNode, nodeconfig.AppOrders})
+	if err != nil {
+		return nil, err
+	}
+	return labels.NewSelector().Add(*ours), nil
 }
 
 // watched returns the kinds that have informers.

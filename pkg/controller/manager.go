@@ -184,6 +184,13 @@ func connectSoftware(
 		if err := mgr.GetAPIReader().Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
 			return nil, fmt.Errorf("read the cluster's UID: %w", err)
 		}
+		nodes, err := c.NodeSelector()
+		if err != nil {
+			return nil, err
+		}
+		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes); err != nil {
+			return nil, err
+		}
 		timing, err := c.Software.Timing.Times()
 		if err != nil {
 			return nil, err

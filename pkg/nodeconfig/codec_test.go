@@ -68,7 +68,7 @@ func sampleShard() nodeconfig.Shard {
 			},
 			Group: 2, Revision: 8,
 		}},
-		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Revision: 6}},
+		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Group: 3, Revision: 6}},
 	}
 }
 

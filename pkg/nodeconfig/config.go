@@ -143,6 +143,9 @@ type Entry struct {
 type Withdrawal struct {
 	lb.Key
 	VIPs []netip.Addr `json:"vips"`
+	// Group is the one that carried them: given back while a node may still hold them, they go to it again, or two
+	// groups would carry them.
+	Group int `json:"group"`
 	// Revision is the revision of the shard that first lacked them.
 	Revision int64 `json:"revision"`
 }

@@ -140,7 +140,9 @@ func (d *draft) withdraw(e nodeconfig.Entry, keep []netip.Addr, revision int64) 
 	if len(lost) == 0 {
 		return
 	}
-	d.gone = append(d.gone, nodeconfig.Withdrawal{Key: e.Origin.Key, VIPs: lost, Revision: revision})
+	d.gone = append(d.gone, nodeconfig.Withdrawal{
+		Key: e.Origin.Key, VIPs: lost, Group: e.Group, Revision: revision,
+	})
 	d.dirty = true
 }
 
@@ -249,6 +251,14 @@ func guard(in arrangement) ([]lb.LoadBalancer, error) {
 		})
 		if i >= 0 {
 			errs = append(errs, fmt.Errorf("%s: address %s belongs to %s", w.Origin.Key, w.VIPs[i], owner[w.VIPs[i]]))
+			if e, ok := current[w.Origin.Key]; ok {
+				out = append(out, e.LoadBalancer)
+			}
+			continue
+		}
+		if size := entrySize(nodeconfig.Entry{LoadBalancer: w}); size > in.hard {
+			errs = append(errs, fmt.Errorf("%s: it would be %d KiB large, more than the %d KiB that a shard takes",
+				w.Origin.Key, size>>10, in.hard>>10))
 			if e, ok := current[w.Origin.Key]; ok {
 				out = append(out, e.LoadBalancer)
 			}

@@ -3,6 +3,7 @@ package software
 import (
 	"cmp"
 	"encoding/json"
+	"net/netip"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -35,7 +36,7 @@ func (a *arranger) remember(e entry) {
 }
 
 // groupOf returns the group of a load balancer: that of those with whom it shares, else the one that it is in, else the
-// best one.
+// one that an address of it is being withdrawn from, else the best one.
 func (a *arranger) groupOf(w lb.LoadBalancer, stored *nodeconfig.Entry) int {
 	if g, ok := a.shared[w.Owner()]; ok && w.Share != "" {
 		return g
@@ -47,12 +48,31 @@ func (a *arranger) groupOf(w lb.LoadBalancer, stored *nodeconfig.Entry) int {
 		_, known = a.known[id]
 	}
 	if !known {
+		if id, known = a.formerGroup(w.VIPs); known {
+			a.load[id] += len(w.VIPs)
+		}
+	}
+	if !known {
 		id = a.group(len(w.VIPs))
 	}
 	if w.Share != "" {
 		a.shared[w.Owner()] = id
 	}
 	return id
+}
+
+// formerGroup returns the group that some node may still hold one of the addresses in: of the newest withdrawal.
+func (a *arranger) formerGroup(vips []netip.Addr) (id int, found bool) {
+	var newest int64
+	for _, d := range a.drafts {
+		for _, w := range d.gone {
+			_, known := a.known[w.Group]
+			if known && w.Revision > newest && len(without(w.VIPs, vips)) < len(w.VIPs) {
+				id, found, newest = w.Group, true, w.Revision
+			}
+		}
+	}
+	return id, found
 }
 
 // group picks the group for new virtual IPs, and counts them: one whose home carries the fewest, of these the one with

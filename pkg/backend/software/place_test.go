@@ -2,6 +2,7 @@ package software
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -115,5 +116,36 @@ func TestAddressesStay(t *testing.T) {
 		if got := groups(); got != before {
 			t.Fatalf("groups were %s and are %s", before, got)
 		}
+	}
+}
+
+// TestBackToItsGroup: an address that is given back while a node may still hold it stays in its group, whatever would be
+// the best group by now: in two groups it would have two owners.
+func TestBackToItsGroup(t *testing.T) {
+	store := newTestStore("lb1", "lb2", "lb3")
+	b := New(store, Options{})
+	group := func() int {
+		for name := range store.running(t) {
+			for _, e := range store.shard(t, name).LoadBalancers {
+				if e.Origin.Name == "b05" {
+					return e.Group
+				}
+			}
+		}
+		return -1
+	}
+	all := some(9)
+	apply(t, b, all...)
+	before := group()
+	others := slices.Delete(slices.Clone(all), 5, 6)
+	apply(t, b, others...)
+	if group() != -1 {
+		t.Fatal("b05 is still there")
+	}
+	others = append(others, balancer("x", "10.9.1.1"), balancer("y", "10.9.1.2"), balancer("z", "10.9.1.3"))
+	apply(t, b, others...)
+	apply(t, b, append(others, all[5])...)
+	if after := group(); after != before {
+		t.Errorf("b05 was in group %d and came back into %d", before, after)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
@@ -124,6 +125,20 @@ func TestRebalanceLaws(t *testing.T) {
 		in.current, in.rebalance = f, "r2"
 		if again := nextFleet(in); spread(homeLoads(again, in.load)) > spread(after) {
 			t.Errorf("seed %d: %v, and then %v", seed, after, homeLoads(again, in.load))
+		}
+	}
+}
+
+// TestRebalanceOfAnyLength: an ID of any length does not get into the fleet's document.
+func TestRebalanceOfAnyLength(t *testing.T) {
+	store := newTestStore("lb1", "lb2")
+	b := New(store, Options{})
+	apply(t, b)
+	for _, id := range []string{strings.Repeat("x", maxRebalanceID+1), "r1"} {
+		store.orders = map[string]string{nodeconfig.KeyRebalance: `{"version":1,"id":"` + id + `"}`}
+		apply(t, b)
+		if got := store.fleet(t).Rebalanced; len(got) > maxRebalanceID || id == "r1" && got != id {
+			t.Errorf("ordered %q, dealt with %q", id, got)
 		}
 	}
 }

@@ -145,6 +145,9 @@ func (b *Backend) readStatuses(objects []Object, s *snapshot, next *memory) {
 	}
 }
 
+// maxRebalanceID is how long the ID of a rebalancing may be, in bytes.
+const maxRebalanceID = 64
+
 // readOrders takes what people ask of the nodes. Their daemons obey; here an unreadable order is none.
 func (b *Backend) readOrders(orders map[string]string, s *snapshot) {
 	for key, text := range orders {
@@ -152,6 +155,11 @@ func (b *Backend) readOrders(orders map[string]string, s *snapshot) {
 		if key == nodeconfig.KeyRebalance {
 			var r nodeconfig.Rebalance
 			r, err = nodeconfig.Decode[nodeconfig.Rebalance](text)
+			// It is written into the fleet's document, which has to fit into an object whatever people order.
+			if len(r.ID) > maxRebalanceID {
+				b.log.Warn("an order has too long an id", "key", key, "bytes", len(r.ID), "limit", maxRebalanceID)
+				continue
+			}
 			s.rebalance = r.ID
 		} else if node, ok := strings.CutPrefix(key, nodeconfig.KeyOrderPrefix); ok {
 			var o nodeconfig.Order

@@ -203,7 +203,9 @@ func (w Wish) addTargets(plan *v1alpha1.FailoverPlan, named []view.Placed, node 
 	inGroup := map[int]int{}
 	for _, p := range ofNode(named, node) {
 		// UDP answers nobody unasked, so it cannot be probed.
-		probed := slices.DeleteFunc(slices.Clone(p.Listeners), func(l lb.Listener) bool { return l.Transport() != lb.OverTCP })
+		probed := slices.DeleteFunc(slices.Clone(p.Listeners), func(l lb.Listener) bool {
+			return l.Transport() != lb.OverTCP
+		})
 		for i, l := range probed {
 			if i > 0 && perAddress {
 				break

@@ -108,6 +108,9 @@ func (d *drills) run(ctx context.Context) {
 		}
 		deadline = d.follow(ctx, ending, deadline)
 	}
+	if d.running != nil {
+		d.restore(ctx, "lb-daemon ended")
+	}
 }
 
 // follow does what is ordered now, and ends what is not, or for another reason where there is one. It returns when the
@@ -171,6 +174,9 @@ func (d *drills) begin(ctx context.Context, o nodeconfig.Drill) <-chan time.Time
 	return time.After(time.Duration(o.Duration))
 }
 
+// forgotten is the age at which nobody stands behind an order any more, whatever kept the node from hearing of it.
+const forgotten = nodeconfig.MaxDrill + nodeconfig.StaleAfter
+
 // judge returns the fault that a drill asks for, or why it is refused.
 func (d *drills) judge(o nodeconfig.Drill) (fault func(context.Context) (undo, error), why string) {
 	fault = d.fault(o.Kind)
@@ -180,6 +186,9 @@ func (d *drills) judge(o nodeconfig.Drill) (fault func(context.Context) (undo, e
 		why = fmt.Sprintf("there is no drill %q", o.Kind)
 	case o.Duration <= 0 || time.Duration(o.Duration) > nodeconfig.MaxDrill:
 		why = fmt.Sprintf("a drill lasts up to %s, not %s", nodeconfig.MaxDrill, time.Duration(o.Duration))
+	case !o.Requested.IsZero() && time.Since(o.Requested).Abs() > forgotten:
+		why = fmt.Sprintf("it was asked for at %s, and this node's clock says %s",
+			o.Requested.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
 	case share.State != nodeconfig.ShareServing:
 		why = fmt.Sprintf("the node does not carry its share: it is %s", share.State)
 		if share.Reason != "" {

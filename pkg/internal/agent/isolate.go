@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net/netip"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -77,7 +78,8 @@ func (i *isolation) treat(e nodeconfig.Entry) (nodeconfig.Entry, bool) {
 	case hold:
 		old, ok := i.running(e.Origin.Key)
 		// An address that the new version lacks is being withdrawn; the old version must not keep it.
-		if !ok || old.Group != e.Group || !slices.Equal(old.VIPs, e.VIPs) {
+		if !ok || old.Group != e.Group ||
+			slices.ContainsFunc(old.VIPs, func(a netip.Addr) bool { return !slices.Contains(e.VIPs, a) }) {
 			return e, false
 		}
 		old.Revision = e.Revision

@@ -87,7 +87,11 @@ func (a *Agent) restartNginx(ctx context.Context) {
 		return
 	}
 	a.letGo(ctx)
-	a.nginxKeeper.restarted(a, a.runNginx(ctx, a.last.nginx.Generation))
+	err := a.runNginx(ctx, a.last.nginx.Generation)
+	a.nginxKeeper.restarted(a, err)
+	if err == nil {
+		a.serves()
+	}
 }
 
 // letGoWithin bounds the wait for keepalived after the gate was shut; it takes a few milliseconds.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -87,24 +88,25 @@ func (a *Agent) carryLogs(ctx context.Context) {
 	wait.Wait()
 }
 
+// marked finds the level that nginx gives a line of its own, at the beginning. What clients send may be anywhere else.
+var marked = regexp.MustCompile(`^(?:nginx:|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) (\[[a-z]+\])`)
+
 // severity guesses how bad a line is by the marks that nginx sets; keepalived sets none. What both say about every
 // reload is for debugging.
 func severity(line string) slog.Level {
-	for _, mark := range []struct {
-		text  string
-		level slog.Level
-	}{
-		{"[emerg]", slog.LevelError},
-		{"[alert]", slog.LevelError},
-		{"[crit]", slog.LevelError},
-		{"[error]", slog.LevelError},
-		{"[warn]", slog.LevelWarn},
-		{"[notice]", slog.LevelDebug},
-		{"Printing VRRP as json", slog.LevelDebug},
-	} {
-		if strings.Contains(line, mark.text) {
-			return mark.level
-		}
+	mark := "Printing VRRP as json"
+	if m := marked.FindStringSubmatch(line); m != nil {
+		mark = m[1]
+	} else if !strings.Contains(line, mark) {
+		return slog.LevelInfo
 	}
-	return slog.LevelInfo
+	switch mark {
+	case "[emerg]", "[alert]", "[crit]", "[error]":
+		return slog.LevelError
+	case "[warn]":
+		return slog.LevelWarn
+	case "[info]":
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
 }

@@ -250,9 +250,14 @@ func TestAllowForeignAddresses(t *testing.T) {
 
 func TestSeverityOfLines(t *testing.T) {
 	for line, want := range map[string]string{
-		"1#1: [emerg] bind() failed":  "ERROR",
-		"1#1: [warn] x":               "WARN",
-		"1#1: [notice] exiting":       "DEBUG",
+		"2026/01/02 03:04:05 [emerg] 1#1: bind() failed": "ERROR",
+		"2026/01/02 03:04:05 [warn] 1#1: x":              "WARN",
+		"2026/01/02 03:04:05 [notice] 1#1: exiting":      "DEBUG",
+		"nginx: [error] invalid PID number":              "ERROR",
+
+		// What a client may have written.
+		`{"agent":"[notice]"}`: "INFO",
+
 		"(g0) Entering MASTER STATE":  "INFO",
 		"Printing VRRP as json for x": "DEBUG",
 	} {

@@ -151,3 +151,17 @@ func TestCheckTellsRefusalFromFailure(t *testing.T) {
 		t.Errorf("failure: %v", err)
 	}
 }
+
+// TestEmergencies: what clients make nginx write into its log is no emergency.
+func TestEmergencies(t *testing.T) {
+	const log = "2026/01/02 03:04:05 [notice] 1#1: signal 1 (SIGHUP) received\n" +
+		`{"agent":"[emerg] "}` + "\n" +
+		`2026/01/02 03:04:05 [error] 1#1: *6 forbidden, request: "GET /2026/01/02 03:04:05 [emerg] HTTP/1.1"` + "\n"
+	const emergency = "2026/01/02 03:04:05 [emerg] 1#1: bind() to 10.0.0.1:80 failed (98: Address already in use)"
+	if got := emergencies.FindAllString(log, -1); len(got) > 0 {
+		t.Errorf("found %q", got)
+	}
+	if got := emergencies.FindAllString(log+emergency+"\n"+log, -1); len(got) != 1 || got[0] != emergency {
+		t.Errorf("found %q", got)
+	}
+}

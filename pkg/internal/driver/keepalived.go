@@ -73,7 +73,7 @@ func (k *Keepalived) spec() supervise.Spec {
 			"--vrrp_pid", filepath.Join(k.RunDir, keepalivedVRRP),
 		},
 		// A busy machine must not delay adverts: at normal priority four busy loops on two cores cost hundreds of spurious
-		// elections in 40 s, at this one none (docs/design/failover.md).
+		// elections in 40 s (docs/design/failover.md). A negative nice value is real-time where the daemon may.
 		Nice:   -20,
 		Env:    []string{"TMPDIR=" + filepath.Join(k.RunDir, keepalivedTmp)},
 		Log:    k.LogPath(),

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -182,14 +183,18 @@ func (n *Nginx) verify(ctx context.Context, id string, offset int64) error {
 	})
 }
 
+// emergencies are lines of nginx's own. Access logs are in the same file, and clients write parts of them: what they
+// send is never at the beginning of a line.
+var emergencies = regexp.MustCompile(`(?m)^(nginx:|\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[emerg\] .*$`)
+
 // emergency returns what nginx has logged about giving a configuration up, since its log had that size. The single
 // failures to bind come first, and it tries for 2.5 s more before it gives up: they are reason enough.
 func (n *Nginx) emergency(offset int64) string {
 	data, err := logtail.ReadFrom(n.LogPath(), offset)
-	if err != nil || !strings.Contains(string(data), "[emerg]") {
+	if err != nil {
 		return ""
 	}
-	return words(string(data))
+	return words(strings.Join(emergencies.FindAllString(string(data), -1), "\n"))
 }
 
 // answerWithin bounds one question to nginx.

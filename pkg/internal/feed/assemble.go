@@ -147,14 +147,19 @@ func (a *Assembler) orders(data map[string]string, fs *findings) map[string]node
 		return last
 	}
 	orders := make(map[string]nodeconfig.Order)
+	unreadable := 0
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		node, ok := strings.CutPrefix(key, nodeconfig.KeyOrderPrefix)
-		if !ok {
-			continue // the fleet's, for the controller
+		if !ok || data[key] == "" {
+			continue // the fleet's, for the controller; or none
 		}
-		order, err := nodeconfig.Decode[nodeconfig.Order](data[key])
+		order, err := readOrder(data[key])
 		if err != nil {
-			fs.addf("ConfigMap %s: %s cannot be read, its last version stays in force: %v", nodeconfig.OrdersName, key, err)
+			unreadable++
+			if unreadable <= maxUnreadable {
+				fs.addf("ConfigMap %s: %s cannot be read, its last version stays in force: %.200v",
+					nodeconfig.OrdersName, key, err)
+			}
 			if order, ok = last[node]; !ok {
 				continue
 			}
@@ -162,6 +167,38 @@ func (a *Assembler) orders(data map[string]string, fs *findings) map[string]node
 		orders[node] = order
 	}
 	return orders
+}
+
+// The bounds of what people may put into orders: it ends up in the status of the node, which has to fit into an object.
+const (
+	maxUnreadable = 10
+	maxOrderID    = 64
+	maxOrderText  = 256
+)
+
+// readOrder reads an order. Its words are cut to a length; what the node acts on must be right.
+func readOrder(text string) (nodeconfig.Order, error) {
+	o, err := nodeconfig.Decode[nodeconfig.Order](text)
+	if err != nil {
+		return o, err
+	}
+	if d := o.Drain; d != nil {
+		d.By, d.Reason = shorten(d.By), shorten(d.Reason)
+	}
+	if d := o.Drill; d != nil {
+		d.By = shorten(d.By)
+		if d.ID == "" || len(d.ID) > maxOrderID || len(d.Kind) > maxOrderID {
+			return o, fmt.Errorf("the drill's id and kind take 1 to %d characters", maxOrderID)
+		}
+	}
+	return o, nil
+}
+
+func shorten(text string) string {
+	if len(text) > maxOrderText {
+		text = strings.ToValidUTF8(text[:maxOrderText], "") + "…"
+	}
+	return text
 }
 
 type findings []nodeconfig.NodeFinding

@@ -204,6 +204,9 @@ func FuzzAssemble(f *testing.F) {
 func TestOrders(t *testing.T) {
 	drain := nodeconfig.Order{Version: nodeconfig.Version, Drain: &nodeconfig.Drain{By: "alice"}}
 	drill := nodeconfig.Order{Version: nodeconfig.Version, Drill: &nodeconfig.Drill{ID: "1", Kind: nodeconfig.DrillNginx}}
+	nameless := nodeconfig.Order{Version: nodeconfig.Version, Drill: &nodeconfig.Drill{
+		ID: strings.Repeat("x", 65), Kind: nodeconfig.DrillNginx,
+	}}
 	both := texts{
 		nodeconfig.OrderKey("lb1"): encode(t, drain), nodeconfig.OrderKey("lb2"): encode(t, drill),
 		nodeconfig.KeyRebalance: "not the daemon's business",
@@ -223,7 +226,8 @@ func TestOrders(t *testing.T) {
 		{docs, nil, "lb1 lb2!", 1},
 		{nil, nil, "lb1 lb2!", 2},
 		{docs, texts{nodeconfig.OrderKey("lb1"): "{"}, "lb1", 1},
-		{docs, texts{nodeconfig.OrderKey("lb1"): `{"version":99}`, nodeconfig.OrderKey("lb9"): ""}, "lb1", 2},
+		{docs, texts{nodeconfig.OrderKey("lb1"): `{"version":99}`, nodeconfig.OrderKey("lb9"): ""}, "lb1", 1},
+		{docs, texts{nodeconfig.OrderKey("lb1"): encode(t, nameless)}, "lb1", 1},
 		{nil, texts{}, "", 1}, // a fleet that has vanished does not keep anybody drained
 		{docs, texts{nodeconfig.OrderKey("lb2"): encode(t, drain)}, "lb2", 0},
 		{docs, texts{nodeconfig.OrderKey("lb2"): encode(t, nodeconfig.Order{Version: nodeconfig.Version})}, "", 0},

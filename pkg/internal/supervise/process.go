@@ -28,7 +28,8 @@ type Spec struct {
 	// Record is the file that remembers the process.
 	Record string
 	// Nice is the scheduling priority that it and its children start with, -20 (first) to 19 (last); default 0. A
-	// negative one needs CAP_SYS_NICE (setpriority(2)); without that the program starts with the supervisor's own.
+	// negative one also asks for SCHED_RR, since it counts within a session only. Both need CAP_SYS_NICE (sched(7));
+	// without that the program starts with the supervisor's own.
 	Nice int
 }
 
@@ -90,7 +91,24 @@ func startNice(cmd *exec.Cmd, nice int) error {
 		// The system call answers 20 − nice.
 		defer func() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-before) }()
 	}
+	if nice < 0 {
+		defer realTime()()
+	}
 	return cmd.Start()
+}
+
+// realTime puts the thread before all that is not real-time, until the returned function is called. A nice value counts
+// within a session or a control group only (sched(7), autogroup; cgroups(7), cpu), so that a busy neighbour of another
+// one would make the program late however nice it is. Without the right to it (CAP_SYS_NICE) the nice value has to do.
+func realTime() (back func()) {
+	before, err := unix.SchedGetAttr(0, 0)
+	if err == nil {
+		err = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}, 0)
+	}
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = unix.SchedSetAttr(0, before, 0) }
 }
 
 // ErrNotRunning says that there is nothing to adopt.

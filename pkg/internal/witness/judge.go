@@ -40,8 +40,13 @@ type judge struct {
 	since time.Time
 }
 
-// nobody notes that there was nobody to ask.
+// nobody notes that there was nobody to ask. A witness that was lost stays so: the route to it may have gone for the
+// same reason.
 func (j *judge) nobody() State {
+	if j.state == Lost {
+		j.since = time.Time{}
+		return Lost
+	}
 	*j = judge{proven: j.proven, state: Nobody}
 	return j.state
 }

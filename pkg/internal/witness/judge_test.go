@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,7 @@ func TestJudge(t *testing.T) {
 		"lost before, and back":               {Lost, strings.Repeat("+", 11), strings.Repeat("L", 10) + "T"},
 		"nobody to ask":                       {"", "00", "NN"},
 		"no route any more, and it is back":   {"", "+0+", "TNT"},
+		"lost, and then the route too":        {"", "+----00-" + strings.Repeat("+", 11), "TTTTLLLL" + strings.Repeat("L", 10) + "T"},
 		"no route, then a silent one":         {"", "+0----", "TNTTTL"},
 		"back for 500 ms":                     {There, "----" + strings.Repeat("+", 11), "TTTL" + strings.Repeat("L", 10) + "T"},
 		"back, not for long":                  {There, "----" + strings.Repeat("+", 10) + "-+", "TTTL" + strings.Repeat("L", 12)},
@@ -58,32 +60,37 @@ func TestWatch(t *testing.T) {
 			at    time.Duration
 		}
 		start := time.Now()
-		up, addrs := true, []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+		var down, nobody atomic.Bool
 		var changes []change
 		ctx, cancel := context.WithCancel(t.Context())
 		go Watch{
-			Interval:  50 * time.Millisecond,
-			Addresses: func() []netip.Addr { return addrs },
+			Interval: 50 * time.Millisecond,
+			Addresses: func() []netip.Addr {
+				if nobody.Load() {
+					return nil
+				}
+				return []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+			},
 			Ask: func(ctx context.Context, _ []netip.Addr, within time.Duration) bool {
 				wait := time.Millisecond
-				if !up {
+				if down.Load() {
 					wait = within
 				}
 				select {
 				case <-ctx.Done():
 					return false
 				case <-time.After(wait):
-					return up
+					return !down.Load()
 				}
 			},
 			Report: func(s State) { changes = append(changes, change{s, time.Since(start)}) },
 		}.Run(ctx)
 		time.Sleep(1010 * time.Millisecond)
-		up = false
+		down.Store(true)
 		time.Sleep(time.Second)
-		up = true
+		down.Store(false)
 		time.Sleep(time.Second)
-		addrs = nil
+		nobody.Store(true)
 		time.Sleep(time.Second)
 		cancel()
 		synctest.Wait()

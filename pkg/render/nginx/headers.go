@@ -44,6 +44,8 @@ func requestHeaders(t *render.Text) {
 	setHeaders(t, "proxy", forwarded(false))
 }
 
+// A Forwarded that came is never passed on: most proxies set only X-Forwarded-* and hand their client's own through.
+//
 // trustedHeaders adds what services get where the peer is a trusted proxy: what it says, and what it is itself. A
 // server that uses them sets $lb_trusted to 1 for such a peer.
 func trustedHeaders(t *render.Text) {
@@ -54,16 +56,10 @@ func trustedHeaders(t *render.Text) {
 			t.Line("default", otherwise+";")
 		})
 	}
-	t.Block("map $realip_remote_addr $lb_peer", func() {
-		t.Line(`"~:"`, `"\"[$realip_remote_addr]\"";`)
-		t.Line("default $realip_remote_addr;")
-	})
 	trusted("x_forwarded_for", "$lb_forwarded_for", "(?<lb_x_for>.+)", "$lb_x_for, $realip_remote_addr", "$remote_addr")
 	trusted("x_forwarded_proto", "$lb_forwarded_proto", "(?<lb_x_proto>https?)", "$lb_x_proto", "$scheme")
 	trusted("x_forwarded_host", "$lb_forwarded_host", `(?<lb_x_host>[A-Za-z0-9.:\[\]_-]+)`, "$lb_x_host", "$lb_host")
 	trusted("x_forwarded_port", "$lb_forwarded_port", "(?<lb_x_port>[0-9]{1,5})", "$lb_x_port", "$server_port")
-	trusted("forwarded", "$lb_forwarded", "(?<lb_x_forwarded>.+)", "$lb_x_forwarded, for=$lb_peer;proto=$scheme",
-		`"for=$lb_for;proto=$scheme"`)
 }
 
 // forwarded returns the headers that services get, the dropped ones with an empty value.
@@ -78,7 +74,7 @@ func forwarded(trusting bool) [][2]string {
 		set = append(set[:4], [][2]string{
 			{"X-Forwarded-For", "$lb_forwarded_for"}, {"X-Forwarded-Proto", "$lb_forwarded_proto"},
 			{"X-Forwarded-Host", "$lb_forwarded_host"}, {"X-Forwarded-Port", "$lb_forwarded_port"},
-			{"Forwarded", "$lb_forwarded"}, {"X-Request-ID", "$lb_request_id"},
+			{"Forwarded", `"for=$lb_for;proto=$lb_forwarded_proto"`}, {"X-Request-ID", "$lb_request_id"},
 		}...)
 	}
 	for _, h := range []string{

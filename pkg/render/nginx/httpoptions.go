@@ -13,10 +13,11 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 )
 
-// The bounds of header changes. nginx's hash of names has room for the longest name.
+// The bounds of header changes. nginx's hash of names has room for the longest name: the gRPC module's has buckets of
+// 64 bytes and no directive for more, and what does not fit fails the whole configuration without naming a file.
 const (
 	maxHeaders     = 64
-	maxHeaderName  = 64
+	maxHeaderName  = 46
 	maxHeaderValue = 1024
 )
 

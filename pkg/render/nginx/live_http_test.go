@@ -118,7 +118,7 @@ func TestTrustedProxies(t *testing.T) {
 		{"127.0.0.1", "X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.1\r\n", []string{
 			"X-Real-Ip: 192.0.2.1", "X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.1, 127.0.0.1", "X-Forwarded-Proto: https",
 			"X-Forwarded-Host: www.example.com", "X-Forwarded-Port: 443",
-			"Forwarded: for=192.0.2.1, for=127.0.0.1;proto=http",
+			"Forwarded: for=192.0.2.1;proto=https",
 		}},
 		{"127.0.0.1", "", []string{"X-Real-Ip: 127.0.0.1", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: https"}},
 		{"127.0.0.2", "X-Forwarded-For: 192.0.2.1\r\n", []string{

@@ -12,7 +12,7 @@ import (
 // The bounds of header changes.
 const (
 	maxHeaders     = 32
-	maxHeaderName  = 64
+	maxHeaderName  = 46
 	maxHeaderValue = 1024
 )
 

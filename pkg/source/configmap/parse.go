@@ -243,6 +243,11 @@ func (r *reading) wanted(svc *corev1.Service) []portWish {
 	wants := r.ports
 	if len(wants) == 0 && svc != nil {
 		wants = r.everyPort(r.serviceKey(), svc)
+		if len(wants) > maxPorts {
+			r.addf(lb.CodeAmbiguousPort, KeyService, "Service %s has %d ports; name at most %d of them in %s",
+				r.serviceKey(), len(wants), maxPorts, KeyPorts)
+			return nil
+		}
 	}
 	if len(wants) == 0 && (svc == nil || r.protocol != "") {
 		wants = []portWish{{protocol: r.protocol}}

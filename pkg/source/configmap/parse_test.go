@@ -154,8 +154,8 @@ func TestFindings(t *testing.T) {
 		{"header without value", []string{KeyPath, "/", KeySetRequest, "A: b\n\nX-Y:"},
 			`LB0104 data[set-request-headers]: "X-Y:" is not a header; give such as X-Team: tea`},
 		{"header's name", []string{KeyPath, "/", KeySetRequest, "X Y: b", KeyCutAnswer, "a,,b"},
-			"LB0104 data[set-request-headers]: \"X Y\" is not a header's name; it takes letters, digits and -, at most 64\n" +
-				`LB0104 data[remove-response-headers]: "" is not a header's name; it takes letters, digits and -, at most 64`},
+			"LB0104 data[set-request-headers]: \"X Y\" is not a header's name; it takes letters, digits and -, at most 46\n" +
+				`LB0104 data[remove-response-headers]: "" is not a header's name; it takes letters, digits and -, at most 46`},
 		{"header's value", []string{KeyPath, "/", KeySetAnswer, "X-Y: naïve"}, `LB0104 data[set-response-headers]: header ` +
 			`X-Y: the value takes at most 1024 printable characters of ASCII`},
 		{"header of ours", []string{KeyPath, "/", KeyCutRequest, "X-Forwarded-For"}, `LB0104 data[remove-request-headers]: ` +

@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+)
+
+// TestCaughtUp: a new leader does not trust a cache that has not heard of everything.
+func TestCaughtUp(t *testing.T) {
+	configMap := func(name, version string) client.Object {
+		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: name, ResourceVersion: version,
+			Labels: map[string]string{nodeconfig.LabelApp: appLoadBalancer},
+		}}
+	}
+	node := func(name, version string) client.Object {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{
+			Name: name, ResourceVersion: version, Labels: map[string]string{"type": "loadbalancer"},
+		}}
+	}
+	stranger := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "any", ResourceVersion: "9"}}
+	worker := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w1", ResourceVersion: "9"}}
+	for name, c := range map[string]struct {
+		live, cached []client.Object
+		behind       string
+	}{
+		"nothing": {nil, nil, ""},
+		"the same": {
+			[]client.Object{configMap("a", "5"), node("lb1", "6"), stranger, worker},
+			[]client.Object{configMap("a", "5"), node("lb1", "6")}, "",
+		},
+		"the cache is newer": {[]client.Object{configMap("a", "5")}, []client.Object{configMap("a", "7")}, ""},
+		"deleted since":      {nil, []client.Object{configMap("a", "7")}, ""},
+		"missing": {
+			[]client.Object{configMap("a", "5"), configMap("b", "6")},
+			[]client.Object{configMap("a", "5")}, "default/b",
+		},
+		"older":             {[]client.Object{configMap("a", "10")}, []client.Object{configMap("a", "9")}, "default/a"},
+		"a node is missing": {[]client.Object{node("lb1", "5")}, nil, "Node /lb1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			api := fake.NewClientBuilder().WithObjects(c.live...).Build()
+			cached := fake.NewClientBuilder().WithObjects(c.cached...).Build()
+			err := caughtUp(t.Context(), api, cached, labels.SelectorFromSet(labels.Set{"type": "loadbalancer"}))
+			if c.behind == "" && err != nil || c.behind != "" && (err == nil || !strings.Contains(err.Error(), c.behind)) {
+				t.Errorf("error %v, want %q", err, c.behind)
+			}
+		})
+	}
+}
