@@ -1,12 +1,28 @@
 package cli
 
-import "github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+import (
+	"strings"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+)
 
 // An optionFlag sets a key of the same name.
 type optionFlag struct{ key, usage string }
 
 // optionFlags are the flags whose values go into the ConfigMap as they are.
 func optionFlags() []optionFlag {
+	plain := strings.NewReplacer("`", "", "[octavia.md](octavia.md)", "docs/octavia.md")
+	var cloud []optionFlag
+	for _, k := range configmap.CloudKeys() {
+		sentence, _, _ := strings.Cut(k.Meaning, ". ")
+		usage := strings.TrimSuffix(sentence, ".") + ": " + k.Takes + " (default: " + k.Default + ")."
+		cloud = append(cloud, optionFlag{k.Name, plain.Replace(usage)})
+	}
+	return append(ownFlags(), cloud...)
+}
+
+// ownFlags are those of what any provider may know.
+func ownFlags() []optionFlag {
 	return []optionFlag{
 		{configmap.KeyPathType, "Prefix or Exact: whether --path also stands for what is below it (default: Prefix)."},
 		{configmap.KeyRewrite, "Path that the Service gets in place of --path."},
@@ -14,7 +30,7 @@ func optionFlags() []optionFlag {
 		{configmap.KeyShare, "Name of those that have one address in common."},
 		{configmap.KeyShareWith, `Other namespaces whose load balancers may have that --share-key; "*" for all.`},
 		{configmap.KeySources, `Ranges of the clients that are served, such as "10.0.0.0/8, fd00::/8".`},
-		{configmap.KeyProxy, `PROXY protocol: "accept" from clients, "send" to the Service, or "accept,send".`},
+		{configmap.KeyProxy, `PROXY protocol: "accept" from clients, "send" or "send-v2" to the Service, or "accept,send".`},
 		{configmap.KeyTrusted, "Ranges of the proxies in front, whose word on a client is believed."},
 		{configmap.KeyMaxConns, "Connections that a port of a node has at once."},
 		{configmap.KeyMaxPerIP, "Connections that a client address has at once at a port of a node."},

@@ -11,14 +11,18 @@ type Capabilities struct {
 	Wildcards, ExactPaths, Weights bool
 	// TLS says whether TLS can be terminated.
 	TLS bool
-	// SourceRanges, ProxyProtocol, TrustedProxies and Limits say whether [Options.Sources], [Options.AcceptProxy] and
-	// [Options.SendProxy], [Options.TrustedProxies] and [Options.Limits] are kept.
-	SourceRanges, ProxyProtocol, TrustedProxies, Limits bool
-	// Timeouts, IdleTimeout, Responses, Retries and AccessLog say whether the other times, [Timeouts.Idle],
-	// [Options.Responses], [Options.Retries] and [Options.AccessLog] are kept.
-	Timeouts, IdleTimeout, Responses, Retries, AccessLog bool
+	// SourceRanges, TrustedProxies, Limits and ClientLimits say whether [Options.Sources], [Options.TrustedProxies],
+	// [Limits.Connections] and [Limits.PerClient] are kept.
+	SourceRanges, TrustedProxies, Limits, ClientLimits bool
+	// AcceptProxy, SendProxy and SendProxyV2 say whether the [Options] of that name are.
+	AcceptProxy, SendProxy, SendProxyV2 bool
+	// Timeouts, SendTimeout, IdleTimeout, Responses, Retries and AccessLog say whether the other times, [Timeouts.Send],
+	// [Timeouts.Idle], [Options.Responses], [Options.Retries] and [Options.AccessLog] are kept.
+	Timeouts, SendTimeout, IdleTimeout, Responses, Retries, AccessLog bool
 	// Rewrite, Redirect, GRPC, Headers, MaxBody and Gzip say whether [Route.Rewrite] and what is in [HTTPOptions] are.
 	Rewrite, Redirect, GRPC, Headers, MaxBody, Gzip bool
+	// Cloud says whether what is in [Cloud] is kept.
+	Cloud bool
 	// Sharing says whether several load balancers can have an address in common.
 	Sharing bool
 	// Families that a virtual IP may have.

@@ -52,6 +52,10 @@ type LoadBalancer struct {
 	// Share names those that have their virtual IPs in common, as "namespace/name"; empty shares with nobody. No two of
 	// them want the same request: see [LoadBalancer.Collides].
 	Share string `json:"share,omitempty"`
+	// Provider makes it exist; empty leaves that to the configuration. It is for the controller, and in no document.
+	Provider Provider `json:"-"`
+	// Cloud is what is asked of a cloud that makes it; it is in no document.
+	Cloud Cloud `json:"-"`
 }
 
 // Owner returns what stands for the owner of the load balancer's addresses: itself, or all those that it shares with.
@@ -82,7 +86,7 @@ type Listener struct {
 	Protocol Protocol `json:"protocol"`
 	// TLS, where set, is terminated by the load balancer.
 	TLS *TLS `json:"tls,omitempty"`
-	// Routes decide where a request goes. A TCP or UDP listener has exactly one, without host and path, a passthrough
+	// Routes decide where a request goes. A TCP, UDP or SCTP listener has exactly one, without host and path, a passthrough
 	// listener any number without path. An HTTP listener takes the most specific match: exact host before wildcard before
 	// none, exact path before prefix, longer before shorter.
 	Routes []Route `json:"routes"`
@@ -92,10 +96,14 @@ type Listener struct {
 
 // Transport is what carries a listener's traffic. One port can be listened on once for each.
 func (l Listener) Transport() Transport {
-	if l.Protocol == UDP {
+	switch l.Protocol {
+	case UDP:
 		return OverUDP
+	case SCTP:
+		return OverSCTP
+	default:
+		return OverTCP
 	}
-	return OverTCP
 }
 
 // Clashes reports whether two listeners want the same socket of an address.
@@ -143,8 +151,10 @@ type Target struct {
 	// weight 0 beside others gets none; that of the only target means nothing.
 	Weight uint16 `json:"weight,omitempty"`
 	// Endpoints are the addresses to connect to: the Service's cluster IP and port, which kube-proxy or its like
-	// spreads over the pods.
+	// spreads over the pods. For a cloud, see package controller/members.
 	Endpoints []netip.AddrPort `json:"endpoints"`
+	// Check, where set, is where the addresses of the endpoints tell a cloud whether they can serve; it is in no document.
+	Check Check `json:"-"`
 }
 
 // Service is a port of a Kubernetes Service.
@@ -169,6 +179,7 @@ const (
 	HTTP Protocol = "HTTP"
 	TCP  Protocol = "TCP"
 	UDP  Protocol = "UDP"
+	SCTP Protocol = "SCTP"
 	// Passthrough is TLS that the targets terminate; the name that the client asks for in its first message (SNI, RFC
 	// 6066, 3) decides where the connection goes.
 	Passthrough Protocol = "TLS-PASSTHROUGH"
@@ -179,8 +190,9 @@ type Transport string
 
 // The transports.
 const (
-	OverTCP Transport = "TCP"
-	OverUDP Transport = "UDP"
+	OverTCP  Transport = "TCP"
+	OverUDP  Transport = "UDP"
+	OverSCTP Transport = "SCTP"
 )
 
 // Family is an IP address family.

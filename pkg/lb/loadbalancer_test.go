@@ -46,7 +46,7 @@ func sampleChanges() HeaderChanges {
 func sampleOptions() Options {
 	prefixes := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	return Options{
-		Sources: prefixes, TrustedProxies: slices.Clone(prefixes), AcceptProxy: true, SendProxy: true,
+		Sources: prefixes, TrustedProxies: slices.Clone(prefixes), AcceptProxy: true, SendProxy: true, SendProxyV2: true,
 		Limits: Limits{Connections: 3, PerClient: 4}, Timeouts: Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 2,
 		Retries: 1, AccessLog: true, HTTP: HTTPOptions{
 			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),

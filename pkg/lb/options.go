@@ -18,8 +18,10 @@ type Options struct {
 	// AcceptProxy says that every connection begins with a PROXY protocol header, of version 1 or 2.
 	AcceptProxy bool `json:"acceptProxy,omitempty"`
 	// SendProxy says that every connection to a target begins with a PROXY protocol header.
-	SendProxy bool   `json:"sendProxy,omitempty"`
-	Limits    Limits `json:"limits,omitzero"`
+	SendProxy bool `json:"sendProxy,omitempty"`
+	// SendProxyV2 says that it begins with one of version 2.
+	SendProxyV2 bool   `json:"sendProxyV2,omitempty"`
+	Limits      Limits `json:"limits,omitzero"`
 	// Timeouts bound how long is waited.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Retries is how many more times a connection or request is tried when the target surely has not answered it.

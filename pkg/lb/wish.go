@@ -10,6 +10,9 @@ type Wish struct {
 	Findings     []Finding
 	// Fields let the plan point its own findings at the object.
 	Fields Fields
+	// Clouded are the places of what is in [Cloud], in the form of [Finding.Field], for a backend that knows nothing of
+	// that.
+	Clouded []string
 }
 
 // Fields are the places of the object that a wish was read from, in the form of [Finding.Field]. An empty one makes
@@ -18,6 +21,8 @@ type Fields struct {
 	Requested, Pool, Families, Protocol, Port, Host, Path, PathType, Routes, TLS, Share string
 	Sources, TrustedProxies, ProxyProtocol, Limits, Timeouts, Idle, Responses           string
 	Retries, AccessLog, Rewrite, Redirect, GRPC, Request, Response, Body, Gzip          string
+	PerClient, SendTimeout                                                              string
+	Provider, Service, Subnet, Method, Persistence, Monitor                             string
 }
 
 // AddressWish is how a load balancer would like its virtual IPs.

@@ -86,7 +86,7 @@ func sampleChanges() lb.HeaderChanges {
 func sampleOptions() lb.Options {
 	prefixes := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 	return lb.Options{
-		Sources: prefixes, TrustedProxies: prefixes, AcceptProxy: true, SendProxy: true,
+		Sources: prefixes, TrustedProxies: prefixes, AcceptProxy: true, SendProxy: true, SendProxyV2: true,
 		Limits: lb.Limits{Connections: 3, PerClient: 4}, Timeouts: lb.Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 1,
 		Retries: 1, AccessLog: true, HTTP: lb.HTTPOptions{
 			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
@@ -176,6 +176,9 @@ func leaves(v reflect.Value, path string) (zero []string) {
 	case reflect.Struct:
 		if v.NumField() > 0 && v.Type().Field(0).IsExported() {
 			for i := range v.NumField() {
+				if v.Type().Field(i).Tag.Get("json") == "-" {
+					continue // it is in no document
+				}
 				zero = append(zero, leaves(v.Field(i), path+"."+v.Type().Field(i).Name)...)
 			}
 			return zero

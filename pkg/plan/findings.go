@@ -43,6 +43,11 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 			}
 		}
 	}
+	if !can.Cloud {
+		for _, at := range w.Clouded {
+			add(at, "only a load balancer of Octavia has this; remove the key, or set provider to octavia")
+		}
+	}
 	if w.LoadBalancer.Share != "" && !can.Sharing {
 		add(w.Fields.Share, "the backend cannot share addresses")
 	}

@@ -37,8 +37,9 @@ func pool(tb testing.TB, name string, addresses ...string) ipam.Pool {
 // everything is a backend that can do all.
 func everything() lb.Capabilities {
 	return lb.Capabilities{
-		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.Passthrough}, Hosts: true, Paths: true, TLS: true,
-		Sharing: true, Wildcards: true, ExactPaths: true, Weights: true, SourceRanges: true, ProxyProtocol: true,
+		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP, lb.Passthrough}, Hosts: true, Paths: true, TLS: true,
+		Sharing: true, Wildcards: true, ExactPaths: true, Weights: true, SourceRanges: true, AcceptProxy: true,
+		SendProxy: true, SendProxyV2: true, ClientLimits: true, SendTimeout: true, Cloud: true,
 		TrustedProxies: true, Limits: true, IdleTimeout: true, Responses: true, Timeouts: true, Retries: true,
 		AccessLog: true, Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}

@@ -12,6 +12,8 @@ import (
 // everything, with a TCP health monitor.
 type Settings struct {
 	Placement Placement
+	// SubnetIPv6 is the subnet of the IPv6 address, where one is wanted.
+	SubnetIPv6 string
 	// MemberSubnetID is the subnet that leads to the members; empty for that of the virtual IP.
 	MemberSubnetID string
 	// Method is ROUND_ROBIN (default), LEAST_CONNECTIONS, SOURCE_IP or SOURCE_IP_PORT (provider ovn only).
@@ -48,14 +50,12 @@ const (
 	monitorTCP    = "TCP"
 	monitorHTTP   = "HTTP"
 	monitorHTTPS  = "HTTPS"
+	monitorUDP    = "UDP-CONNECT"
+	monitorSCTP   = "SCTP"
 )
 
-// Check says what Octavia would refuse, or would accept and not do.
+// Check says what Octavia would refuse, or would accept and not do, whatever the load balancer is.
 func (s Settings) Check() error {
-	p := s.Placement
-	if p.SubnetID == "" && p.NetworkID == "" && p.PortID == "" {
-		return errors.New("one of subnet, network and port must be given, for the virtual IP")
-	}
 	for _, c := range []struct {
 		what, value string
 		allowed     []string
@@ -63,7 +63,8 @@ func (s Settings) Check() error {
 		{"method", s.Method, []string{methodDefault, "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"}},
 		{"session persistence", s.Persistence, []string{"SOURCE_IP", "HTTP_COOKIE"}},
 		{"PROXY protocol", s.ProxyProtocol, []string{"v1", "v2"}},
-		{"monitor type", s.Monitor.Type, []string{monitorTCP, monitorHTTP, monitorHTTPS, "PING", "TLS-HELLO", monitorNone}},
+		{"monitor type", s.Monitor.Type, []string{monitorTCP, monitorHTTP, monitorHTTPS, "PING", "TLS-HELLO",
+			monitorUDP, monitorSCTP, monitorNone}},
 	} {
 		if c.value != "" && !slices.Contains(c.allowed, c.value) {
 			return fmt.Errorf("%s %q is none of %s", c.what, c.value, strings.Join(c.allowed, ", "))

@@ -75,8 +75,8 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.Passthrough},
 		Sharing:   true,
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
-		SourceRanges: true, ProxyProtocol: true, TrustedProxies: true, Limits: true,
-		Timeouts: true, IdleTimeout: true, Responses: true, Retries: true, AccessLog: true,
+		SourceRanges: true, TrustedProxies: true, Limits: true, ClientLimits: true, AcceptProxy: true, SendProxy: true,
+		Timeouts: true, SendTimeout: true, IdleTimeout: true, Responses: true, Retries: true, AccessLog: true,
 		Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}

@@ -19,7 +19,7 @@ type Configuration struct {
 	// APIVersion is "kubectl-lb.io/v1alpha1", Kind is "ControllerConfiguration".
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
-	// Backend is what makes load balancers exist. Default "software".
+	// Backend is what makes load balancers exist that do not choose: "software" or "octavia". Default "software".
 	Backend string `json:"backend"`
 	// SystemNamespace is where the daemons' configuration, their reports and the leader's Lease are. Default
 	// "kubectl-lb-system".
@@ -28,6 +28,8 @@ type Configuration struct {
 	AddressPools []AddressPool `json:"addressPools"`
 	// Software configures the backend of that name.
 	Software Software `json:"software"`
+	// Octavia configures the backend of that name.
+	Octavia Octavia `json:"octavia"`
 	// LeaderElection decides which of several replicas works.
 	LeaderElection LeaderElection `json:"leaderElection"`
 	// MetricsBindAddress is where /metrics is served; "0" turns it off. Default ":8080".
@@ -122,6 +124,7 @@ func Default() Configuration {
 			VRIDBase:     51,
 			Timing:       Timing{Profile: ProfileDefault},
 		},
+		Octavia: defaultOctavia(),
 		LeaderElection: LeaderElection{
 			Enabled:       true,
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},

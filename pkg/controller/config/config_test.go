@@ -81,8 +81,19 @@ func TestFaults(t *testing.T) {
 		{"unknown field", "adressPools: []\n", "", `unknown field "adressPools"`},
 		{"unknown nested field", "software: {vridbase: 3}\n", "", `unknown field "software.vridbase"`},
 		{"no yaml", "a: [\n", "", "yaml"},
-		{"backend", "backend: octavia\n", "", `backend "octavia": valid is software`},
-		{"backend of 2016's variable", "", "BACKEND=nginx", `backend "nginx": valid is software`},
+		{"backend", "backend: neutron\n", "", `backend "neutron": valid is software, octavia`},
+		{"backend of 2016's variable", "", "BACKEND=nginx", `backend "nginx": valid is software, octavia`},
+		{"octavia without credentials", "backend: octavia\n", "", "there are no credentials"},
+		{"octavia beside, without credentials", "octavia: {enabled: true}\n", "", "there are no credentials"},
+		{"octavia's names", "octavia: {subnet: public}\n", "", `octavia.subnet "public": not a UUID`},
+		{"octavia's field", "octavia: {subnetID: public}\n", "", `unknown field "octavia.subnetID"`},
+		{"octavia's network", "octavia: {subnet: " + uuid + ", network: " + uuid + "}\n", "", "contradicts octavia.subnet"},
+		{"octavia's monitor", "octavia: {monitor: {delay: 1500ms}}\n", "", "whole seconds"},
+		{"octavia's monitor's timeout", "octavia: {monitor: {delay: 2s}}\n", "", "longer than its delay"},
+		{"octavia's method", "octavia: {method: RANDOM}\n", "", `method "RANDOM" is none of`},
+		{"octavia's nodes", "octavia: {nodeSelector: 'a in'}\n", "", "octavia.nodeSelector"},
+		{"octavia's workers", "octavia: {parallel: 0}\n", "", "octavia.parallel"},
+		{"octavia's resync", "octavia: {resync: 0s}\n", "", "octavia.resync"},
 		{"pool", "addressPools: [{name: p, addresses: [10.0.0.300]}]\n", "", "addressPools[0]"},
 		{"overlap", "addressPools: [{name: p, addresses: [10.0.0.0/24]}, {name: q, addresses: [10.0.0.7]}]\n", "", "overlap"},
 		{"namespace", "systemNamespace: A_b\n", "", "systemNamespace"},
@@ -108,6 +119,32 @@ func TestFaults(t *testing.T) {
 				t.Errorf("error %v does not say %q", err, tc.want)
 			}
 		})
+	}
+}
+
+const uuid = "11111111-2222-3333-4444-555555555555"
+
+// Octavia can be the default by the variables of 2016 alone, or be there beside the software backend.
+func TestOctavia(t *testing.T) {
+	env := []string{"BACKEND=octavia", "OS_AUTH_URL=http://keystone/v3", "OS_USERNAME=demo", "OTHER=x",
+		"LB_OCTAVIA_SUBNET=" + uuid}
+	c, err := load(t, "", env, nil)
+	if err != nil || !c.UsesOctavia() || c.Octavia.Settings().Placement.SubnetID != uuid {
+		t.Errorf("%v, %+v", err, c.Octavia)
+	}
+	getenv := c.Octavia.Credentials().Getenv
+	if getenv("OS_USERNAME") != "demo" || getenv("OTHER") != "" {
+		t.Errorf("the variables are %v", c.Octavia.Variables)
+	}
+	if text, err := c.Encode(); err != nil || strings.Contains(text, "demo") {
+		t.Errorf("credentials are printed: %s, %v", text, err)
+	}
+	c, err = load(t, "octavia: {enabled: true, cloudsFile: /c.yaml, monitor: {delay: 9s}}\n", nil, nil)
+	if err != nil || !c.UsesOctavia() || c.Backend != "software" || c.Octavia.Settings().Monitor.Delay != 9 {
+		t.Errorf("%v, %+v", err, c.Octavia)
+	}
+	if Default().UsesOctavia() {
+		t.Error("it is used without being asked for")
 	}
 }
 

@@ -32,6 +32,9 @@ func options() []option {
 		{flagKubeconfig, "kubeconfig file (default: the pod's service account)", []string{"LB_KUBECONFIG", "KUBECONFIG"}},
 		{"backend", "what makes load balancers exist: " + strings.Join(Backends(), ", "),
 			[]string{"LB_BACKEND", "BACKEND"}},
+		{"octavia-clouds-file", "clouds.yaml with the credentials of OpenStack (default: the variables of an openrc)",
+			[]string{"LB_OCTAVIA_CLOUDS_FILE", "OS_CLIENT_CONFIG_FILE"}},
+		{"octavia-subnet", "ID of the subnet of Octavia's virtual IPs", []string{"LB_OCTAVIA_SUBNET"}},
 		{"system-namespace", "namespace of the daemons' configuration and reports",
 			[]string{"LB_SYSTEM_NAMESPACE"}},
 		{"metrics-bind-address", `where /metrics is served; "0" turns it off`,
@@ -72,6 +75,7 @@ func Load(fs *pflag.FlagSet, env []string) (Configuration, error) {
 		}
 	}
 	c.Kubeconfig = overrides.GetString(flagKubeconfig)
+	c.Octavia.Variables = openStackVariables(env)
 	if err := c.override(overrides); err != nil {
 		return Configuration{}, err
 	}
@@ -110,8 +114,9 @@ func (c *Configuration) override(v *viper.Viper) error {
 	text := map[string]*string{
 		"backend": &c.Backend, "system-namespace": &c.SystemNamespace,
 		"metrics-bind-address": &c.MetricsBindAddress, "health-probe-bind-address": &c.HealthProbeBindAddress,
-		"leader-identity": &c.LeaderElection.Identity,
-		"log-level":       &c.Log.Level, "log-format": &c.Log.Format,
+		"leader-identity":     &c.LeaderElection.Identity,
+		"octavia-clouds-file": &c.Octavia.CloudsFile, "octavia-subnet": &c.Octavia.Subnet,
+		"log-level": &c.Log.Level, "log-format": &c.Log.Format,
 	}
 	for flag, field := range text {
 		if v.IsSet(flag) {

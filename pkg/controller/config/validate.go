@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
 )
@@ -28,7 +29,7 @@ const (
 const maxVRIDBase = 244
 
 // Backends returns the names of the backends that exist.
-func Backends() []string { return []string{"software"} }
+func Backends() []string { return []string{string(lb.ProviderSoftware), string(lb.ProviderOctavia)} }
 
 // Validate returns everything that is wrong, each error naming its field.
 func (c Configuration) Validate() error {
@@ -46,6 +47,7 @@ func (c Configuration) Validate() error {
 		levelErr,
 		oneOf("log.format", c.Log.Format, "text", "json"),
 		c.LeaderElection.validate(),
+		c.Octavia.validate(c.UsesOctavia()),
 	}
 	for _, msg := range validation.IsDNS1123Label(c.SystemNamespace) {
 		errs = append(errs, fmt.Errorf("systemNamespace %q: %s", c.SystemNamespace, msg))

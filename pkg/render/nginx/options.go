@@ -69,7 +69,7 @@ func checkProxy(s lb.Listener) (lb.Finding, bool) {
 	o := s.Options
 	switch {
 	case o.AcceptProxy && s.Transport() != lb.OverTCP,
-		o.SendProxy && s.Protocol != lb.TCP && s.Protocol != lb.Passthrough:
+		o.SendProxy && s.Protocol != lb.TCP && s.Protocol != lb.Passthrough, o.SendProxyV2:
 		return finding(lb.CodeBackendCannot, field(s)+".options", "nginx can't do the PROXY protocol so for %s",
 			s.Protocol), true
 	case len(o.TrustedProxies) > 0 && !o.AcceptProxy && s.Protocol != lb.HTTP:

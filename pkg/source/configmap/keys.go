@@ -69,13 +69,15 @@ type Key struct {
 	Written bool
 	// Lines says that the value has several lines.
 	Lines bool
+	// Cloud says that only a cloud's load balancer has what the key asks for.
+	Cloud bool
 	// read reads a value that is not empty and known to be safe; a written key's may be anything.
 	read func(*reading, string)
 }
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
 func Keys() []Key {
-	return slices.Concat(targetKeys(), optionKeys(), httpKeys(), addressKeys())
+	return slices.Concat(targetKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
 }
 
 // targetKeys returns the keys that say what is served.
@@ -99,10 +101,10 @@ func targetKeys() []Key {
 				"the port of the " +
 				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
 			read: (*reading).readPorts},
-		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP` or `TLS-PASSTHROUGH`",
+		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP`, `SCTP` or `TLS-PASSTHROUGH`",
 			Default: "that of the Service's port; `HTTP` with host, path or SSL", Since: next,
 			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
-				"datagram. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
+				"datagram. SCTP needs provider octavia. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
 			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
 			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are " +
@@ -144,9 +146,10 @@ func optionKeys() []Key {
 		{Name: KeySources, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "everybody", Since: next,
 			Meaning: "Only clients of these ranges are served; others get status 403, or their connection is closed.",
 			read:    (*reading).readSources},
-		{Name: KeyProxy, Takes: "`accept`, `send` or `accept,send`", Default: "neither", Since: next,
+		{Name: KeyProxy, Takes: "`accept`, `send`, `accept,send` or `send-v2`", Default: "neither", Since: next,
 			Meaning: "`accept`: every connection must begin with a PROXY protocol header, which is believed from " +
-				"trusted-proxies. `send`: connections of TCP ports to the Service begin with such a header.",
+				"trusted-proxies. `send`: connections of TCP ports to the Service begin with such a header. `send-v2`: with one " +
+				"of version 2, which needs provider octavia.",
 			read: (*reading).readProxy},
 		{Name: KeyTrusted, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "nobody", Since: next,
 			Meaning: "The proxies in front of the load balancer. What they say of a client is believed: by the PROXY " +

@@ -31,8 +31,10 @@ func (r *reading) readProxy(v string) {
 			r.options.AcceptProxy = true
 		case "send":
 			r.options.SendProxy = true
+		case "send-v2":
+			r.options.SendProxyV2 = true
 		default:
-			r.badf(KeyProxy, `%s: give accept, send or "accept,send"`, quote(v))
+			r.badf(KeyProxy, `%s: give accept, send, "accept,send" or send-v2`, quote(v))
 			return
 		}
 	}

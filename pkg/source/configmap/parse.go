@@ -28,6 +28,8 @@ type reading struct {
 	options                        lb.Options
 	share                          string
 	address                        lb.AddressWish
+	provider                       lb.Provider
+	cloud                          lb.Cloud
 }
 
 // Parse reads what a ConfigMap asks for. Faults of the user are findings of the wish, all of them at once; a wish with
@@ -55,8 +57,8 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	r.settle()
 	listeners := r.listeners(services)
 	w := lb.Wish{
-		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share}, Address: r.address, Findings: r.findings,
-		Fields: r.fields(),
+		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share, Provider: r.provider, Cloud: r.cloud},
+		Address:      r.address, Findings: r.findings, Fields: r.fields(), Clouded: clouded(cm.Data),
 	}
 	if !w.Failed() {
 		w.LoadBalancer.Listeners = listeners
@@ -81,6 +83,9 @@ func (r *reading) fields() lb.Fields {
 		Responses: field(KeyResponses), Retries: field(KeyRetries), AccessLog: field(KeyAccessLog),
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
+		PerClient: field(KeyMaxPerIP), SendTimeout: field(KeySendTime),
+		Provider: field(KeyProvider), Service: field(KeyService), Subnet: field(KeySubnet), Method: field(KeyMethod),
+		Persistence: field(KeyPersistence), Monitor: field(KeyMonitorType),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
 		at.Protocol, at.Port = field(KeyPorts), field(KeyPorts)
@@ -139,6 +144,8 @@ func (r *reading) contradictions() {
 	r.ownerless()
 	r.headerTwice()
 	r.addressTwice()
+	r.monitorTwice()
+	r.placedTwice()
 	rewrites := r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool { return w.rewrite != "" })
 	if r.options.HTTP.GRPC && rewrites {
 		r.addf(lb.CodeConflictingKeys, KeyBackend,

@@ -51,8 +51,8 @@ func TestFindings(t *testing.T) {
 		{"bad target port, so nothing is said of the Service's", []string{KeyTargetPort, "\x00", KeyService, "two"},
 			`LB0107 data[target-port]: the value "\x00" holds the invisible or control character U+0000 at byte 0; remove it`},
 		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
-		{"protocol", []string{KeyProtocol, "SCTP"},
-			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, TCP, UDP or TLS-PASSTHROUGH`},
+		{"protocol", []string{KeyProtocol, "SPX"},
+			`LB0104 data[protocol]: "SPX" is not a protocol; give HTTP, TCP, UDP, SCTP or TLS-PASSTHROUGH`},
 		{"wildcard within", []string{KeyHost, "a.*.example.com"}, `LB0104 data[host]: "a.*.example.com" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
 			`the first part may be *`},
 		{"wildcard alone", []string{KeyHost, "*"}, `LB0104 data[host]: "*" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
@@ -100,11 +100,11 @@ func TestFindings(t *testing.T) {
 		{"a TCP port for UDP", []string{KeyProtocol, "UDP"}, `LB0106 data[target-port]: port 80 of Service default/web ` +
 			`is TCP, but protocol UDP needs a UDP port; its ports are 80 "http"`},
 		{"an SCTP port", []string{KeyService, "sctp"}, `LB0106 data[target-service-name]: port 9 of Service default/sctp ` +
-			`is "SCTP", which cannot be served; name the others in ports`},
+			`is "SCTP", which is served only where ports names it; name it or the others there`},
 		{"ports without a number", []string{KeyPorts, "80,,443"},
 			`LB0103 data[ports]: "" is not a port; give a number from 1 to 65535`},
-		{"ports with a protocol that is none", []string{KeyPorts, "80/SCTP"},
-			`LB0104 data[ports]: "80/SCTP": "SCTP" is not a protocol; give HTTP, TCP, UDP or TLS-PASSTHROUGH`},
+		{"ports with a protocol that is none", []string{KeyPorts, "80/SPX"},
+			`LB0104 data[ports]: "80/SPX": "SPX" is not a protocol; give HTTP, TCP, UDP, SCTP or TLS-PASSTHROUGH`},
 		{"ports with a target that is none", []string{KeyPorts, "80:a b"},
 			`LB0103 data[ports]: "a b" is neither a port number nor a port's name`},
 		{"ports that the Service lacks", []string{KeyService, "two", KeyPorts, "80, 81:web"},
@@ -112,7 +112,7 @@ func TestFindings(t *testing.T) {
 		{"ports that could be any", []string{KeyService, "two", KeyPorts, "8080"},
 			`LB0105 data[ports]: Service default/two has several ports (80 "http", 443 "https"); give one of them`},
 		{"a port twice", []string{KeyPorts, "80, 80/HTTP"},
-			`LB0108 data[ports]: port 80 is there twice; give each port once for TCP and once for UDP`},
+			`LB0108 data[ports]: port 80 is there twice; give each port once for each transport`},
 		{"too many ports", []string{KeyPorts, strings.Repeat("80,", 64) + "80"},
 			`LB0104 data[ports]: 65 ports; give at most 64`},
 		{"ports and bind-port", []string{KeyPorts, "80", KeyBindPort, "80", KeyTargetPort, "80"},
@@ -130,7 +130,7 @@ func TestFindings(t *testing.T) {
 		{"too many ranges", []string{KeySources, manyRanges()},
 			`LB0104 data[allowed-source-ranges]: 257 ranges; give at most 256`},
 		{"PROXY protocol", []string{KeyProxy, "send, v2"},
-			`LB0104 data[proxy-protocol]: "send, v2": give accept, send or "accept,send"`},
+			`LB0104 data[proxy-protocol]: "send, v2": give accept, send, "accept,send" or send-v2`},
 		{"PROXY protocol from anybody", []string{KeyProxy, "accept"}, `LB0108 data[proxy-protocol]: accept needs ` +
 			`trusted-proxies, for the header says who the client is; add the ranges of the proxies`},
 		{"PROXY protocol to HTTP", []string{KeyProxy, "send", KeyPath, "/"},

@@ -62,7 +62,9 @@ func (r *reading) readPort(text string) (p portWish, ok bool) {
 }
 
 // protocols are those that a user can name.
-func protocols() []lb.Protocol { return []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.Passthrough} }
+func protocols() []lb.Protocol {
+	return []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP, lb.Passthrough}
+}
 
 // routes reports whether a protocol can tell requests or connections apart by their host.
 func routes(p lb.Protocol) bool { return p == lb.HTTP || p == lb.Passthrough }
@@ -138,10 +140,10 @@ func (r *reading) everyPort(key lb.Key, svc *corev1.Service) []portWish {
 	for _, p := range svc.Spec.Ports {
 		transport := transportOf(p)
 		switch {
-		case transport != lb.OverTCP && transport != lb.OverUDP:
+		case transport != lb.OverTCP && transport != lb.OverUDP && r.protocol != lb.Protocol(transport):
 			if r.protocol == "" {
-				r.addf(lb.CodePortNotFound, KeyService, "port %d of Service %s is %s, which cannot be served; name the others "+
-					"in %s", p.Port, key, quote(string(p.Protocol)), KeyPorts)
+				r.addf(lb.CodePortNotFound, KeyService, "port %d of Service %s is %s, which is served only where %s names it; "+
+					"name it or the others there", p.Port, key, quote(string(p.Protocol)), KeyPorts)
 			}
 		case r.protocol == "" || r.protocol == lb.Protocol(transport):
 			all = append(all, portWish{target: strconv.Itoa(int(p.Port)), protocol: lb.Protocol(transport)})
@@ -162,7 +164,7 @@ func (r *reading) listenTwice(listeners []lb.Listener) {
 		}
 		switch {
 		case l.TLS == nil:
-			r.addf(lb.CodeConflictingKeys, KeyPorts, "port %d is there twice; give each port once for TCP and once for UDP",
+			r.addf(lb.CodeConflictingKeys, KeyPorts, "port %d is there twice; give each port once for each transport",
 				l.Port)
 		case r.bindPort == l.Port:
 			r.addf(lb.CodeConflictingKeys, KeySSLPort, "port %d is bind-port already; choose another one", l.Port)

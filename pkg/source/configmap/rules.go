@@ -40,6 +40,7 @@ func rules(o lb.Options) []rule {
 		{KeyGzip, o.HTTP.Gzip, web, func(o *lb.Options) { o.HTTP.Gzip = false }},
 		{KeyProxy, o.AcceptProxy, connections, func(o *lb.Options) { o.AcceptProxy = false }},
 		{KeyProxy, o.SendProxy, raw, func(o *lb.Options) { o.SendProxy = false }},
+		{KeyProxy, o.SendProxyV2, raw, func(o *lb.Options) { o.SendProxyV2 = false }},
 		{KeyTrusted, len(o.TrustedProxies) > 0, trusting, func(o *lb.Options) { o.TrustedProxies = nil }},
 		{KeyIdleTimeout, o.Timeouts.Idle > 0, streams, func(o *lb.Options) { o.Timeouts.Idle = 0 }},
 		{KeyResponses, o.Responses > 0, []lb.Protocol{lb.UDP}, func(o *lb.Options) { o.Responses = 0 }},

@@ -1,0 +1,267 @@
+package configmap
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// The keys of load balancers that a cloud makes.
+const (
+	KeyProvider       = "provider"
+	KeySubnet         = "vip-subnet"
+	KeySubnetIPv6     = "vip-subnet-ipv6"
+	KeyNetwork        = "vip-network"
+	KeyVIPPort        = "vip-port"
+	KeyMemberSubnet   = "member-subnet"
+	KeyFlavor         = "flavor"
+	KeyZone           = "availability-zone"
+	KeyDriver         = "octavia-provider"
+	KeyMethod         = "lb-method"
+	KeyPersistence    = "session-persistence"
+	KeyClientTimeout  = "client-timeout"
+	KeyInspectTimeout = "inspect-timeout"
+	KeyForwardedFor   = "x-forwarded-for"
+	KeyMonitorType    = "monitor-type"
+	KeyMonitorDelay   = "monitor-delay"
+	KeyMonitorTimeout = "monitor-timeout"
+	KeyMonitorUp      = "monitor-retries"
+	KeyMonitorDown    = "monitor-retries-down"
+	KeyMonitorPath    = "monitor-path"
+	KeyMonitorCodes   = "monitor-codes"
+)
+
+// CloudKeys returns the keys that say who makes a load balancer, and what a cloud is asked for.
+func CloudKeys() []Key {
+	const next = "0.1"
+	keys := slices.Concat(placementKeys(), trafficKeys(), monitorKeys())
+	for i := range keys {
+		keys[i].Since, keys[i].Cloud = next, true
+	}
+	return append([]Key{{Name: KeyProvider, Takes: "`software` or `octavia`", Default: "the controller's `backend`",
+		Since: next, Meaning: "What makes the load balancer: the daemons of kubectl-lb, or OpenStack's Octavia " +
+			"([octavia.md](octavia.md)). Changing it makes another load balancer, with another address.",
+		read: (*reading).readProvider}}, keys...)
+}
+
+const (
+	takesID       = "a UUID"
+	configured    = "the controller's configuration"
+	takesWhole    = "a time of whole seconds, from `1s`"
+	takesAttempts = "1 to 10"
+)
+
+// placementKeys returns those that count while the load balancer is made.
+func placementKeys() []Key {
+	id := func(name, meaning string, into func(*lb.Cloud) *string) Key {
+		return Key{Name: name, Takes: takesID, Default: configured, Meaning: meaning,
+			read: func(r *reading, v string) { *into(&r.cloud) = r.uuid(name, v) }}
+	}
+	word := func(name, takes, meaning string, into func(*lb.Cloud) *string) Key {
+		return Key{Name: name, Takes: takes, Default: configured, Meaning: meaning,
+			read: func(r *reading, v string) { *into(&r.cloud) = r.word(name, v) }}
+	}
+	return []Key{
+		id(KeySubnet, "Octavia: the subnet of the address. It counts when the load balancer is made, as do the keys down "+
+			"to octavia-provider.", func(c *lb.Cloud) *string { return &c.Subnet }),
+		id(KeySubnetIPv6, "Octavia: the subnet of the IPv6 address, where ip-families asks for one.",
+			func(c *lb.Cloud) *string { return &c.SubnetIPv6 }),
+		id(KeyNetwork, "Octavia: the network of the address, in place of vip-subnet; Neutron chooses the subnet.",
+			func(c *lb.Cloud) *string { return &c.Network }),
+		id(KeyVIPPort, "Octavia: a port of Neutron that is there already and whose address the load balancer takes.",
+			func(c *lb.Cloud) *string { return &c.Port }),
+		id(KeyFlavor, "Octavia: one of the operator's flavors.", func(c *lb.Cloud) *string { return &c.Flavor }),
+		word(KeyZone, "a name", "Octavia: the availability zone.", func(c *lb.Cloud) *string { return &c.Zone }),
+		word(KeyDriver, "a name such as `amphora` or `ovn`", "Octavia: which of its providers makes the load balancer.",
+			func(c *lb.Cloud) *string { return &c.Driver }),
+		id(KeyMemberSubnet, "Octavia: the subnet that leads to the nodes.",
+			func(c *lb.Cloud) *string { return &c.MemberSubnet }),
+	}
+}
+
+// trafficKeys returns those about connections and requests.
+func trafficKeys() []Key {
+	return []Key{
+		{Name: KeyMethod, Takes: "`ROUND_ROBIN`, `LEAST_CONNECTIONS`, `SOURCE_IP` or `SOURCE_IP_PORT`",
+			Default: "`ROUND_ROBIN`; `SOURCE_IP_PORT` with ovn", read: (*reading).readMethod,
+			Meaning: "Octavia: how the node is chosen. SOURCE_IP_PORT is what ovn can do, and the others cannot."},
+		{Name: KeyPersistence, Takes: "`SOURCE_IP`, `HTTP_COOKIE` or `APP_COOKIE=NAME`", Default: "none",
+			Meaning: "Octavia: keep a client with the node that it first got. The cookies are for ports of HTTP.",
+			read:    (*reading).readPersistence},
+		{Name: KeyClientTimeout, Takes: "a time from `1s` to `24h`", Default: "`50s`, or idle-timeout for TCP",
+			Meaning: "Octavia: how long a client may send nothing.",
+			read:    func(r *reading, v string) { r.cloud.ClientTimeout = r.duration(KeyClientTimeout, v) }},
+		{Name: KeyInspectTimeout, Takes: "a time from `1s` to `24h`", Default: "no wait",
+			Meaning: "Octavia: how long is waited for the first bytes of a TCP connection, to look at them.",
+			read:    func(r *reading, v string) { r.cloud.InspectTimeout = r.duration(KeyInspectTimeout, v) }},
+		{Name: KeyForwardedFor, Takes: "`true` or `false`", Default: "`true`",
+			Meaning: "Octavia: tell the Service who the client is, by X-Forwarded-For, -Port and -Proto in requests of HTTP.",
+			read:    func(r *reading, v string) { r.cloud.NoForwardedFor = !r.flag(KeyForwardedFor, v) }},
+	}
+}
+
+// monitorKeys returns those about the checks of nodes.
+func monitorKeys() []Key {
+	whole := func(name, fallback, meaning string, into func(*lb.CloudMonitor) *time.Duration) Key {
+		return Key{Name: name, Takes: takesWhole, Default: fallback, Meaning: meaning,
+			read: func(r *reading, v string) { *into(&r.cloud.Monitor) = r.wholeSeconds(name, v) }}
+	}
+	attempts := func(name, fallback, meaning string, into func(*lb.CloudMonitor) *int) Key {
+		return Key{Name: name, Takes: takesAttempts, Default: fallback, Meaning: meaning,
+			read: func(r *reading, v string) { *into(&r.cloud.Monitor) = r.count(name, v, 10) }}
+	}
+	return []Key{
+		{Name: KeyMonitorType, Takes: "`TCP`, `HTTP`, `HTTPS`, `PING`, `TLS-HELLO`, `UDP-CONNECT`, `SCTP` or `NONE`",
+			Default: "that of the port's transport", read: (*reading).readMonitorType,
+			Meaning: "Octavia: how it is checked whether a node serves; NONE is not at all. A Service with " +
+				"externalTrafficPolicy Local and a health port is asked there, unless this is NONE."},
+		whole(KeyMonitorDelay, "`5s`", "Octavia: the time between two checks.",
+			func(m *lb.CloudMonitor) *time.Duration { return &m.Delay }),
+		whole(KeyMonitorTimeout, "`3s`", "Octavia: how long a check may take, at most monitor-delay.",
+			func(m *lb.CloudMonitor) *time.Duration { return &m.Timeout }),
+		attempts(KeyMonitorUp, "`1`", "Octavia: how many good checks in a row bring a node back.",
+			func(m *lb.CloudMonitor) *int { return &m.Retries }),
+		attempts(KeyMonitorDown, "`3`", "Octavia: how many bad checks in a row take a node out.",
+			func(m *lb.CloudMonitor) *int { return &m.RetriesDown }),
+		{Name: KeyMonitorPath, Takes: "a path such as `/healthz`", Default: "`/`",
+			Meaning: "Octavia: what a check of HTTP or HTTPS asks for.",
+			read:    func(r *reading, v string) { r.cloud.Monitor.Path = r.cleanPath(KeyMonitorPath, v) }},
+		{Name: KeyMonitorCodes, Takes: "status codes such as `200`, `200,202` or `200-204`", Default: "`200`",
+			Meaning: "Octavia: the answers to a check of HTTP or HTTPS that are good.", read: (*reading).readMonitorCodes},
+	}
+}
+
+// clouded returns the places of the keys that only a cloud knows and that the object has, in the order of [CloudKeys].
+func clouded(data map[string]string) []string {
+	var out []string
+	for _, k := range CloudKeys() {
+		if k.Cloud && data[k.Name] != "" {
+			out = append(out, field(k.Name))
+		}
+	}
+	return out
+}
+
+func (r *reading) readProvider(v string) {
+	for _, p := range lb.Providers() {
+		if strings.EqualFold(v, string(p)) {
+			r.provider = p
+			return
+		}
+	}
+	r.badf(KeyProvider, "%s is neither software nor octavia", quote(v))
+}
+
+// uuidPattern is RFC 9562, 4, also without the dashes, as some of OpenStack writes it.
+var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(-?)[0-9a-fA-F]{4}(-?)[0-9a-fA-F]{4}(-?)[0-9a-fA-F]{12}$`)
+
+// uuid reads an ID of OpenStack; it returns "" when that is none.
+func (r *reading) uuid(key, v string) string {
+	if !uuidPattern.MatchString(v) {
+		r.badf(key, "%s is not a UUID; give an ID such as openstack shows it, not a name", quote(v))
+		return ""
+	}
+	return strings.ToLower(v)
+}
+
+// wordPattern is what names of zones and providers are made of.
+var wordPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// word reads a name; it returns "" when that is none.
+func (r *reading) word(key, v string) string {
+	if !wordPattern.MatchString(v) {
+		r.badf(key, "%s is not a name; it takes letters, digits and . _ -", quote(v))
+		return ""
+	}
+	return v
+}
+
+// choice reads one of some words, in upper or lower case; it returns "" when it is none of them.
+func (r *reading) choice(key, v string, words ...string) string {
+	i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, v) })
+	if i < 0 {
+		r.badf(key, "%s is none of %s", quote(v), strings.Join(words, ", "))
+		return ""
+	}
+	return words[i]
+}
+
+func (r *reading) readMethod(v string) {
+	r.cloud.Method = r.choice(KeyMethod, v, "ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")
+}
+
+func (r *reading) readPersistence(v string) {
+	kind, cookie, named := strings.Cut(v, "=")
+	r.cloud.Persistence = r.choice(KeyPersistence, kind, "SOURCE_IP", "HTTP_COOKIE", "APP_COOKIE")
+	switch needs := r.cloud.Persistence == "APP_COOKIE"; {
+	case r.cloud.Persistence == "":
+	case needs != named:
+		r.badf(KeyPersistence, "%s: give APP_COOKIE=NAME, and the others without a name", quote(v))
+	case named:
+		r.cloud.Cookie = r.word(KeyPersistence, cookie)
+	}
+}
+
+func (r *reading) readMonitorType(v string) {
+	r.cloud.Monitor.Type = r.choice(KeyMonitorType, v, "TCP", "HTTP", "HTTPS", "PING", "TLS-HELLO", "UDP-CONNECT", "SCTP",
+		"NONE")
+}
+
+// codesPattern is what Octavia takes for expected_codes.
+var codesPattern = regexp.MustCompile(`^[1-5][0-9]{2}(-[1-5][0-9]{2}|(,[1-5][0-9]{2}){0,15})$`)
+
+func (r *reading) readMonitorCodes(v string) {
+	v = strings.ReplaceAll(v, " ", "")
+	if !codesPattern.MatchString(v) {
+		r.badf(KeyMonitorCodes, `%s is not a list of status codes; give such as "200", "200,202" or "200-204"`, quote(v))
+		return
+	}
+	r.cloud.Monitor.Codes = v
+}
+
+// wholeSeconds reads a time of whole seconds; it returns 0 when that is none.
+func (r *reading) wholeSeconds(key, v string) time.Duration {
+	if n, err := strconv.Atoi(v); err == nil {
+		v = fmt.Sprintf("%ds", n)
+	}
+	d := r.duration(key, v)
+	if d%time.Second != 0 {
+		r.badf(key, "%s is not a time of whole seconds", quote(v))
+		return 0
+	}
+	return d
+}
+
+// monitorTwice finds contradictions about the checks of nodes.
+func (r *reading) monitorTwice() {
+	m := r.cloud.Monitor
+	if m.Timeout > 0 && m.Delay > 0 && m.Timeout > m.Delay {
+		r.addf(lb.CodeConflictingKeys, KeyMonitorTimeout, "%s is longer than %s, which is %s; Octavia would start a check "+
+			"before the last one is over", m.Timeout, KeyMonitorDelay, m.Delay)
+	}
+	web := m.Type == "HTTP" || m.Type == "HTTPS"
+	for _, k := range []struct {
+		key   string
+		given bool
+	}{{KeyMonitorPath, m.Path != ""}, {KeyMonitorCodes, m.Codes != ""}} {
+		if k.given && !web && !r.faulty(KeyMonitorType) {
+			r.addf(lb.CodeConflictingKeys, k.key, "the key is about checks of HTTP; set %s to HTTP or HTTPS", KeyMonitorType)
+		}
+	}
+}
+
+// placedTwice finds contradictions about where the address is.
+func (r *reading) placedTwice() {
+	c := r.cloud
+	if c.Network != "" && (c.Subnet != "" || c.SubnetIPv6 != "") {
+		r.addf(lb.CodeConflictingKeys, KeyNetwork, "%s says where the address is; remove one of the two", KeySubnet)
+	}
+	if c.Port != "" && c.Network+c.Subnet+c.SubnetIPv6 != "" {
+		r.addf(lb.CodeConflictingKeys, KeyVIPPort, "the port has a network of its own; remove the other keys of the address")
+	}
+}

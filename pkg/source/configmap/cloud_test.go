@@ -1,0 +1,101 @@
+package configmap
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+const id = "11111111-2222-3333-4444-555555555555"
+
+// What a cloud is asked for is read from its keys.
+func TestCloud(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		pairs []string
+		want  lb.Cloud
+	}{
+		{"nothing", nil, lb.Cloud{}},
+		{"placement", []string{KeySubnet, id, KeySubnetIPv6, "AAAAAAAA222233334444555555555555", KeyMemberSubnet, id,
+			KeyFlavor, id, KeyZone, "nova-1", KeyDriver, "ovn"},
+			lb.Cloud{Subnet: id, SubnetIPv6: "aaaaaaaa222233334444555555555555", MemberSubnet: id, Flavor: id, Zone: "nova-1",
+				Driver: "ovn"}},
+		{"a network", []string{KeyNetwork, id}, lb.Cloud{Network: id}},
+		{"a port", []string{KeyVIPPort, id}, lb.Cloud{Port: id}},
+		{"traffic", []string{KeyMethod, "least_connections", KeyPersistence, "APP_COOKIE=JSESSIONID", KeyClientTimeout,
+			"90s", KeyInspectTimeout, "2s", KeyForwardedFor, "false"},
+			lb.Cloud{Method: "LEAST_CONNECTIONS", Persistence: "APP_COOKIE", Cookie: "JSESSIONID",
+				ClientTimeout: 90 * time.Second, InspectTimeout: 2 * time.Second, NoForwardedFor: true}},
+		{"monitor", []string{KeyMonitorType, "http", KeyMonitorDelay, "9s", KeyMonitorTimeout, "8", KeyMonitorUp, "2",
+			KeyMonitorDown, "4", KeyMonitorPath, "/healthz", KeyMonitorCodes, "200, 204"},
+			lb.Cloud{Monitor: lb.CloudMonitor{Type: "HTTP", Delay: 9 * time.Second, Timeout: 8 * time.Second, Retries: 2,
+				RetriesDown: 4, Path: "/healthz", Codes: "200,204"}}},
+	} {
+		w := Parse(object(append([]string{KeyProvider, "Octavia"}, c.pairs...)...), cluster())
+		if len(w.Findings) > 0 || w.LoadBalancer.Provider != lb.ProviderOctavia {
+			t.Errorf("%s: provider %q, %s", c.name, w.LoadBalancer.Provider, texts(w.Findings))
+		}
+		if d := cmp.Diff(c.want, w.LoadBalancer.Cloud); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+		if len(w.Clouded) != len(c.pairs)/2 {
+			t.Errorf("%s: %d keys for a cloud only: %v", c.name, len(w.Clouded), w.Clouded)
+		}
+	}
+}
+
+// What is no value of a key of a cloud is said so.
+func TestCloudFindings(t *testing.T) {
+	for _, c := range []struct{ key, value, want string }{
+		{KeyProvider, "metal", `LB0104 data[provider]: "metal" is neither software nor octavia`},
+		{KeySubnet, "public", `LB0104 data[vip-subnet]: "public" is not a UUID; give an ID such as openstack shows it, not a name`},
+		{KeyZone, "a b", `LB0104 data[availability-zone]: "a b" is not a name; it takes letters, digits and . _ -`},
+		{KeyMethod, "RANDOM", `LB0104 data[lb-method]: "RANDOM" is none of ROUND_ROBIN, LEAST_CONNECTIONS, SOURCE_IP, SOURCE_IP_PORT`},
+		{KeyPersistence, "APP_COOKIE",
+			`LB0104 data[session-persistence]: "APP_COOKIE": give APP_COOKIE=NAME, and the others without a name`},
+		{KeyPersistence, "SOURCE_IP=x",
+			`LB0104 data[session-persistence]: "SOURCE_IP=x": give APP_COOKIE=NAME, and the others without a name`},
+		{KeyPersistence, "APP_COOKIE=a;b",
+			`LB0104 data[session-persistence]: "a;b" is not a name; it takes letters, digits and . _ -`},
+		{KeyMonitorDelay, "1500ms", `LB0104 data[monitor-delay]: "1500ms" is not a time of whole seconds`},
+		{KeyMonitorCodes, "2xx",
+			`LB0104 data[monitor-codes]: "2xx" is not a list of status codes; give such as "200", "200,202" or "200-204"`},
+		{KeyMonitorPath, "/healthz",
+			"LB0108 data[monitor-path]: the key is about checks of HTTP; set monitor-type to HTTP or HTTPS"},
+		{KeyMonitorUp, "11", `LB0104 data[monitor-retries]: "11" is not a number from 1 to 10`},
+	} {
+		if d := cmp.Diff(c.want, texts(Parse(object(c.key, c.value), cluster()).Findings)); d != "" {
+			t.Errorf("%s %q: %s", c.key, c.value, d)
+		}
+	}
+	for want, pairs := range map[string][]string{
+		"LB0108 data[vip-network]: vip-subnet says where the address is; remove one of the two": {KeyNetwork, id, KeySubnet, id},
+		"LB0108 data[vip-port]: the port has a network of its own; remove the other keys of the address": {
+			KeyVIPPort, id, KeySubnet, id},
+		"LB0108 data[monitor-timeout]: 9s is longer than monitor-delay, which is 5s; Octavia would start a check before the " +
+			"last one is over": {KeyMonitorDelay, "5s", KeyMonitorTimeout, "9s"},
+	} {
+		if d := cmp.Diff(want, texts(Parse(object(pairs...), cluster()).Findings)); d != "" {
+			t.Errorf("%v: %s", pairs, d)
+		}
+	}
+}
+
+// SCTP and version 2 of the PROXY protocol are read like the rest.
+func TestCloudTraffic(t *testing.T) {
+	w := Parse(object(KeyService, "sctp", KeyPorts, "9/SCTP, 80"), cluster())
+	if len(w.Findings) > 0 || len(w.LoadBalancer.Listeners) != 2 || w.LoadBalancer.Listeners[0].Protocol != lb.SCTP {
+		t.Errorf("%+v, %s", w.LoadBalancer.Listeners, texts(w.Findings))
+	}
+	w = Parse(object(KeyService, "sctp", KeyProtocol, "SCTP"), cluster())
+	if len(w.Findings) > 0 || len(w.LoadBalancer.Listeners) != 1 || w.LoadBalancer.Listeners[0].Port != 9 {
+		t.Errorf("%+v, %s", w.LoadBalancer.Listeners, texts(w.Findings))
+	}
+	w = Parse(object(KeyProxy, "send-v2"), cluster())
+	if len(w.Findings) > 0 || !w.LoadBalancer.Listeners[0].Options.SendProxyV2 {
+		t.Errorf("%+v, %s", w.LoadBalancer.Listeners, texts(w.Findings))
+	}
+}
