@@ -3,6 +3,7 @@ package octavia
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ type Cloud struct {
 	dir       string
 	namespace string
 	dialer    *netspace.Dialer
+	db        *sql.DB
 }
 
 // BaseDir holds the clouds' folders.
@@ -151,8 +153,12 @@ func (c *Cloud) dial() error {
 		return fmt.Errorf("cloud %s: %w", c.options.Name, err)
 	}
 	c.dialer = d
-	return nil
+	c.db, err = openDatabase(c.path("mysql", "socket"))
+	return err
 }
+
+// TokenLife is how long Keystone's tokens are good for.
+func (c *Cloud) TokenLife() time.Duration { return c.options.TokenLife }
 
 // Dir is where everything of the cloud is; the daemons' output is in its log folder.
 func (c *Cloud) Dir() string { return c.dir }
@@ -161,6 +167,7 @@ func (c *Cloud) Dir() string { return c.dir }
 func (c *Cloud) Close() {
 	if c.dialer != nil {
 		c.dialer.Close()
+		c.db.Close()
 	}
 }
 

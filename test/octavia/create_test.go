@@ -118,3 +118,25 @@ func (s *site) settled() {
 	s.t.Helper()
 	s.until("quiet", func() bool { return s.Settled() })
 }
+
+// TestParallel makes ten at once, and then a pass without news, which is one call for all of them.
+func TestParallel(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var all []lb.LoadBalancer
+	for i := range 10 {
+		all = append(all, web(fmt.Sprintf("web%d", i), 2, 80))
+	}
+	s.apply(all...)
+	s.ready(all...)
+	s.settled()
+	if s.posts() != 10 {
+		t.Errorf("%d creates", s.posts())
+	}
+	s.gate.Reset()
+	s.apply(all...)
+	s.settled()
+	if costly, polls := s.calls(); len(costly)+polls != 1 {
+		t.Errorf("a pass without news made %v and %d polls", costly, polls)
+	}
+}

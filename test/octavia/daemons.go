@@ -208,7 +208,8 @@ func (c *Cloud) startDatabase(ctx context.Context) error {
 			create database if not exists octavia character set utf8;
 			create user if not exists lab@localhost identified by '`+Password+`';
 			grant all on keystone.* to lab@localhost;
-			grant all on octavia.* to lab@localhost;`,
+			grant all on octavia.* to lab@localhost;
+			grant process on *.* to lab@localhost;`,
 			"mariadb", "--no-defaults", "--socket="+data+"/socket")
 		return err
 	})

@@ -2,8 +2,11 @@ package octavia
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -22,14 +25,19 @@ type Fault struct {
 	// After lets so many calls pass first; Times is how many are broken then, 0 for all.
 	After, Times int
 
-	// Status answers with this status, and RetryAfter with that header, in seconds, where it is not 0.
+	// Status answers with this status, and RetryAfter with that header, in seconds, where it is not 0. Text is what the
+	// answer says, where it is not empty.
 	Status, RetryAfter int
+	Text               string
+	// Token passes the call on with this token in place of its own.
+	Token string
 	// Hang keeps the answer back until the client gives up.
 	Hang bool
-	// Reset tears the connection down: before the call reaches Octavia, or, where Lost is set, after it did its work.
+	// Reset tears the connection down. Where Lost is set, Reset and Status happen only after the call was done.
 	Reset, Lost bool
-	// Call is called with each call that is chosen, before anything else happens to it.
+	// Call is called with each call that is chosen before anything else happens to it, Done when all has.
 	Call func() `json:"-"`
+	Done func() `json:"-"`
 }
 
 // pending is a fault and how often it is still to happen.
@@ -69,31 +77,54 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 }
 
 // serve lets the fault happen to a call; pass would pass it on.
-func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass func(http.ResponseWriter)) {
+func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass http.HandlerFunc) {
+	if f.Lost {
+		r = detach(r)
+	}
 	if f.Call != nil {
 		f.Call()
+	}
+	if f.Done != nil {
+		defer f.Done()
 	}
 	switch {
 	case f.Hang:
 		<-r.Context().Done()
 	case f.Reset:
 		if f.Lost {
-			pass(httptest.NewRecorder()) // it happens, but nobody hears of it
+			pass(httptest.NewRecorder(), r) // it happens, but nobody hears of it
 		}
 		if err := cut(w); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
+	case f.Token != "":
+		r.Header.Set("X-Auth-Token", f.Token)
+		pass(w, r)
 	case f.Status != 0:
+		if f.Lost {
+			pass(httptest.NewRecorder(), r) // it happens, but nobody hears of it
+		}
 		if f.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(f.RetryAfter))
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(f.Status)
 		var b bytes.Buffer
-		text := fmt.Sprintf("the lab answers %d", f.Status)
+		text := cmp.Or(f.Text, fmt.Sprintf("the lab answers %d", f.Status))
 		_ = json.NewEncoder(&b).Encode(map[string]string{"faultcode": "Lab", "faultstring": text}) // strings
 		_, _ = w.Write(b.Bytes())                                                                  // the client may be gone
 	default:
-		pass(w)
+		pass(w, r)
 	}
+}
+
+// detach makes a request independent of its client, which may go away meanwhile: what has reached a service happens.
+func detach(r *http.Request) *http.Request {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return r // it has never been there as a whole
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return r
 }

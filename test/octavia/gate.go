@@ -111,10 +111,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		call := Call{Method: r.Method, Service: prefix[1:], Path: path, Query: r.URL.RawQuery}
 		i := g.record(call)
 		answer := &recorder{ResponseWriter: w}
+		pass := http.StripPrefix(prefix, proxy).ServeHTTP
 		if f, ok := g.faultFor(call); ok {
-			f.serve(answer, r, func(w http.ResponseWriter) { http.StripPrefix(prefix, proxy).ServeHTTP(w, r) })
+			f.serve(answer, r, pass)
 		} else {
-			http.StripPrefix(prefix, proxy).ServeHTTP(answer, r)
+			pass(answer, r)
 		}
 		g.mu.Lock()
 		if i < len(g.calls) {

@@ -6,9 +6,13 @@ import (
 	"net"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
+
+// tokenLife lets every test that takes longer have its token renewed on the way.
+const tokenLife = time.Minute
 
 // cloud is the one that all tests of this package share.
 var cloud *octavia.Cloud
@@ -28,7 +32,7 @@ func withCloud(run func() int) int {
 		}
 		return run()
 	}
-	cloud, err = octavia.Up(context.Background(), octavia.Options{Name: name(), Tied: true, Out: os.Stderr})
+	cloud, err = octavia.Up(context.Background(), octavia.Options{Name: name(), Tied: true, Out: os.Stderr, TokenLife: tokenLife})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -8,55 +8,100 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Session is a user's way into Octavia with bare calls, beside the program under test.
 type Session struct {
-	base, token string
+	gate *Gate
+	user User
+
+	mu         sync.Mutex
+	token, uid string
 }
 
 // Login opens a session of one of [Users].
 func (g *Gate) Login(ctx context.Context, user string) (*Session, error) {
-	project := ""
-	for _, u := range Users() {
-		if u.Name == user {
-			project = u.Project
-		}
+	i := slices.IndexFunc(Users(), func(u User) bool { return u.Name == user })
+	if i < 0 {
+		return nil, fmt.Errorf("login of %s: no such user", user)
 	}
+	s := &Session{gate: g, user: Users()[i]}
+	return s, s.login(ctx)
+}
+
+// login gets a token, which is good for a time only.
+func (s *Session) login(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	domain := map[string]string{"id": "default"}
 	body, err := json.Marshal(map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
-			"user": map[string]any{"name": user, "domain": domain, "password": Password}}},
-		"scope": map[string]any{"project": map[string]any{"name": project, "domain": domain}},
+			"user": map[string]any{"name": s.user.Name, "domain": domain, "password": Password}}},
+		"scope": map[string]any{"project": map[string]any{"name": s.user.Project, "domain": domain}},
 	}})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.AuthURL()+"/auth/tokens", bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.gate.AuthURL()+"/auth/tokens", bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusCreated {
-		return nil, fmt.Errorf("login of %s: %s", user, resp.Status)
+		return fmt.Errorf("login of %s: %s", s.user.Name, resp.Status)
 	}
-	return &Session{base: g.base + octaviaPath + "/v2/lbaas/", token: resp.Header.Get("X-Subject-Token")}, nil
+	var answer struct {
+		Token struct{ User struct{ ID string } }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("login of %s: %w", s.user.Name, err)
+	}
+	s.token, s.uid = resp.Header.Get("X-Subject-Token"), answer.Token.User.ID
+	return nil
+}
+
+// ApplicationCredential makes an application credential of that name for the user.
+func (s *Session) ApplicationCredential(ctx context.Context, name string) (id, secret string, err error) {
+	s.mu.Lock()
+	url := s.gate.AuthURL() + "/users/" + s.uid + "/application_credentials"
+	s.mu.Unlock()
+	body := fmt.Sprintf(`{"application_credential":{"name":%q}}`, name)
+	status, text, err := s.send(ctx, http.MethodPost, url, body)
+	if err != nil {
+		return "", "", err
+	}
+	if status != http.StatusCreated {
+		return "", "", fmt.Errorf("application credential %s: %d: %s", name, status, text)
+	}
+	var answer struct {
+		Credential struct{ ID, Secret string } `json:"application_credential"`
+	}
+	err = json.Unmarshal(text, &answer)
+	return answer.Credential.ID, answer.Credential.Secret, err
 }
 
 // Do makes a call, again and again while Octavia is at work on the load balancer (409), and returns the answer's body.
 func (s *Session) Do(ctx context.Context, method, path, body string) ([]byte, error) {
-	for {
-		status, text, err := s.once(ctx, method, path, body)
+	for fresh := false; ; {
+		status, text, err := s.send(ctx, method, s.gate.base+octaviaPath+"/v2/lbaas/"+path, body)
 		switch {
 		case err != nil:
 			return nil, err
+		case status == http.StatusUnauthorized && !fresh: // the token's life is over
+			if err := s.login(ctx); err != nil {
+				return nil, err
+			}
+			fresh = true
+			continue
 		case status < http.StatusBadRequest:
 			return text, nil
 		case status != http.StatusConflict:
@@ -79,12 +124,14 @@ type StatusError struct {
 // Error implements error.
 func (e *StatusError) Error() string { return e.Text }
 
-func (s *Session) once(ctx context.Context, method, path, body string) (int, []byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, s.base+path, strings.NewReader(body))
+func (s *Session) send(ctx context.Context, method, url, body string) (int, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
+	s.mu.Lock()
 	r.Header.Set("X-Auth-Token", s.token)
+	s.mu.Unlock()
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

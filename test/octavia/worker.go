@@ -71,20 +71,11 @@ func (c *Cloud) StopWorker(signal unix.Signal) error {
 	}
 }
 
-// workers are the processes of the worker: itself, and the children that do the work.
+// workers are the processes of the worker: itself, and the children that do the work, which call themselves
+// "worker.py: ConsumerService worker(0)" or the like.
 func (c *Cloud) workers() []netspace.Process {
 	return slices.DeleteFunc(c.processes(), func(p netspace.Process) bool {
 		line := strings.Join(p.Args, " ")
-		return !strings.Contains(line, "octavia-worker") && !strings.Contains(line, "conf/worker.py")
+		return !strings.Contains(line, "octavia-worker") && !strings.Contains(line, "worker.py")
 	})
-}
-
-// SQL runs a statement in Octavia's database and returns what it answers, a line a row, tabs between the columns. The
-// no-op drivers never report a status of their own, so this is how an operating_status or a broken load balancer comes
-// about:
-//
-//	update member set operating_status='ERROR' where ip_address='192.0.2.11'
-func (c *Cloud) SQL(ctx context.Context, statement string) (string, error) {
-	return c.output(ctx, statement, "mariadb", "--no-defaults", "--batch", "--skip-column-names",
-		"--socket="+c.path("mysql", "socket"), "octavia")
 }

@@ -39,11 +39,12 @@ leads into it, and breaks calls on demand.`,
 
 func newOctaviaUp(name, gate *string) *cobra.Command {
 	worker := string(octavia.WorkerCorrected)
+	var tokenLife time.Duration
 	cmd := &cobra.Command{
 		Use: "up", Short: "Start it, with a gate, and wait until it answers", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := octavia.Up(cmd.Context(), octavia.Options{
-				Name: *name, Worker: octavia.Worker(worker), Out: cmd.ErrOrStderr(),
+				Name: *name, Worker: octavia.Worker(worker), TokenLife: tokenLife, Out: cmd.ErrOrStderr(),
 			})
 			if err != nil {
 				return err
@@ -56,6 +57,7 @@ func newOctaviaUp(name, gate *string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&worker, "worker", worker, "corrected, or stock: Debian's, which forgets children")
+	cmd.Flags().DurationVar(&tokenLife, "token-life", time.Hour, "how long Keystone's tokens are good for")
 	return cmd
 }
 
@@ -212,6 +214,7 @@ The flags choose the calls that the gate breaks.`,
 	flags.IntVar(&f.After, "after", 0, "let so many calls pass first")
 	flags.IntVar(&f.Times, "times", 0, "how many calls to break, 0 for all")
 	flags.IntVar(&f.Status, "status", 503, "the status to answer with")
+	flags.StringVar(&f.Text, "text", "", "what the answer says")
 	flags.IntVar(&f.RetryAfter, "retry-after", 0, "a Retry-After header, in seconds")
 	flags.BoolVar(&f.Lost, "lost", false, "let the call be done, and lose its answer")
 	return cmd

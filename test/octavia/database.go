@@ -1,0 +1,67 @@
+package octavia
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// openDatabase opens Octavia's database, by the socket, which is a file and thus not in the cloud's namespace.
+func openDatabase(socket string) (*sql.DB, error) {
+	config := mysql.NewConfig()
+	config.Net, config.Addr, config.DBName = "unix", socket, "octavia"
+	config.User, config.Passwd = "lab", Password
+	config.Logger = &mysql.NopLogger{} // each call returns its error
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// Database is Octavia's own, for what takes more than a statement.
+func (c *Cloud) Database() *sql.DB { return c.db }
+
+// SQL runs a statement in Octavia's database and returns what it answers, a line a row, tabs between the columns. The
+// no-op drivers never report a status of their own, so this is how an operating_status or a broken load balancer comes
+// about:
+//
+//	update member set operating_status='ERROR' where ip_address='192.0.2.11'
+func (c *Cloud) SQL(ctx context.Context, statement string) (string, error) {
+	rows, err := c.db.QueryContext(ctx, statement)
+	if err != nil {
+		return "", fmt.Errorf("sql: %w", err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return "", fmt.Errorf("sql: %w", err)
+	}
+	cells, at := make([]sql.NullString, len(columns)), make([]any, len(columns))
+	for i := range cells {
+		at[i] = &cells[i]
+	}
+	var out strings.Builder
+	for rows.Next() {
+		if err := rows.Scan(at...); err != nil {
+			return "", fmt.Errorf("sql: %w", err)
+		}
+		for i, cell := range cells {
+			if i > 0 {
+				out.WriteByte('\t')
+			}
+			if !cell.Valid {
+				cell.String = "NULL"
+			}
+			out.WriteString(cell.String)
+		}
+		out.WriteByte('\n')
+	}
+	if err := rows.Err(); err != nil {
+		return "", fmt.Errorf("sql: %w", err)
+	}
+	return out.String(), nil
+}
