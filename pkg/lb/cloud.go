@@ -19,6 +19,8 @@ func Providers() []Provider { return []Provider{ProviderSoftware, ProviderOctavi
 // Cloud is what can be asked of a load balancer that a cloud makes. The zero value leaves everything to the
 // controller's configuration. What is an ID is a UUID of OpenStack.
 type Cloud struct {
+	// IPv4 and IPv6 say which families the virtual IPs have; neither leaves it to the subnet.
+	IPv4, IPv6 bool
 	// Subnet, SubnetIPv6, Network and Port say where the virtual IP is.
 	Subnet     string
 	SubnetIPv6 string

@@ -45,6 +45,8 @@ func MakeForCloud(in CloudInput) Output {
 		switch {
 		case !lb.HasErrors(findings):
 			l.VIPs = slices.Clone(w.Address.Requested)
+			l.Cloud.IPv4 = slices.Contains(w.Address.Families, lb.IPv4)
+			l.Cloud.IPv6 = slices.Contains(w.Address.Families, lb.IPv6)
 			l.Normalize()
 		case last != nil:
 			l, o.Stale = last.Clone(), true

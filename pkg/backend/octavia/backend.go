@@ -36,6 +36,11 @@ type Options struct {
 	Settings func(lb.Key) Settings
 	// Defaults are the settings of load balancers without any of their own.
 	Defaults Settings
+	// ListEvery is how old the last list may be for a pass without new load balancers to do without one; 0 makes every
+	// pass list.
+	ListEvery time.Duration
+	// Coalesce is how long a change of nothing but members waits for more of its kind.
+	Coalesce time.Duration
 	// Workers is how many load balancers have a call under way at once; 0 means [DefaultWorkers].
 	Workers int
 	// StuckAfter is how long Octavia may be at work before that is reported; 0 means [DefaultStuckAfter].
@@ -95,20 +100,46 @@ func (b *Backend) Name() string { return Name }
 // Capabilities implements backend.Backend.
 func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
-		Protocols: []lb.Protocol{lb.HTTP, lb.TCP}, Hosts: true, Paths: true,
+		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP},
+		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true,
+		SourceRanges: true, SendProxy: true, SendProxyV2: true, Limits: true, Timeouts: true, IdleTimeout: true, Cloud: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}
 }
 
 // Apply implements backend.Backend. It makes one list, hands over what is new, and does not wait for Octavia. A load
-// balancer without virtual IPs gets one of Octavia's choice; one without listeners is left as it is. What it has been
-// told before, and is no longer told, is deleted.
+// balancer without virtual IPs gets one of Octavia's choice; one without listeners is left as it is, and not made where
+// there is none. What it has been told before, and is no longer told, is deleted.
 func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 	e := b.engine
+	if !b.due() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		b.hand(want)
+		return nil
+	}
 	all, err := e.api.list(ctx, tagCluster+e.cluster)
 	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	b.hand(want)
+	if err != nil {
+		return err
+	}
+	b.compare(all, now)
+	return nil
+}
+
+// due reports whether a pass needs a list: there is none that is young enough. What is new asks for its own.
+func (b *Backend) due() bool {
+	b.engine.mu.Lock()
+	defer b.engine.mu.Unlock()
+	return b.listed.IsZero() || time.Since(b.listed) >= b.options.ListEvery
+}
+
+// hand hands over what is wanted.
+func (b *Backend) hand(want []lb.LoadBalancer) {
+	e := b.engine
 	wanted := make(map[lb.Key]bool, len(want))
 	for i := range want {
 		key := want[i].Origin.Key
@@ -120,31 +151,47 @@ func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 			e.wish(key, nil, Tree{}, false)
 		}
 	}
-	if err != nil {
-		return err
+}
+
+// settings returns what a load balancer has beyond the model, but for what its object asks for.
+func (b *Backend) settings(l lb.LoadBalancer) Settings {
+	if b.options.Settings != nil {
+		return b.options.Settings(l.Origin.Key)
 	}
-	b.compare(all, now)
-	return nil
+	return b.options.Defaults
 }
 
 // want hands a load balancer to the engine, if it differs from what was handed over before.
 func (b *Backend) want(l lb.LoadBalancer) {
-	e, settings := b.engine, b.options.Defaults
-	if b.options.Settings != nil {
-		settings = b.options.Settings(l.Origin.Key)
-	}
+	e := b.engine
 	it := e.items[l.Origin.Key]
 	if it != nil && it.model != nil && len(l.Listeners) == 0 {
 		return
 	}
 	l = l.Clone()
 	l.Normalize()
-	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, settings)
-	same := it != nil && it.model != nil && sameTree(tree, it.want)
+	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, b.settings(l))
+	known := it != nil && it.model != nil
+	same := known && sameTree(tree, it.want)
+	if known && !same && sameTree(memberless(tree), memberless(it.want)) {
+		it.hold(b.options.Coalesce)
+	}
 	e.wish(l.Origin.Key, &l, tree, same)
 	if same {
 		it.model = &l
+		return
 	}
+	it = e.items[l.Origin.Key]
+	e.queue.AddAfter(l.Origin.Key, time.Until(it.held))
+}
+
+// memberless returns a tree without its members.
+func memberless(t Tree) Tree {
+	t.Pools = slices.Clone(t.Pools)
+	for i := range t.Pools {
+		t.Pools[i].Members = nil
+	}
+	return t
 }
 
 // sameTree compares all but what cannot be changed after the creation.

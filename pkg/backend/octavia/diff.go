@@ -37,7 +37,7 @@ func (d *differ) add(o Op) { d.ops = append(d.ops, o) }
 
 // kept returns the listener of the port if it can stay.
 func (d *differ) kept(w Listener) *SeenListener {
-	h := d.have.listener(w.Port)
+	h := d.have.listener(w.Protocol, w.Port)
 	if h == nil || h.Protocol != w.Protocol || h.Status != statusActive {
 		return nil
 	}
@@ -66,7 +66,9 @@ func (d *differ) childTags() []string { return d.want.Listeners[0].Tags }
 
 func (d *differ) removeListeners() {
 	for _, h := range d.have.Listeners {
-		i := slices.IndexFunc(d.want.Listeners, func(w Listener) bool { return w.Port == h.Port })
+		i := slices.IndexFunc(d.want.Listeners, func(w Listener) bool {
+			return w.Port == h.Port && carrier(w.Protocol) == carrier(h.Protocol)
+		})
 		if i >= 0 && d.kept(d.want.Listeners[i]) != nil || i < 0 && !d.ours(h.Tags) {
 			continue
 		}

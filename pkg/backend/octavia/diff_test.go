@@ -62,7 +62,7 @@ func TestDiff(t *testing.T) {
 			s.Listeners = append(s.Listeners, SeenListener{ID: "f", Status: statusActive, Listener: Listener{Port: 8080}})
 			s.Pools = append(s.Pools, SeenPool{ID: "f", Status: statusActive, Pool: Pool{Name: "theirs"}})
 		}},
-		"foreign listener on our port": {want: base(), have: func(s *Seen) { s.Listeners[0].Tags = nil; s.Listeners[0].Protocol = "UDP" },
+		"foreign listener on our port": {want: base(), have: func(s *Seen) { s.Listeners[0].Tags = nil; s.Listeners[0].Protocol = "HTTP" },
 			ops: []string{"delete listener tcp-80", "create listener tcp-80"}},
 		"everything forgotten": {want: base(), have: func(s *Seen) { s.Listeners, s.Pools = nil, nil },
 			ops: []string{"create pool tcp-80", "fill pool tcp-80", "create monitor tcp-80", "create listener tcp-80"}},
@@ -216,7 +216,7 @@ func forbidden(o Op, want Tree, s Seen) string {
 			}
 		}
 	case o.Verb == Create && o.Kind == KindListener:
-		if s.listener(o.Listener.Port) != nil {
+		if s.listener(o.Listener.Protocol, o.Listener.Port) != nil {
 			return "the port is taken"
 		}
 		return incomplete(o.Listener.DefaultPool, want, s)

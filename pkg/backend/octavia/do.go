@@ -86,7 +86,7 @@ func (a *api) doListener(ctx context.Context, o Op, s *Seen) error {
 		if err := a.put(ctx, "listeners/"+o.ID, "listener", body); err != nil {
 			return err
 		}
-		if l := s.listener(o.Listener.Port); l != nil {
+		if l := s.listener(o.Listener.Protocol, o.Listener.Port); l != nil {
 			l.Listener = *o.Listener
 		}
 		return nil
@@ -170,7 +170,7 @@ func (a *api) doMonitor(ctx context.Context, o Op, s *Seen) error {
 }
 
 func (a *api) doPolicy(ctx context.Context, o Op, s *Seen) error {
-	l := s.listener(o.Port)
+	l := s.listener(protocolHTTP, o.Port)
 	if l == nil {
 		return fmt.Errorf("%s: the listener is gone", o)
 	}

@@ -116,13 +116,14 @@ func (e *engine) keep(it *item, s *stepper) bool {
 	w := s.work
 	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
 		len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
-	model, want, version := it.model, it.want, it.version
+	model, want, version, held := it.model, it.want, it.version, it.held
 	*it = w
-	it.model, it.want, it.version = model, want, version
+	it.model, it.want, it.version, it.held = model, want, version, held
 	return news
 }
 
-// wish makes a load balancer wanted as it is in the tree, or, where model is nil, gone.
+// wish makes a load balancer wanted as it is in the tree, or, where model is nil, gone. A step of one that is wanted is
+// the caller's to ask for, unless it is the same.
 func (e *engine) wish(key lb.Key, model *lb.LoadBalancer, want Tree, same bool) {
 	it := e.items[key]
 	if it == nil {
@@ -135,5 +136,7 @@ func (e *engine) wish(key lb.Key, model *lb.LoadBalancer, want Tree, same bool) 
 	it.model, it.want, it.gone = model, want, false
 	it.version++
 	it.failed, it.trouble = 0, nil
-	e.queue.Add(key)
+	if model == nil {
+		e.queue.Add(key)
+	}
 }

@@ -16,6 +16,8 @@ type item struct {
 	model   *lb.LoadBalancer
 	want    Tree
 	version int
+	// held is until when a wish of other members waits for more of its kind.
+	held time.Time
 
 	// What is known. id is empty where none is known; looked is when the lists last said so.
 	id     string
@@ -62,6 +64,13 @@ type item struct {
 	reason   string
 	ready    bool
 	gone     bool
+}
+
+// hold makes a wish that differs in its members only wait, from the first such wish on.
+func (i *item) hold(coalesce time.Duration) {
+	if i.settled == i.version {
+		i.held = time.Now().Add(coalesce)
+	}
 }
 
 // pause is how long to wait for Octavia before the next look: soon at first, then every second.

@@ -13,23 +13,47 @@ import (
 // Plant makes the tree that a load balancer of the model shall be in Octavia. It is pure: equal input gives an equal
 // tree, in an order that has nothing to do with that of the input.
 func Plant(l lb.LoadBalancer, id Identity, s Settings) Tree {
+	s = s.with(l.Cloud)
 	t := Tree{
-		Name: id.Name(), Tags: id.Tags(), Placement: s.Placement,
+		Name: id.Name(), Tags: id.Tags(), Placement: place(l, s),
 		Description: "Made by kubectl-lb for " + shorten(l.Origin.Key.String()),
 	}
-	if len(l.VIPs) > 0 {
-		t.Placement.Address = l.VIPs[0].String()
-	}
-	p := planter{settings: s, tags: id.ChildTags()}
 	for _, listener := range l.Listeners {
+		p := planter{settings: s.of(listener, l.Cloud), tags: id.ChildTags()}
 		made, pools := p.listener(listener)
 		t.Listeners = append(t.Listeners, made)
 		t.Pools = append(t.Pools, pools...)
 	}
-	slices.SortFunc(t.Listeners, func(a, b Listener) int { return cmp.Compare(a.Port, b.Port) })
+	slices.SortFunc(t.Listeners, func(a, b Listener) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), strings.Compare(carrier(a.Protocol), carrier(b.Protocol)))
+	})
 	slices.SortFunc(t.Pools, func(a, b Pool) int { return strings.Compare(a.Name, b.Name) })
 	return t
 }
+
+// place says where the virtual IPs are: of the family that is wanted, or one of each.
+func place(l lb.LoadBalancer, s Settings) Placement {
+	p := s.Placement
+	var four, six string
+	for _, a := range l.VIPs {
+		if lb.FamilyOf(a) == lb.IPv6 {
+			six = a.String()
+		} else {
+			four = a.String()
+		}
+	}
+	p.Address = orElse(four, six)
+	switch {
+	case s.SubnetIPv6 == "" || !l.Cloud.IPv6 && p.SubnetID != "":
+	case l.Cloud.IPv4:
+		p.Address, p.Additional = four, []Additional{{SubnetID: s.SubnetIPv6, Address: six}}
+	case p.NetworkID == "" && p.PortID == "":
+		p.SubnetID = s.SubnetIPv6
+	}
+	return p
+}
+
+const protocolHTTP = "HTTP"
 
 type planter struct {
 	settings Settings
@@ -49,7 +73,7 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 		out.AllowedCIDRs = append(out.AllowedCIDRs, c.Masked().String())
 	}
 	slices.Sort(out.AllowedCIDRs)
-	if s.ForwardedFor && l.Protocol == lb.HTTP {
+	if s.ForwardedFor && out.Protocol == protocolHTTP {
 		out.InsertHeaders = map[string]string{
 			"X-Forwarded-For": "true", "X-Forwarded-Port": "true", "X-Forwarded-Proto": "true",
 		}
@@ -58,7 +82,7 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 	routes := slices.Clone(l.Routes)
 	slices.SortFunc(routes, bySpecificity)
 	for _, r := range routes {
-		rules := rulesOf(r)
+		rules := rulesOf(r, l.Port)
 		pool := p.pool(l, r, rules)
 		pools = append(pools, pool)
 		if len(rules) == 0 {
@@ -70,25 +94,6 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 	return out, pools
 }
 
-// bySpecificity orders routes as they are tried: those of a host first, longer paths before shorter. It is an order of
-// the routes themselves, so that adding one never changes the order of the others.
-func bySpecificity(a, b lb.Route) int {
-	if (a.Host == "") != (b.Host == "") {
-		return strings.Compare(b.Host, a.Host) // the empty one last
-	}
-	return cmp.Or(cmp.Compare(len(b.Path), len(a.Path)), strings.Compare(a.Host, b.Host), strings.Compare(a.Path, b.Path))
-}
-
-func rulesOf(r lb.Route) (rules []Rule) {
-	if r.Host != "" {
-		rules = append(rules, Rule{Type: "HOST_NAME", Compare: "EQUAL_TO", Value: r.Host})
-	}
-	if r.Path != "" && r.Path != "/" {
-		rules = append(rules, Rule{Type: "PATH", Compare: "STARTS_WITH", Value: r.Path})
-	}
-	return rules
-}
-
 // pool makes a route's pool. Octavia wants names that are unique in the load balancer.
 func (p planter) pool(l lb.Listener, r lb.Route, rules []Rule) Pool {
 	s := p.settings
@@ -98,18 +103,30 @@ func (p planter) pool(l lb.Listener, r lb.Route, rules []Rule) Pool {
 	}
 	out.Name = fmt.Sprintf("%s-%d", strings.ToLower(out.Protocol), l.Port)
 	if len(rules) > 0 {
-		out.Name += "-" + digest(r.Host+" "+r.Path)
+		out.Name += "-" + digest(r.Host+" "+r.Path+map[bool]string{true: " exact"}[r.Exact])
+	}
+	check := r.Target.Check
+	if s.Monitor.Type == monitorNone {
+		check = lb.Check{}
+	}
+	if check.Port > 0 {
+		// No reading shows where members are checked, so that it must be in the name.
+		out.Name += fmt.Sprintf("-checked-at-%d", check.Port)
 	}
 	if s.Persistence != "" {
-		out.Persistence = &Persistence{Type: s.Persistence}
+		out.Persistence = &Persistence{Type: s.Persistence, Cookie: s.Cookie}
 	}
 	for _, e := range r.Target.Endpoints {
-		out.Members = append(out.Members, p.member(e))
+		out.Members = append(out.Members, p.member(e, check))
 	}
 	// The same address and port twice would lock Octavia up for good (up to 14.0).
 	slices.SortFunc(out.Members, Member.compare)
 	out.Members = slices.Compact(out.Members)
-	if m := s.Monitor.complete(); m.Type != monitorNone {
+	monitor := s.Monitor
+	if check.Port > 0 {
+		monitor.Type, monitor.Path, monitor.Codes = monitorHTTP, check.Path, ""
+	}
+	if m := monitor.complete(out.Protocol); m.Type != monitorNone {
 		out.Monitor = &Monitor{
 			Name: out.Name, Type: m.Type, Delay: m.Delay, Timeout: m.Timeout, Retries: m.Retries, RetriesDown: m.RetriesDown,
 			Path: m.Path, Codes: m.Codes, Tags: p.tags,
@@ -121,6 +138,8 @@ func (p planter) pool(l lb.Listener, r lb.Route, rules []Rule) Pool {
 	return out
 }
 
-func (p planter) member(e netip.AddrPort) Member {
-	return Member{Address: e.Addr().Unmap().String(), Port: e.Port(), SubnetID: p.settings.MemberSubnetID}
+func (p planter) member(e netip.AddrPort, c lb.Check) Member {
+	return Member{
+		Address: e.Addr().Unmap().String(), Port: e.Port(), SubnetID: p.settings.MemberSubnetID, MonitorPort: c.Port,
+	}
 }

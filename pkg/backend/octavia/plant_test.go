@@ -172,7 +172,6 @@ func TestSettingsCheck(t *testing.T) {
 	}
 	for want, s := range map[string]Settings{
 		"":                             placed(func(*Settings) {}),
-		"one of subnet":                {},
 		`method "X"`:                   placed(func(s *Settings) { s.Method = "X" }),
 		`session persistence "X"`:      placed(func(s *Settings) { s.Persistence = "X" }),
 		`PROXY protocol "v3"`:          placed(func(s *Settings) { s.ProxyProtocol = "v3" }),

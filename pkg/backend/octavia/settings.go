@@ -18,8 +18,9 @@ type Settings struct {
 	MemberSubnetID string
 	// Method is ROUND_ROBIN (default), LEAST_CONNECTIONS, SOURCE_IP or SOURCE_IP_PORT (provider ovn only).
 	Method string
-	// Persistence keeps a client with a member: SOURCE_IP or HTTP_COOKIE; empty for not.
-	Persistence string
+	// Persistence keeps a client with a member: SOURCE_IP, HTTP_COOKIE, or APP_COOKIE, which needs the name of the
+	// Cookie; empty for not. Cookies are for HTTP listeners.
+	Persistence, Cookie string
 	// ConnectionLimit is how many connections a listener takes at once; 0 for no limit.
 	ConnectionLimit int
 	// The timeouts are in milliseconds; 0 means Octavia's documented default, which is 50000 for the client, 5000 for
@@ -36,7 +37,8 @@ type Settings struct {
 
 // MonitorSettings say how members are checked. The zero value connects to their port.
 type MonitorSettings struct {
-	// Type is TCP (default), HTTP, HTTPS, PING, TLS-HELLO, or NONE for no checks.
+	// Type is TCP, HTTP, HTTPS, PING, TLS-HELLO, UDP-CONNECT, SCTP, or NONE for no checks. Default: UDP-CONNECT and SCTP
+	// for pools of these protocols, else TCP.
 	Type string
 	// Delay, Timeout (seconds), Retries and RetriesDown default to 5, 3, 1 and 3.
 	Delay, Timeout, Retries, RetriesDown int
@@ -46,6 +48,8 @@ type MonitorSettings struct {
 
 const (
 	methodDefault = "ROUND_ROBIN"
+	methodFlow    = "SOURCE_IP_PORT"
+	persistSource = "SOURCE_IP"
 	monitorNone   = "NONE"
 	monitorTCP    = "TCP"
 	monitorHTTP   = "HTTP"
@@ -60,8 +64,8 @@ func (s Settings) Check() error {
 		what, value string
 		allowed     []string
 	}{
-		{"method", s.Method, []string{methodDefault, "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"}},
-		{"session persistence", s.Persistence, []string{"SOURCE_IP", "HTTP_COOKIE"}},
+		{"method", s.Method, []string{methodDefault, "LEAST_CONNECTIONS", "SOURCE_IP", methodFlow}},
+		{"session persistence", s.Persistence, []string{persistSource, "HTTP_COOKIE", "APP_COOKIE"}},
 		{"PROXY protocol", s.ProxyProtocol, []string{"v1", "v2"}},
 		{"monitor type", s.Monitor.Type, []string{monitorTCP, monitorHTTP, monitorHTTPS, "PING", "TLS-HELLO",
 			monitorUDP, monitorSCTP, monitorNone}},
@@ -74,7 +78,7 @@ func (s Settings) Check() error {
 }
 
 func (m MonitorSettings) check() error {
-	m = m.complete()
+	m = m.complete("")
 	switch {
 	case m.Delay < 1 || m.Timeout < 1:
 		return errors.New("monitor delay and timeout must be at least a second")
@@ -86,8 +90,10 @@ func (m MonitorSettings) check() error {
 	return nil
 }
 
-func (m MonitorSettings) complete() MonitorSettings {
-	m.Type = orElse(m.Type, monitorTCP)
+// complete fills in what is not said, for a pool of the protocol.
+func (m MonitorSettings) complete(protocol string) MonitorSettings {
+	own := map[string]string{"UDP": monitorUDP, "SCTP": monitorSCTP}[protocol]
+	m.Type = orElse(m.Type, orElse(own, monitorTCP))
 	m.Delay, m.Timeout = orElse(m.Delay, 5), orElse(m.Timeout, 3)
 	m.Retries, m.RetriesDown = orElse(m.Retries, 1), orElse(m.RetriesDown, 3)
 	if m.Type == monitorHTTP || m.Type == monitorHTTPS {

@@ -75,6 +75,9 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		if err != nil || done {
 			return 0, err
 		}
+		if w.id == "" && len(s.model.Listeners) == 0 {
+			return s.leaveAlone(), nil
+		}
 		if w.id == "" {
 			return s.create(ctx)
 		}
@@ -122,6 +125,13 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	}
 	w.gone, w.ready, w.findings = w.known || time.Since(w.absent) > afterlife, false, nil
 	return true, nil
+}
+
+// leaveAlone notes that there is no load balancer and that nobody can say what it should be: the object has never been
+// right since this process began. It counts as done.
+func (s *stepper) leaveAlone() time.Duration {
+	s.work.settled, s.work.ready, s.work.reason = s.version, false, "there is no load balancer yet"
+	return 0
 }
 
 // look reads the load balancer itself.

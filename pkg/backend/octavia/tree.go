@@ -24,11 +24,19 @@ type Placement struct {
 	PortID    string `json:"vip_port_id,omitempty"`
 	// Address is the virtual IP; empty lets Neutron choose.
 	Address string `json:"vip_address,omitempty"`
+	// Additional are further virtual IPs, of the other family.
+	Additional []Additional `json:"additional_vips,omitempty"`
 	// FlavorID and AvailabilityZone are those that the operator offers; Provider is such as "amphora" or "ovn". Empty
 	// means Octavia's own default.
 	FlavorID         string `json:"flavor_id,omitempty"`
 	AvailabilityZone string `json:"availability_zone,omitempty"`
 	Provider         string `json:"provider,omitempty"`
+}
+
+// Additional is a virtual IP beside the first one.
+type Additional struct {
+	SubnetID string `json:"subnet_id,omitempty"`
+	Address  string `json:"ip_address,omitempty"`
 }
 
 // Listener is a port of a load balancer. Its protocol and port never change: another one takes its place.
@@ -98,6 +106,8 @@ type Member struct {
 	Port    uint16 `json:"protocol_port"`
 	// SubnetID is the subnet that leads to the member; empty for that of the virtual IP.
 	SubnetID string `json:"subnet_id,omitempty"`
+	// MonitorPort is where it is checked; 0 for Port.
+	MonitorPort uint16 `json:"monitor_port,omitempty"`
 }
 
 // Monitor says how members are checked. Its type never changes: another one takes its place.
@@ -160,12 +170,23 @@ type SeenPool struct {
 	Stuck bool
 }
 
-func (s *Seen) listener(port uint16) *SeenListener {
-	i := slices.IndexFunc(s.Listeners, func(l SeenListener) bool { return l.Port == port })
+// listener returns the one of that port that carries the same transport as the protocol.
+func (s *Seen) listener(protocol string, port uint16) *SeenListener {
+	i := slices.IndexFunc(s.Listeners, func(l SeenListener) bool {
+		return l.Port == port && carrier(l.Protocol) == carrier(protocol)
+	})
 	if i < 0 {
 		return nil
 	}
 	return &s.Listeners[i]
+}
+
+// carrier returns what carries a listener's protocol: one port can be listened on once for each.
+func carrier(protocol string) string {
+	if protocol == "UDP" || protocol == "SCTP" {
+		return protocol
+	}
+	return "TCP"
 }
 
 func (s *Seen) pool(name string) *SeenPool {
