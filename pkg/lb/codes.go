@@ -8,37 +8,39 @@ type Code string
 // The codes, by the part of the work that finds them: LB01 the object's own data, LB02 the Service it targets, LB03
 // its address, LB04 the backend, LB05 OpenStack.
 const (
-	CodeUnknownKey       Code = "LB0101"
-	CodeMissingKey       Code = "LB0102"
-	CodeBadPort          Code = "LB0103"
-	CodeBadValue         Code = "LB0104"
-	CodeAmbiguousPort    Code = "LB0105"
-	CodePortNotFound     Code = "LB0106"
-	CodeUnsafeValue      Code = "LB0107"
-	CodeConflictingKeys  Code = "LB0108"
-	CodeServiceNotFound  Code = "LB0201"
-	CodeServiceNoPorts   Code = "LB0202"
-	CodeServiceNoIP      Code = "LB0203"
-	CodeServiceForeign   Code = "LB0204"
-	CodeAddressOutside   Code = "LB0301"
-	CodeAddressTaken     Code = "LB0302"
-	CodeAddressPortTaken Code = "LB0303"
-	CodePoolExhausted    Code = "LB0304"
-	CodePoolUnknown      Code = "LB0305"
-	CodeAddressStray     Code = "LB0306"
-	CodeShareRefused     Code = "LB0307"
-	CodeBackendCannot    Code = "LB0401"
-	CodeNoNodes          Code = "LB0402"
-	CodeNodeRefused      Code = "LB0403"
-	CodeTwoOwners        Code = "LB0404"
-	CodeNoOwner          Code = "LB0405"
-	CodeForeignOwner     Code = "LB0406"
-	CodeCloudRefused     Code = "LB0501"
-	CodeCloudQuota       Code = "LB0502"
-	CodeCloudDenied      Code = "LB0503"
-	CodeCloudError       Code = "LB0504"
-	CodeCloudStuck       Code = "LB0505"
-	CodeCloudDegraded    Code = "LB0506"
+	CodeUnknownKey        Code = "LB0101"
+	CodeMissingKey        Code = "LB0102"
+	CodeBadPort           Code = "LB0103"
+	CodeBadValue          Code = "LB0104"
+	CodeAmbiguousPort     Code = "LB0105"
+	CodePortNotFound      Code = "LB0106"
+	CodeUnsafeValue       Code = "LB0107"
+	CodeConflictingKeys   Code = "LB0108"
+	CodeServiceNotFound   Code = "LB0201"
+	CodeServiceNoPorts    Code = "LB0202"
+	CodeServiceNoIP       Code = "LB0203"
+	CodeServiceForeign    Code = "LB0204"
+	CodeServiceNoNodePort Code = "LB0205"
+	CodeAddressOutside    Code = "LB0301"
+	CodeAddressTaken      Code = "LB0302"
+	CodeAddressPortTaken  Code = "LB0303"
+	CodePoolExhausted     Code = "LB0304"
+	CodePoolUnknown       Code = "LB0305"
+	CodeAddressStray      Code = "LB0306"
+	CodeShareRefused      Code = "LB0307"
+	CodeBackendCannot     Code = "LB0401"
+	CodeNoNodes           Code = "LB0402"
+	CodeBackendAbsent     Code = "LB0407"
+	CodeNodeRefused       Code = "LB0403"
+	CodeTwoOwners         Code = "LB0404"
+	CodeNoOwner           Code = "LB0405"
+	CodeForeignOwner      Code = "LB0406"
+	CodeCloudRefused      Code = "LB0501"
+	CodeCloudQuota        Code = "LB0502"
+	CodeCloudDenied       Code = "LB0503"
+	CodeCloudError        Code = "LB0504"
+	CodeCloudStuck        Code = "LB0505"
+	CodeCloudDegraded     Code = "LB0506"
 )
 
 // Description documents a code for docs/findings.md and `kubectl lb explain`.
@@ -112,6 +114,9 @@ func serviceDescriptions() []Description {
 		{CodeServiceForeign, SeverityError, "Service of another namespace",
 			"The object targets a Service of another namespace, whose owner has not allowed it.",
 			"Annotate the Service with kubectl-lb.io/allow-from-namespaces, or put the object beside it."},
+		{CodeServiceNoNodePort, SeverityError, "Service without node port",
+			"A load balancer of Octavia reaches a Service by a node port, and the Service has none.",
+			"Make the Service's type NodePort or LoadBalancer, or set member to pod where pods can be reached."},
 	}
 }
 
@@ -163,6 +168,9 @@ func backendDescriptions() []Description {
 		{CodeForeignOwner, SeverityError, "address answered by a foreign machine",
 			"A machine that is no load-balancer node answers for the address; its hardware address is in the message.",
 			"Take the address from that machine, or out of the pool and recreate the load balancer."},
+		{CodeBackendAbsent, SeverityError, "backend not configured",
+			"The object asks for a provider that the controller is not configured for.",
+			"Have the backend configured, or choose another provider."},
 	}
 }
 

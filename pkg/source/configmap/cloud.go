@@ -27,6 +27,7 @@ const (
 	KeyClientTimeout  = "client-timeout"
 	KeyInspectTimeout = "inspect-timeout"
 	KeyForwardedFor   = "x-forwarded-for"
+	KeyMember         = "member"
 	KeyMonitorType    = "monitor-type"
 	KeyMonitorDelay   = "monitor-delay"
 	KeyMonitorTimeout = "monitor-timeout"
@@ -90,6 +91,9 @@ func trafficKeys() []Key {
 		{Name: KeyMethod, Takes: "`ROUND_ROBIN`, `LEAST_CONNECTIONS`, `SOURCE_IP` or `SOURCE_IP_PORT`",
 			Default: "`ROUND_ROBIN`; `SOURCE_IP_PORT` with ovn", read: (*reading).readMethod,
 			Meaning: "Octavia: how the node is chosen. SOURCE_IP_PORT is what ovn can do, and the others cannot."},
+		{Name: KeyMember, Takes: "`node` or `pod`", Default: "`node`", read: (*reading).readMember,
+			Meaning: "Octavia: what gets the traffic: the Service's node port on each node, or its pods themselves, whose " +
+				"addresses Octavia must be able to reach."},
 		{Name: KeyPersistence, Takes: "`SOURCE_IP`, `HTTP_COOKIE` or `APP_COOKIE=NAME`", Default: "none",
 			Meaning: "Octavia: keep a client with the node that it first got. The cookies are for ports of HTTP.",
 			read:    (*reading).readPersistence},
@@ -194,6 +198,8 @@ func (r *reading) choice(key, v string, words ...string) string {
 func (r *reading) readMethod(v string) {
 	r.cloud.Method = r.choice(KeyMethod, v, "ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")
 }
+
+func (r *reading) readMember(v string) { r.cloud.Pods = r.choice(KeyMember, v, "node", "pod") == "pod" }
 
 func (r *reading) readPersistence(v string) {
 	kind, cookie, named := strings.Cut(v, "=")
