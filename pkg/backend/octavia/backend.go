@@ -172,7 +172,7 @@ func (b *Backend) want(l lb.LoadBalancer) {
 	l.Normalize()
 	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, b.settings(l))
 	known := it != nil && it.model != nil
-	same := known && sameTree(tree, it.want)
+	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement))
 	if known && !same && sameTree(memberless(tree), memberless(it.want)) {
 		it.hold(b.options.Coalesce)
 	}
@@ -194,7 +194,7 @@ func memberless(t Tree) Tree {
 	return t
 }
 
-// sameTree compares all but what cannot be changed after the creation.
+// sameTree compares all but what cannot be changed after the creation, and thus counts only as long as there is nothing.
 func sameTree(a, b Tree) bool {
 	a.Placement, b.Placement = Placement{}, Placement{}
 	return reflect.DeepEqual(a, b)
