@@ -90,7 +90,10 @@ func Open(name string) (*Cloud, error) {
 		return nil, fmt.Errorf("cloud %s: %w", c.options.Name, err)
 	}
 	c.options.Out = out
-	return c, c.dial()
+	if err := c.dial(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // claim takes the name, removing what a dead cloud has left. A living one is an error.

@@ -89,22 +89,22 @@ func (c *Cloud) env(more ...string) []string {
 
 // run runs a command in the namespace to its end.
 func (c *Cloud) run(ctx context.Context, argv ...string) error {
-	_, err := c.output(ctx, "", argv...)
-	return err
+	return c.feed(ctx, "", argv...)
 }
 
-func (c *Cloud) output(ctx context.Context, stdin string, argv ...string) (string, error) {
+// feed is run with something on the command's standard input.
+func (c *Cloud) feed(ctx context.Context, stdin string, argv ...string) error {
 	args := append([]string{"--net=" + netspace.Path(c.namespace), "--"}, argv...)
 	cmd := exec.CommandContext(ctx, "nsenter", args...)
 	cmd.Env = c.env()
 	cmd.Stdin = strings.NewReader(stdin)
-	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errOut
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
 	if err := cmd.Run(); err != nil {
 		text := strings.TrimSpace(errOut.String())
-		return "", fmt.Errorf("%s: %w: %s", argv[0], err, text[max(0, len(text)-600):])
+		return fmt.Errorf("%s: %w: %s", argv[0], err, text[max(0, len(text)-600):])
 	}
-	return out.String(), nil
+	return nil
 }
 
 // launch starts a daemon in the namespace, in a session of its own, its output in log/NAME.log.
@@ -204,14 +204,13 @@ func (c *Cloud) startDatabase(ctx context.Context) error {
 		return err
 	}
 	return c.until(ctx, "mariadb", func(ctx context.Context) error {
-		_, err := c.output(ctx, `create database if not exists keystone character set utf8;
+		return c.feed(ctx, `create database if not exists keystone character set utf8;
 			create database if not exists octavia character set utf8;
 			create user if not exists lab@localhost identified by '`+Password+`';
 			grant all on keystone.* to lab@localhost;
 			grant all on octavia.* to lab@localhost;
 			grant process on *.* to lab@localhost;`,
 			"mariadb", "--no-defaults", "--socket="+data+"/socket")
-		return err
 	})
 }
 

@@ -57,10 +57,10 @@ func TestRefused(t *testing.T) {
 		fault  lab.Fault
 		text   string
 	}{
-		"flavor":         {change: func(s *octavia.Settings) { s.Placement.FlavorID = unknown }, text: unknown},
-		"zone":           {change: func(s *octavia.Settings) { s.Placement.AvailabilityZone = "moon" }, text: "moon"},
-		"provider":       {change: func(s *octavia.Settings) { s.Placement.Provider = "pigeon" }, text: "pigeon"},
-		"no subnet's id": {change: func(s *octavia.Settings) { s.Placement.SubnetID = "green" }, text: "green"},
+		"flavor":   {change: func(s *octavia.Settings) { s.Placement.FlavorID = unknown }, text: "flavor"},
+		"zone":     {change: func(s *octavia.Settings) { s.Placement.AvailabilityZone = "moon" }, text: "moon"},
+		"provider": {change: func(s *octavia.Settings) { s.Placement.Provider = "pigeon" }, text: "pigeon"},
+		"no UUID":  {change: func(s *octavia.Settings) { s.Placement.SubnetID = "green" }, text: "green"},
 		"subnet": {
 			change: func(s *octavia.Settings) { s.Placement.SubnetID = unknown },
 			fault: lab.Fault{Method: http.MethodPost, Path: "/loadbalancers", Status: http.StatusBadRequest,

@@ -48,14 +48,19 @@ func (c *Cloud) seed(ctx context.Context) error {
 	return nil
 }
 
-func (k *identity) login(ctx context.Context) error {
+// loginBody is the body of a login with the lab's password.
+func loginBody(user, project string) map[string]any {
+	const method = "password"
 	domain := map[string]string{"id": "default"}
-	body := map[string]any{"auth": map[string]any{
-		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
-			"user": map[string]any{"name": "admin", "domain": domain, "password": Password}}},
-		"scope": map[string]any{"project": map[string]any{"name": "admin", "domain": domain}},
+	return map[string]any{"auth": map[string]any{
+		"identity": map[string]any{"methods": []string{method}, method: map[string]any{
+			"user": map[string]any{"name": user, "domain": domain, method: Password}}},
+		"scope": map[string]any{"project": map[string]any{"name": project, "domain": domain}},
 	}}
-	_, header, err := k.call(ctx, http.MethodPost, "/auth/tokens", body)
+}
+
+func (k *identity) login(ctx context.Context) error {
+	_, header, err := k.call(ctx, http.MethodPost, "/auth/tokens", loginBody("admin", "admin"))
 	k.token = header.Get("X-Subject-Token")
 	return err
 }

@@ -30,19 +30,17 @@ func (g *Gate) Login(ctx context.Context, user string) (*Session, error) {
 		return nil, fmt.Errorf("login of %s: no such user", user)
 	}
 	s := &Session{gate: g, user: Users()[i]}
-	return s, s.login(ctx)
+	if err := s.login(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // login gets a token, which is good for a time only.
 func (s *Session) login(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	domain := map[string]string{"id": "default"}
-	body, err := json.Marshal(map[string]any{"auth": map[string]any{
-		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{
-			"user": map[string]any{"name": s.user.Name, "domain": domain, "password": Password}}},
-		"scope": map[string]any{"project": map[string]any{"name": s.user.Project, "domain": domain}},
-	}})
+	body, err := json.Marshal(loginBody(s.user.Name, s.user.Project))
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,16 @@ func (s *site) set(column, status string) {
 	}
 }
 
+// setOne sets the provisioning status of one.
+func (s *site) setOne(object, status string) {
+	s.t.Helper()
+	_, err := cloud.SQL(context.Background(), "update load_balancer l set provisioning_status='"+status+"' where l.name='default-"+
+		object+"-loadbalancer' and "+s.mine())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // worker runs a worker of that kind until the test ends.
 func worker(t *testing.T, kind lab.Worker) {
 	t.Helper()
@@ -47,6 +57,7 @@ func worker(t *testing.T, kind lab.Worker) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		//nolint:usetesting // in a cleanup the test's context is done
 		if err := cloud.StartWorker(context.Background(), lab.WorkerCorrected); err != nil {
 			t.Error(err)
 		}
@@ -107,11 +118,7 @@ func TestWorkerKilled(t *testing.T) {
 	if n := s.count(" and l.provisioning_status='PENDING_CREATE'"); n != 1 || s.posts() != 2 {
 		t.Errorf("%d load balancers are stuck, %d creates", n, s.posts())
 	}
-	_, err = cloud.SQL(t.Context(), "update load_balancer l set provisioning_status='ERROR' where provisioning_status="+
-		"'PENDING_CREATE' and "+s.mine())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.setOne("web", "ERROR")
 	s.apply(stuck, other)
 	s.ready(stuck, other)
 	if s.count("") != 2 || s.posts() != 3 {
@@ -143,8 +150,10 @@ func TestStuck(t *testing.T) {
 	if s.Released(stuck.Origin.Key) || s.count("") != 2 {
 		t.Error("it cannot be gone")
 	}
-	s.set("provisioning_status", "ACTIVE") // the operator
-	s.apply(other)
+	// An operator sets it right, it is deleted, which the provider does not get done either, and the operator again.
+	s.setOne("stuck", "ACTIVE")
+	s.until("deleted", func() bool { return s.count(" and l.provisioning_status='PENDING_DELETE'") == 1 })
+	s.setOne("stuck", "DELETED")
 	s.until("gone", func() bool { return s.Released(stuck.Origin.Key) })
 	s.is(webTree(1, 80))
 }

@@ -128,7 +128,8 @@ func web(name string, nodes int, ports ...uint16) lb.LoadBalancer {
 
 // bare is the same load balancer as a bare call, with one port and two nodes.
 const bare = `{"name":"bare","vip_subnet_id":"` + subnet + `",
-"listeners":[{"name":"l","protocol":"TCP","protocol_port":80,"default_pool":{"name":"p","protocol":"TCP","lb_algorithm":"ROUND_ROBIN",
+"listeners":[{"name":"l","protocol":"TCP","protocol_port":80,
+"default_pool":{"name":"p","protocol":"TCP","lb_algorithm":"ROUND_ROBIN",
 "members":[{"address":"192.0.2.11","protocol_port":30080},{"address":"192.0.2.12","protocol_port":30080}],
 "healthmonitor":{"type":"TCP","delay":5,"timeout":3,"max_retries":1}}}]}`
 
@@ -242,7 +243,7 @@ func (b *bench) resync(ctx context.Context) error {
 		return err
 	}
 	n, polls := b.calls()
-	b.report(fmt.Sprintf("no-change resync of %d load balancers × 2 ports: calls", b.fleet), strconv.Itoa(8*b.fleet), "≤ 2",
-		"%d, %.0f ms", n+polls, float64(time.Since(begun).Milliseconds()))
+	what := fmt.Sprintf("no-change resync of %d load balancers × 2 ports: calls", b.fleet)
+	b.report(what, strconv.Itoa(8*b.fleet), "≤ 2", "%d, %.0f ms", n+polls, float64(time.Since(begun).Milliseconds()))
 	return b.settle(ctx)
 }
