@@ -5,11 +5,13 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/controller/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -23,12 +25,12 @@ const maxValue = 8 << 10
 
 // cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
 // of the cluster in memory.
-func cacheOptions(nodes labels.Selector) (cache.Options, error) {
+func cacheOptions(nodes labels.Selector, cloud bool) (cache.Options, error) {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return cache.Options{}, err
 	}
-	return cache.Options{
+	o := cache.Options{
 		ReaderFailOnMissingInformer: true,
 		DefaultTransform:            cache.TransformStripManagedFields(),
 		ByObject: map[client.Object]cache.ByObject{
@@ -36,7 +38,17 @@ func cacheOptions(nodes labels.Selector) (cache.Options, error) {
 			&corev1.Service{}:   {Transform: stripService},
 			&corev1.Node{}:      {Label: nodes, Transform: stripNode},
 		},
-	}, nil
+	}
+	if cloud {
+		// A cloud sends traffic to all nodes, and must know where the pods are.
+		o.ByObject = map[client.Object]cache.ByObject{
+			&corev1.ConfigMap{}:          {Label: ours, Transform: stripConfigMap},
+			&corev1.Service{}:            {Transform: stripService},
+			&corev1.Node{}:               {Transform: stripNode},
+			&discoveryv1.EndpointSlice{}: {Transform: stripSlice},
+		}
+	}
+	return o, nil
 }
 
 // ourConfigMaps selects the ConfigMaps of users and of this project.
@@ -50,8 +62,12 @@ func ourConfigMaps() (labels.Selector, error) {
 }
 
 // watched returns the kinds that have informers.
-func watched() []client.Object {
-	return []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
+func watched(cloud bool) []client.Object {
+	kinds := []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
+	if cloud {
+		kinds = append(kinds, &discoveryv1.EndpointSlice{})
+	}
+	return kinds
 }
 
 // stripConfigMap cuts what a user may have filled up to 1 MiB.
@@ -93,16 +109,40 @@ func stripService(in any) (any, error) {
 	return s, nil
 }
 
-// stripNode keeps a node's addresses: the heartbeat of its kubelet must not look like news.
+// stripNode keeps a node's addresses, and whether it is well: the heartbeat of its kubelet must not look like news.
 func stripNode(in any) (any, error) {
 	n, ok := in.(*corev1.Node)
 	if !ok {
 		return in, nil
 	}
 	n.ManagedFields, n.Annotations = nil, nil
-	n.Spec = corev1.NodeSpec{}
-	n.Status = corev1.NodeStatus{Addresses: n.Status.Addresses}
+	n.Spec = corev1.NodeSpec{Taints: n.Spec.Taints}
+	status := corev1.NodeStatus{Addresses: n.Status.Addresses}
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			status.Conditions = []corev1.NodeCondition{{Type: c.Type, Status: c.Status}}
+		}
+	}
+	n.Status = status
 	return n, nil
+}
+
+// stripSlice keeps where endpoints are and whether they are ready.
+func stripSlice(in any) (any, error) {
+	s, ok := in.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return in, nil
+	}
+	s.ManagedFields, s.Annotations, s.OwnerReferences = nil, nil, nil
+	s.Labels = map[string]string{discoveryv1.LabelServiceName: s.Labels[discoveryv1.LabelServiceName]}
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		*e = discoveryv1.Endpoint{
+			Addresses: e.Addresses, NodeName: e.NodeName,
+			Conditions: discoveryv1.EndpointConditions{Ready: e.Conditions.Ready},
+		}
+	}
+	return s, nil
 }
 
 // reader gives the source its objects from the cache. What is being deleted counts as deleted: a finalizer of somebody
@@ -111,6 +151,12 @@ type reader struct{ cache client.Reader }
 
 // ConfigMaps returns the users' ConfigMaps, sorted by key. They are the cache's own and must not be changed.
 func (r reader) ConfigMaps(ctx context.Context) ([]*corev1.ConfigMap, error) {
+	all, err := r.all(ctx)
+	return slices.DeleteFunc(all, func(cm *corev1.ConfigMap) bool { return cm.DeletionTimestamp != nil }), err
+}
+
+// all returns the users' ConfigMaps with those that are being deleted.
+func (r reader) all(ctx context.Context) ([]*corev1.ConfigMap, error) {
 	var list corev1.ConfigMapList
 	ours := client.MatchingLabels{nodeconfig.LabelApp: appLoadBalancer}
 	err := r.cache.List(ctx, &list, ours, client.UnsafeDisableDeepCopy)
@@ -119,9 +165,7 @@ func (r reader) ConfigMaps(ctx context.Context) ([]*corev1.ConfigMap, error) {
 	}
 	out := make([]*corev1.ConfigMap, 0, len(list.Items))
 	for i := range list.Items {
-		if list.Items[i].DeletionTimestamp == nil {
-			out = append(out, &list.Items[i])
-		}
+		out = append(out, &list.Items[i])
 	}
 	slices.SortFunc(out, func(a, b *corev1.ConfigMap) int { return keyOf(a).Compare(keyOf(b)) })
 	return out, nil
@@ -138,6 +182,40 @@ func (r reader) Services(ctx context.Context) ([]*corev1.Service, error) {
 		out = append(out, &list.Items[i])
 	}
 	return out, nil
+}
+
+// cluster returns what a cloud's members are found in. The objects are the cache's own and must not be changed.
+func (r reader) cluster(ctx context.Context) (members.Cluster, error) {
+	c := members.Cluster{Services: map[lb.Key]*corev1.Service{}, Slices: map[lb.Key][]*discoveryv1.EndpointSlice{}}
+	services, err := r.Services(ctx)
+	if err != nil {
+		return c, err
+	}
+	for _, s := range services {
+		c.Services[keyOf(s)] = s
+	}
+	var nodes corev1.NodeList
+	if err := r.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return c, err
+	}
+	for i := range nodes.Items {
+		c.Nodes = append(c.Nodes, &nodes.Items[i])
+	}
+	var endpoints discoveryv1.EndpointSliceList
+	if err := r.cache.List(ctx, &endpoints, client.UnsafeDisableDeepCopy); err != nil {
+		return c, err
+	}
+	for i := range endpoints.Items {
+		s := &endpoints.Items[i]
+		key := serviceOf(s)
+		c.Slices[key] = append(c.Slices[key], s)
+	}
+	return c, nil
+}
+
+// serviceOf returns the Service of an EndpointSlice.
+func serviceOf(s *discoveryv1.EndpointSlice) lb.Key {
+	return lb.Key{Namespace: s.Namespace, Name: s.Labels[discoveryv1.LabelServiceName]}
 }
 
 func keyOf(o client.Object) lb.Key { return lb.Key{Namespace: o.GetNamespace(), Name: o.GetName()} }

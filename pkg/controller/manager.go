@@ -9,14 +9,12 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -24,8 +22,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
-	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
 	"github.com/kubectl-lb/kubectl-lb/pkg/controller/config"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/version"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
@@ -46,10 +42,10 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	if err != nil {
 		return err
 	}
-	if err := addReadiness(ctx, mgr); err != nil {
+	if err := addReadiness(ctx, mgr, c.UsesOctavia()); err != nil {
 		return err
 	}
-	r, err := newReconciler(mgr, c, log)
+	r, cloud, err := newReconciler(mgr, c, log)
 	if err != nil {
 		return err
 	}
@@ -67,6 +63,11 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace); err != nil {
 		return fmt.Errorf("set up the watches: %w", err)
 	}
+	if cloud != nil {
+		if err := cloud.watch(ctl); err != nil {
+			return fmt.Errorf("set up the watches: %w", err)
+		}
+	}
 	return mgr.Start(ctx)
 }
 
@@ -79,7 +80,7 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err != nil {
 		return nil, err
 	}
-	caches, err := cacheOptions(nodes)
+	caches, err := cacheOptions(nodes, c.UsesOctavia())
 	if err != nil {
 		return nil, err
 	}
@@ -133,9 +134,9 @@ func newLock(rc *rest.Config, namespace string, l config.LeaderElection) (resour
 
 // addReadiness starts the informers and makes the replica ready when they have synced, whether it leads or not: a
 // standby is ready to take over.
-func addReadiness(ctx context.Context, mgr manager.Manager) error {
+func addReadiness(ctx context.Context, mgr manager.Manager, cloud bool) error {
 	var informers []cache.Informer
-	for _, kind := range watched() {
+	for _, kind := range watched(cloud) {
 		inf, err := mgr.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("set up the cache of %T: %w", kind, err)
@@ -153,58 +154,36 @@ func addReadiness(ctx context.Context, mgr manager.Manager) error {
 	return errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", synced))
 }
 
-func newReconciler(mgr manager.Manager, c config.Configuration, log *slog.Logger) (*reconciler, error) {
+// newReconciler returns the reconciler, and what connects it with OpenStack, nil where that is not used.
+func newReconciler(
+	mgr manager.Manager, c config.Configuration, log *slog.Logger,
+) (*reconciler, *connector, error) {
 	pools, err := c.Pools()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	metrics := newMetrics()
 	if err := metrics.register(ctrlmetrics.Registry); err != nil {
-		return nil, fmt.Errorf("register the metrics: %w", err)
+		return nil, nil, fmt.Errorf("register the metrics: %w", err)
 	}
 	objects := reader{cache: mgr.GetCache()}
-	return &reconciler{
+	r := &reconciler{
 		source:   configmap.New(objects),
 		objects:  objects,
 		connect:  connectSoftware(mgr, c, log),
+		provider: c.Provider(),
 		pools:    pools,
 		statuses: newStatusWriter(mgr, log),
 		metrics:  metrics,
 		log:      log,
-	}, nil
-}
-
-// connectSoftware returns a function that sets the software backend up. It names the cluster by its kube-system
-// namespace, so it needs the API server.
-func connectSoftware(
-	mgr manager.Manager, c config.Configuration, log *slog.Logger,
-) func(context.Context) (backend.Backend, error) {
-	return func(ctx context.Context) (backend.Backend, error) {
-		var ns corev1.Namespace
-		if err := mgr.GetAPIReader().Get(ctx, client.ObjectKey{Name: "kube-system"}, &ns); err != nil {
-			return nil, fmt.Errorf("read the cluster's UID: %w", err)
-		}
-		nodes, err := c.NodeSelector()
-		if err != nil {
-			return nil, err
-		}
-		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes); err != nil {
-			return nil, err
-		}
-		timing, err := c.Software.Timing.Times()
-		if err != nil {
-			return nil, err
-		}
-		witness, err := c.Software.Witness.Witness()
-		if err != nil {
-			return nil, err
-		}
-		st := &store{
-			namespace: c.SystemNamespace, cache: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(),
-		}
-		return software.New(st, software.Options{
-			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing, Witness: witness,
-			NodeSelector: c.Software.NodeSelector, Log: log,
-		}), nil
 	}
+	if !c.UsesOctavia() {
+		return r, nil, nil
+	}
+	cloud, err := newConnector(mgr, c, metrics, log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("set up the backend of OpenStack: %w", err)
+	}
+	r.connectCloud = cloud.connect
+	return r, cloud, nil
 }

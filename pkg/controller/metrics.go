@@ -23,6 +23,7 @@ type passMetrics struct {
 	duration      prometheus.Histogram
 	failures      prometheus.Counter
 	applyErrors   prometheus.Counter
+	orphans       prometheus.Gauge
 }
 
 func newMetrics() *passMetrics {
@@ -60,6 +61,10 @@ func newMetrics() *passMetrics {
 			Namespace: namespace, Name: "apply_errors_total",
 			Help: "Passes in which the backend could not be told everything.",
 		}),
+		orphans: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "octavia_orphans",
+			Help: "Load balancers in OpenStack with this cluster's tag that no object is known for.",
+		}),
 	}
 }
 
@@ -67,6 +72,7 @@ func newMetrics() *passMetrics {
 func (m *passMetrics) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
 		m.loadBalancers, m.addresses, m.withdrawn, m.disputes, m.nodes, m.notices, m.duration, m.failures, m.applyErrors,
+		m.orphans,
 	} {
 		err := r.Register(c)
 		if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {

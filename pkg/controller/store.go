@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,6 +31,7 @@ type store struct {
 	cache     client.Reader // cached
 	api       client.Reader // not cached
 	writer    client.Writer
+	nodes     labels.Selector  // of the load-balancer nodes; nil for all
 	ahead     map[string]ahead // by name; what the cache has not caught up with
 	primed    bool
 }
@@ -136,10 +138,10 @@ func (s *store) settle(ctx context.Context, name string) (software.Object, bool,
 	return s.ahead[name].Object, true, nil
 }
 
-// Nodes implements software.Store. The cache holds load-balancer nodes only.
+// Nodes implements software.Store. The cache may hold other nodes as well.
 func (s *store) Nodes(ctx context.Context) ([]nodeconfig.Node, error) {
 	var list corev1.NodeList
-	if err := s.cache.List(ctx, &list); err != nil {
+	if err := s.cache.List(ctx, &list, client.MatchingLabelsSelector{Selector: s.nodes}); err != nil {
 		return nil, err
 	}
 	out := make([]nodeconfig.Node, 0, len(list.Items))

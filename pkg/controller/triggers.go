@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -47,7 +48,34 @@ func serviceMatters(older, newer *corev1.Service) bool {
 }
 
 func nodeMatters(older, newer *corev1.Node) bool {
-	return !reflect.DeepEqual(older.Status.Addresses, newer.Status.Addresses)
+	return !reflect.DeepEqual(older.Status, newer.Status) || !reflect.DeepEqual(older.Labels, newer.Labels) ||
+		!reflect.DeepEqual(older.Spec.Taints, newer.Spec.Taints) ||
+		(older.DeletionTimestamp == nil) != (newer.DeletionTimestamp == nil)
+}
+
+// watchCloud lets what is news of a cloud's load balancers ask for a pass: the backend itself, and the endpoints of those
+// Services whose endpoints matter. Pods come and go all the time.
+func watchCloud(c controller.Controller, cch cache.Cache, services *watchedServices, news <-chan event.GenericEvent) error {
+	pass := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{}}
+	})
+	if err := c.Watch(source.Channel(news, pass)); err != nil {
+		return err
+	}
+	slicePass := handler.TypedEnqueueRequestsFromMapFunc(
+		func(_ context.Context, s *discoveryv1.EndpointSlice) []reconcile.Request {
+			if !services.has(serviceOf(s)) {
+				return nil
+			}
+			return []reconcile.Request{{}}
+		})
+	changed := predicate.TypedFuncs[*discoveryv1.EndpointSlice]{
+		UpdateFunc: func(e event.TypedUpdateEvent[*discoveryv1.EndpointSlice]) bool {
+			return !reflect.DeepEqual(e.ObjectOld.Endpoints, e.ObjectNew.Endpoints) ||
+				!reflect.DeepEqual(e.ObjectOld.Ports, e.ObjectNew.Ports)
+		},
+	}
+	return c.Watch(source.Kind(cch, &discoveryv1.EndpointSlice{}, slicePass, changed))
 }
 
 // configMapMatters leaves out what says nothing new: a change of nothing but metadata, and the heartbeat of a report.
@@ -56,7 +84,8 @@ func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string) bo
 		return false
 	}
 	if older.Labels[nodeconfig.LabelApp] != newer.Labels[nodeconfig.LabelApp] ||
-		(older.DeletionTimestamp == nil) != (newer.DeletionTimestamp == nil) {
+		(older.DeletionTimestamp == nil) != (newer.DeletionTimestamp == nil) ||
+		!reflect.DeepEqual(older.Finalizers, newer.Finalizers) {
 		return true
 	}
 	if newer.Labels[nodeconfig.LabelApp] == nodeconfig.AppNode {

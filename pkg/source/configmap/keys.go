@@ -12,6 +12,9 @@ const (
 // "*" for all.
 const AnnotationAllowFrom = "kubectl-lb.io/allow-from-namespaces"
 
+// Finalizer keeps a ConfigMap until what was made for it in OpenStack has gone.
+const Finalizer = "kubectl-lb.io/octavia"
+
 // The keys of a ConfigMap's data.
 const (
 	KeyNamespace   = "namespace"

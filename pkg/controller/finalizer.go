@@ -1,0 +1,107 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend/octavia"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+)
+
+// finalizerManager owns the finalizer, apart from what fieldManager owns, so that it can be taken away again alone.
+const finalizerManager = "lb-controller-finalizer"
+
+// finalizers keep an object from going before what was made for it in OpenStack has gone. Only objects that something
+// is made for have one.
+type finalizers struct {
+	client  client.Client
+	backend *octavia.Backend
+	log     *slog.Logger
+	// held are the objects that have one, as far as this process knows; the cache may lag behind. An object that is no
+	// longer among the users' ones, since its label was taken away, is in it until it is let go.
+	held map[types.UID]lb.Origin
+	// releasing are those that the backend has been told to make go.
+	releasing map[types.UID]bool
+}
+
+// hold puts the finalizer on the objects that something is to be made for. What cannot be held is not made: the load
+// balancer loses its listeners, which leaves alone what there is.
+func (f *finalizers) hold(ctx context.Context, cms []*corev1.ConfigMap, want []lb.LoadBalancer) error {
+	for _, cm := range cms {
+		if slices.Contains(cm.Finalizers, configmap.Finalizer) {
+			f.held[cm.UID] = originOf(cm)
+		}
+	}
+	var errs []error
+	for i := range want {
+		o := want[i].Origin
+		if _, ok := f.held[types.UID(o.UID)]; ok || len(want[i].Listeners) == 0 {
+			continue
+		}
+		if err := f.write(ctx, o, configmap.Finalizer); err != nil {
+			errs = append(errs, err)
+			want[i].Listeners = nil
+			continue
+		}
+		f.held[types.UID(o.UID)] = o
+	}
+	return errors.Join(errs...)
+}
+
+// release makes go what was made for objects that want nothing of it any more, and takes the finalizer away when it has
+// gone.
+func (f *finalizers) release(ctx context.Context, cms []*corev1.ConfigMap, want []lb.LoadBalancer) error {
+	wanted := make(map[types.UID]bool, len(want))
+	keys := make(map[lb.Key]bool, len(want))
+	for _, l := range want {
+		wanted[types.UID(l.Origin.UID)], keys[l.Origin.Key] = true, true
+	}
+	var errs []error
+	for uid, o := range f.held {
+		switch {
+		case wanted[uid]:
+			delete(f.releasing, uid)
+		case keys[o.Key]:
+			// Its name has a new object by now, which has taken over what there was.
+			delete(f.held, uid)
+		case !f.releasing[uid]:
+			f.releasing[uid] = true
+			f.backend.Release([]lb.Origin{o})
+		case f.backend.Released(o.Key):
+			if err := f.write(ctx, o); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			f.log.Info("nothing is left of it in OpenStack", "object", o.Key.String())
+			delete(f.held, uid)
+			delete(f.releasing, uid)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// write applies the finalizers of ours that an object shall have. One that is gone needs none.
+func (f *finalizers) write(ctx context.Context, o lb.Origin, names ...string) error {
+	ac := corev1ac.ConfigMap(o.Name, o.Namespace).WithUID(types.UID(o.UID)).WithFinalizers(names...)
+	err := f.client.Apply(ctx, ac, client.FieldOwner(finalizerManager), client.ForceOwnership)
+	gone := apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsForbidden(err) && len(names) == 0
+	if err == nil || gone && len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("finalizer of configmap %s: %w", o.Key, err)
+}
+
+// originOf says which object it is.
+func originOf(cm *corev1.ConfigMap) lb.Origin {
+	return lb.Origin{Kind: "ConfigMap", Key: keyOf(cm), UID: string(cm.UID), Created: cm.CreationTimestamp.UTC()}
+}
