@@ -30,7 +30,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		s.settle()
 		return 0, nil
 	}
-	w.settled, w.worked = 0, true // what changes from here on is our own doing
+	s.begin()
 	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
@@ -44,6 +44,14 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		w.reason = fmt.Sprintf("Octavia is at work on it (%s)", ops[0])
 	}
 	return w.pause(), nil
+}
+
+// begin notes that what changes from here on is our own doing. As long as a call of the process before may still come
+// through, the two could make the same thing.
+func (s *stepper) begin() {
+	w := &s.work
+	w.settled, w.worked = 0, true
+	w.reread = w.reread || time.Since(s.engine.started) < afterlife
 }
 
 // see makes sure that something is known of the children. What this process has just created is asked for its
@@ -96,6 +104,9 @@ func (s *stepper) settle() {
 	w := &s.work
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
 	w.made, w.tries, w.looks = false, 0, 0
+	if w.reread {
+		w.recheck = s.engine.started.Add(afterlife)
+	}
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}

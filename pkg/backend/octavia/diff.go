@@ -79,11 +79,14 @@ func (d *differ) removeListeners() {
 // removeStuck removes pools that cannot be mended, after the policies that use them.
 func (d *differ) removeStuck() {
 	for _, h := range d.have.Pools {
-		if d.want.pool(h.Name) != nil && d.keptPool(h.Name) == nil {
+		if d.want.pool(h.Name) != nil && d.keptPool(h.Name) == nil && !d.twin(h) {
 			d.add(Op{Verb: Delete, Kind: KindPool, Name: h.Name, ID: h.ID})
 		}
 	}
 }
+
+// twin reports whether a pool has the name of another one that comes before it, and thus is not in use.
+func (d *differ) twin(p SeenPool) bool { return d.have.pool(p.Name).ID != p.ID }
 
 func (d *differ) removePolicies() {
 	for _, w := range d.want.Listeners {
@@ -91,8 +94,9 @@ func (d *differ) removePolicies() {
 		if h == nil {
 			continue
 		}
-		for _, p := range h.Policies {
-			if !slices.ContainsFunc(w.Policies, func(o Policy) bool { return d.keeps(o, p) }) {
+		for i, p := range h.Policies {
+			twin := slices.ContainsFunc(h.Policies[:i], func(o SeenPolicy) bool { return o.Name == p.Name })
+			if twin || !slices.ContainsFunc(w.Policies, func(o Policy) bool { return d.keeps(o, p) }) {
 				d.add(Op{Verb: Delete, Kind: KindPolicy, Name: p.Name, ID: p.ID, NeedsID: p.ID == "", Port: w.Port})
 			}
 		}
@@ -215,7 +219,7 @@ func (d *differ) makePolicies() {
 
 func (d *differ) removePools() {
 	for _, h := range d.have.Pools {
-		if d.want.pool(h.Name) == nil && d.ours(h.Tags) {
+		if (d.want.pool(h.Name) == nil || d.twin(h)) && d.ours(h.Tags) {
 			d.add(Op{Verb: Delete, Kind: KindPool, Name: h.Name, ID: h.ID})
 		}
 	}

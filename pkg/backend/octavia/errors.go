@@ -37,6 +37,8 @@ type failure struct {
 	trouble trouble
 	// retryAfter is what the service asked for; 0 where it did not.
 	retryAfter time.Duration
+	// taken says that it is refused since something else is there already.
+	taken bool
 	// text is in Octavia's own words where it gave some.
 	text string
 	err  error
@@ -80,6 +82,7 @@ func understand(err error) *failure {
 		f.trouble = troubleGone
 	case http.StatusConflict:
 		f.trouble = conflict(f.text)
+		f.taken = f.trouble == troubleRefused
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, 498: // the last is a rate limit of Swift's middleware
 	default:
 		if code.Actual >= 400 && code.Actual < 500 || code.Actual == http.StatusNotImplemented {

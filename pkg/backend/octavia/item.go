@@ -51,6 +51,8 @@ type item struct {
 	address string
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
 	recheck time.Time
+	// reread says that everything is read then as well: a change of the process before may have come through late.
+	reread bool
 	// extras are the ids of further load balancers with the same tags: ends of creates whose answer was lost.
 	extras []string
 	// pending is since when it has been at work; looks counts the looks since the last change.

@@ -148,6 +148,14 @@ func (a *api) read(ctx context.Context, r root) (Seen, error) {
 		got.Policies = append(got.Policies, answer.Policies...)
 	}
 	statuses := tree.pools()
+	// Where a name is there twice, the pool in use comes first.
+	unused := func(p listedPool) int {
+		if _, used := statuses[p.ID]; used {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(got.Pools, func(a, b listedPool) int { return unused(a) - unused(b) })
 	for _, p := range got.Pools {
 		if err := a.readMembers(ctx, p.ID, statuses); err != nil {
 			return s, err

@@ -56,6 +56,9 @@ func (s *stepper) lookAround(ctx context.Context) error {
 	}
 	w.recheck = time.Time{}
 	w.choose(all, time.Now())
+	if w.reread {
+		w.reread, w.seen = false, nil
+	}
 	if len(w.extras) > 0 {
 		s.removeExtra(ctx)
 	}
@@ -270,8 +273,8 @@ func (s *stepper) fail(err error) time.Duration {
 	w.failed++
 	w.trouble = f
 	s.engine.log.Warn("not done", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
-	if f.trouble == troubleGone {
-		w.seen = nil // a child is not where it was
+	if f.trouble == troubleGone || f.taken {
+		w.seen = nil // a child is not where it was, or where it was not
 		if w.failed == 1 {
 			return time.Millisecond
 		}

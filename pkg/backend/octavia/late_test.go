@@ -1,0 +1,89 @@
+package octavia
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// TestTwins has a pool and a policy twice, as calls leave them that came through when somebody else had made them
+// already: those that are not in use go.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	l := tcp(80, "192.0.2.11:30080")
+	l.Listeners[0].Protocol = lb.HTTP
+	l.Listeners[0].Routes = append(l.Listeners[0].Routes, lb.Route{Host: "a.example", Target: endpoints("192.0.2.11:30081")})
+	want := plant(l, Settings{})
+	have := grown(want)
+	pool, policy := have.Pools[0], have.Listeners[0].Policies[0]
+	pool.ID, policy.ID = "late-pool", "late-policy"
+	stuck, foreign := pool, pool
+	stuck.ID, stuck.Status = "late-stuck", "PENDING_CREATE"
+	foreign.ID, foreign.Tags = "foreign", nil
+	have.Pools = append(have.Pools, pool, stuck, foreign)
+	have.Listeners[0].Policies = append(have.Listeners[0].Policies, policy)
+	var ids []string
+	for _, o := range Diff(want, have) {
+		ids = append(ids, string(o.Verb)+" "+o.ID)
+	}
+	if !slices.Equal(ids, []string{"delete late-policy", "delete late-pool", "delete late-stuck"}) {
+		t.Errorf("%q", ids)
+	}
+}
+
+// TestReadTwins: of two pools with one name, the one in use comes first.
+func TestReadTwins(t *testing.T) {
+	t.Parallel()
+	answers := map[string]string{
+		"loadbalancers/x/status": `{"statuses":{"loadbalancer":{"listeners":[{"id":"l","pools":[{"id":"used","name":"tcp-80"}]}]}}}`,
+		"listeners":              `{"listeners":[{"id":"l","name":"tcp-80","protocol":"TCP","protocol_port":80,"default_pool_id":"used"}]}`,
+		"pools":                  `{"pools":[{"id":"late","name":"tcp-80"},{"id":"used","name":"tcp-80"}]}`,
+		"pools/late/members":     `{"members":[]}`,
+	}
+	a := fakeAPI(func(r *http.Request) (int, string) {
+		return http.StatusOK, answers[strings.TrimPrefix(r.URL.Path, "/v2.0/lbaas/")]
+	})
+	s, err := a.read(t.Context(), root{ID: "x"})
+	if err != nil || len(s.Pools) != 2 || s.pool("tcp-80").ID != "used" {
+		t.Errorf("%+v, %v", s.Pools, err)
+	}
+}
+
+// TestLateCall has a call of the process before come through when this one was done: everything is read once more.
+func TestLateCall(t *testing.T) {
+	t.Parallel()
+	s := &stepper{engine: &engine{started: time.Now()}}
+	s.begin()
+	s.settle()
+	if s.work.recheck.IsZero() || !s.work.reread {
+		t.Error("it does not look again")
+	}
+	s = &stepper{engine: &engine{started: time.Now().Add(-time.Hour)}}
+	s.begin()
+	s.settle()
+	if !s.work.recheck.IsZero() || s.work.reread {
+		t.Error("it looks again without a reason")
+	}
+}
+
+// TestTaken: what is refused since it is there already makes the next step read everything; only a second refusal in a
+// row is for the user.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	a := fakeAPI(func(*http.Request) (int, string) {
+		return http.StatusConflict, `{"faultstring":"Another Listener on this Load Balancer is already using port 80"}`
+	})
+	err := a.call(t.Context(), http.MethodPost, "listeners", map[string]any{}, nil)
+	s := &stepper{engine: newEngine(Options{Log: slog.New(slog.DiscardHandler)}), work: item{seen: &Seen{}}}
+	if pause := s.fail(err); pause > time.Second || len(s.work.findings) != 0 || s.work.seen != nil {
+		t.Errorf("first: %s, %+v", pause, s.work.findings)
+	}
+	if pause := s.fail(err); pause != slow || len(s.work.findings) != 1 {
+		t.Errorf("second: %s, %+v", pause, s.work.findings)
+	}
+}
