@@ -56,7 +56,7 @@ test: deps build ## Run every test, with all that this needs (root).
 	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
 	run go test -timeout 20m $(HEAVY); \
 	CGO_ENABLED=1 run go test -race -p 1 -timeout 20m $(LIGHT); \
-	run go test -C test -p 1 -count 1 -timeout 40m $$(go list -C test ./... | grep -v '/test/octavia$$'); \
+	run go test -C test -p 1 -count 1 -timeout 40m $$(go list -C test ./... | grep -v '/test/octavia'); \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" >&2; exit 1; fi; echo "all tests passed"
 
 .PHONY: test-unit
@@ -77,8 +77,9 @@ deps-octavia: ## Install Octavia, Keystone and what they need from Debian's pack
 	@hack/deps-octavia.sh
 
 .PHONY: test-octavia
-test-octavia: deps-octavia ## Run the Octavia backend's tests before a real Octavia (root).
-	go test -C test -count 1 -timeout 40m ./octavia
+test-octavia: deps-octavia deps build ## Run the tests before a real Octavia, alone and beside a cluster (root).
+	@assets="$(ASSETS)"; export KUBEBUILDER_ASSETS="$$assets" KUBECTL_LB_BIN="$(BIN)"; \
+	go test -C test -p 1 -count 1 -parallel 12 -timeout 30m ./octavia/...
 
 .PHONY: bench-octavia
 bench-octavia: deps-octavia build ## Measure the Octavia backend before a real Octavia (root).

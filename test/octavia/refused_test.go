@@ -58,7 +58,7 @@ func TestRefused(t *testing.T) {
 		text   string
 	}{
 		"flavor":   {change: func(s *octavia.Settings) { s.Placement.FlavorID = unknown }, text: "flavor"},
-		"zone":     {change: func(s *octavia.Settings) { s.Placement.AvailabilityZone = "moon" }, text: "moon"},
+		"zone":     {change: func(s *octavia.Settings) { s.Placement.AvailabilityZone = "moon" }, text: "availability zone"},
 		"provider": {change: func(s *octavia.Settings) { s.Placement.Provider = "pigeon" }, text: "pigeon"},
 		"no UUID":  {change: func(s *octavia.Settings) { s.Placement.SubnetID = "green" }, text: "green"},
 		"subnet": {

@@ -39,6 +39,9 @@ func (r *Rig) Install(ctx context.Context) error {
 		}
 		manifests = append(manifests, string(text))
 	}
+	if r.manifests != "" {
+		manifests = slices.Insert(manifests, 1, r.manifests)
+	}
 	if err := r.Apply(ctx, strings.Join(manifests, "\n---\n")); err != nil {
 		return err
 	}
@@ -64,6 +67,9 @@ data:
 	}
 	if r.software != "" {
 		fmt.Fprintf(&b, "    software: %s\n", r.software)
+	}
+	if r.octavia != "" {
+		fmt.Fprintf(&b, "    octavia: %s\n", r.octavia)
 	}
 	return b.String()
 }

@@ -29,6 +29,10 @@ type Options struct {
 	// Software is the value of the key software of the controller's configuration, a YAML flow mapping such as
 	// "{timing: {profile: fast}}"; empty leaves the defaults.
 	Software string
+	// Octavia is the value of the key octavia in the same way.
+	Octavia string
+	// Manifests are applied with those of deploy/, after the namespace and before what may need them.
+	Manifests string
 	// Progress takes the lab's progress; nil keeps it quiet.
 	Progress io.Writer
 }
@@ -43,10 +47,11 @@ type Rig struct {
 	// ProbeTimeout bounds each probe of [Rig.Probe]; zero leaves it to the prober.
 	ProbeTimeout time.Duration
 
-	software string
-	home     string
-	mu       sync.Mutex
-	dialers  map[string]*netspace.Dialer
+	software, octavia, manifests string
+
+	home    string
+	mu      sync.Mutex
+	dialers map[string]*netspace.Dialer
 }
 
 // builtEnv names the folder of programs that have just been built; the Makefile sets it. Without it [Up] builds them.
@@ -59,8 +64,9 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 		return nil, err
 	}
 	r := &Rig{
-		Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, software: o.Software,
-		dialers: map[string]*netspace.Dialer{},
+		Repo: repo, Bin: os.Getenv(builtEnv), ProbeTimeout: o.ProbeTimeout, software: o.Software, octavia: o.Octavia,
+		manifests: o.Manifests,
+		dialers:   map[string]*netspace.Dialer{},
 	}
 	if r.Bin == "" {
 		r.Bin = filepath.Join(repo, "bin")
