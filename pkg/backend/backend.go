@@ -49,6 +49,8 @@ type Health struct {
 	Reason string
 	// Findings are the backend's own, such as a node that refused the configuration.
 	Findings []lb.Finding
+	// Cloud is what the cloud says of it; nil where there is no cloud, or nothing is known yet.
+	Cloud *lb.CloudStatus
 	// Disputes are the addresses without exactly one owner. Each has a finding as well.
 	Disputes []Dispute
 }

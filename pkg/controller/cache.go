@@ -14,6 +14,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/controller/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // appLoadBalancer is the value of the app label of the users' ConfigMaps, as in 2016.
@@ -80,7 +81,10 @@ func stripConfigMap(in any) (any, error) {
 	if cm.Labels[nodeconfig.LabelApp] != appLoadBalancer {
 		return cm, nil
 	}
-	cm.Annotations = nil
+	told := cm.Annotations[configmap.AnnotationCloud]
+	if cm.Annotations = nil; told != "" {
+		cm.Annotations = map[string]string{configmap.AnnotationCloud: told}
+	}
 	for k, v := range cm.Data {
 		if len(v) > maxValue {
 			cm.Data[k] = string([]byte(v[:maxValue]))

@@ -130,7 +130,9 @@ func (c *clouds) judge(out plan.Output, s backend.State, unreachable error) map[
 
 // judgeCloud says what became of a wish whose addresses a cloud gives.
 func judgeCloud(o plan.Outcome, vips []netip.Addr, h backend.Health) verdict {
-	v := verdict{origin: o.Origin, findings: slices.Concat(o.Findings, h.Findings), bindIP: joinAddresses(vips)}
+	v := verdict{
+		origin: o.Origin, findings: slices.Concat(o.Findings, h.Findings), bindIP: joinAddresses(vips), cloud: h.Cloud,
+	}
 	// Until the cloud has answered, what the object says is the best that is known.
 	v.keepIP = len(vips) == 0
 	failed := slices.IndexFunc(v.findings, func(f lb.Finding) bool { return f.Severity() == lb.SeverityError })

@@ -2,10 +2,13 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
@@ -37,6 +41,8 @@ type statusWriter struct {
 type written struct {
 	version        string
 	bindIP, status string
+	// cloud is the annotation about the cloud.
+	cloud string
 }
 
 func newStatusWriter(mgr manager.Manager, log *slog.Logger) *statusWriter {
@@ -58,6 +64,11 @@ func (w *statusWriter) report(ctx context.Context, cms []*corev1.ConfigMap, verd
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
+	failed := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		errs = append(errs, err)
+	}
 	slots := make(chan struct{}, statusWorkers)
 	for _, cm := range cms {
 		v, ok := verdicts[cm.UID]
@@ -69,16 +80,20 @@ func (w *statusWriter) report(ctx context.Context, cms []*corev1.ConfigMap, verd
 			v.bindIP = earlier.bindIP
 		}
 		w.herald.warn(cm, v)
-		if earlier.bindIP == v.bindIP && earlier.status == v.status || futile(v) {
+		cloud, err := cloudText(v.cloud, earlier.cloud)
+		if err != nil {
+			failed(fmt.Errorf("status of configmap %s: %w", keyOf(cm), err))
+			continue
+		}
+		now := written{bindIP: v.bindIP, status: v.status, cloud: cloud}
+		if earlier.same(now) || futile(now) {
 			continue
 		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if err := w.write(ctx, cm, v, earlier); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
+			if err := w.write(ctx, cm, v, now, earlier); err != nil {
+				failed(err)
 			}
 		})
 	}
@@ -105,13 +120,11 @@ func (w *statusWriter) forget(cms []*corev1.ConfigMap) {
 // shown returns what the object says, be it that the cache does not know it yet, and whether it is futile to write a
 // verdict: the very same was applied to the object as it is, without the object showing it. Then somebody else owns the
 // key too, such as a user who keeps bind-ip in his manifest.
-func (w *statusWriter) shown(cm *corev1.ConfigMap) (shown written, futile func(verdict) bool) {
+func (w *statusWriter) shown(cm *corev1.ConfigMap) (shown written, futile func(written) bool) {
 	w.mu.Lock()
 	last := w.written[cm.UID]
 	w.mu.Unlock()
-	futile = func(v verdict) bool {
-		return last == written{version: cm.ResourceVersion, bindIP: v.bindIP, status: v.status}
-	}
+	futile = func(now written) bool { return last.version == cm.ResourceVersion && last.same(now) }
 	if c, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, last.version); err == nil && c < 0 {
 		return last, futile
 	}
@@ -119,16 +132,57 @@ func (w *statusWriter) shown(cm *corev1.ConfigMap) (shown written, futile func(v
 		version: cm.ResourceVersion,
 		bindIP:  cm.Data[configmap.KeyBindIP],
 		status:  cm.Data[configmap.KeyStatus],
+		cloud:   cm.Annotations[configmap.AnnotationCloud],
 	}, futile
 }
 
-func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdict, earlier written) error {
+// same reports whether two say the same, whatever version they are of.
+func (w written) same(o written) bool {
+	w.version, o.version = "", ""
+	return w == o
+}
+
+// maxCloud is how long the annotation about a cloud may be; an object's annotations may have 256 KiB together.
+const maxCloud = 128 << 10
+
+// cloudText is the annotation about a cloud: what it was, if that says the same, and empty for none. Where there are too
+// many members they are left out but for those that fail.
+func cloudText(s *lb.CloudStatus, earlier string) (string, error) {
+	if s == nil {
+		return "", nil
+	}
+	var before lb.CloudStatus
+	if earlier != "" {
+		_ = json.Unmarshal([]byte(earlier), &before) // what cannot be read is no past
+	}
+	s.Continue(before, time.Now())
+	text, err := json.Marshal(s)
+	if err != nil || len(text) <= maxCloud {
+		return string(text), err
+	}
+	for i := range s.Listeners {
+		for j := range s.Listeners[i].Pools {
+			p := &s.Listeners[i].Pools[j]
+			p.Members = slices.DeleteFunc(p.Members, func(m lb.CloudMember) bool { return !m.Down() })
+		}
+	}
+	if text, err = json.Marshal(s); len(text) > maxCloud {
+		s.Listeners = nil
+		text, err = json.Marshal(s)
+	}
+	return string(text), err
+}
+
+func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdict, now, earlier written) error {
 	data := map[string]string{configmap.KeyStatus: v.status}
 	if v.bindIP != "" {
 		data[configmap.KeyBindIP] = v.bindIP
 	}
 	// The UID keeps the status of a deleted object from being given to a new one of the same name.
 	ac := corev1ac.ConfigMap(cm.Name, cm.Namespace).WithUID(cm.UID).WithData(data)
+	if now.cloud != "" {
+		ac = ac.WithAnnotations(map[string]string{configmap.AnnotationCloud: now.cloud})
+	}
 	err := w.client.Apply(ctx, ac, client.FieldOwner(fieldManager), client.ForceOwnership)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		w.log.Debug("the object is gone", "configmap", keyOf(cm), "error", err)
@@ -137,7 +191,6 @@ func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdic
 	if err != nil {
 		return fmt.Errorf("status of configmap %s: %w", keyOf(cm), err)
 	}
-	now := written{bindIP: v.bindIP, status: v.status}
 	if ac.ResourceVersion != nil {
 		now.version = *ac.ResourceVersion
 	}

@@ -35,6 +35,8 @@ type verdict struct {
 	// keepIP leaves bind-ip as it is: it may be the only memory of an address that could not be adopted yet.
 	keepIP   bool
 	findings []lb.Finding
+	// cloud is what the cloud says of it; nil where there is none.
+	cloud *lb.CloudStatus
 }
 
 // judge says what became of a wish, from what the plan granted and what the backend has been told.

@@ -278,7 +278,9 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 		if it.model == nil {
 			continue
 		}
-		state.Health[key] = backend.Health{Ready: it.ready, Reason: it.reason, Findings: slices.Clone(it.findings)}
+		state.Health[key] = backend.Health{
+			Ready: it.ready, Reason: it.reason, Findings: slices.Clone(it.findings), Cloud: it.cloudStatus(),
+		}
 		l := it.model.Clone()
 		l.VIPs = nil
 		if a, err := netip.ParseAddr(it.last.Address); err == nil {

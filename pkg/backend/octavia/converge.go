@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // converge compares what there is with what is wanted, and does the first thing that differs.
@@ -27,8 +25,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return s.confirm(ctx)
 	}
 	if len(ops) == 0 {
-		s.settle()
-		return 0, nil
+		return 0, s.settle(ctx)
 	}
 	s.begin()
 	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
@@ -66,6 +63,7 @@ func (s *stepper) see(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		w.learn(status.children())
 		seen := confirm(w.last, *w.planted, status)
 		w.seen, w.sure, w.planted = &seen, true, nil
 		return nil
@@ -80,6 +78,7 @@ func (s *stepper) read(ctx context.Context) error {
 		return err
 	}
 	s.work.seen, s.work.sure = &seen, true
+	s.work.learn(seen.Children)
 	return nil
 }
 
@@ -90,18 +89,21 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	w.learn(status.children())
 	if again := confirm(w.last, s.want, status); len(Diff(s.want, again)) > 0 {
 		w.seen = nil
 		return time.Millisecond, nil
 	}
 	w.sure = true
-	s.settle()
-	return 0, nil
+	return 0, s.settle(ctx)
 }
 
 // settle notes that all is as it is wanted.
-func (s *stepper) settle() {
+func (s *stepper) settle(ctx context.Context) error {
 	w := &s.work
+	if err := s.detail(ctx); err != nil {
+		return err
+	}
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
 	w.made, w.tries, w.looks = false, 0, 0
 	if w.reread {
@@ -110,18 +112,6 @@ func (s *stepper) settle() {
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
-	w.ready, w.reason, w.findings = true, "", health(w.last)
-}
-
-// health says what the operating status of a load balancer means.
-func health(r root) []lb.Finding {
-	text := map[string]string{
-		"DEGRADED": "some of its members do not answer the health monitor",
-		"ERROR":    "none of its members answers the health monitor",
-	}[r.Operating]
-	if text == "" {
-		return nil
-	}
-	return []lb.Finding{{Code: lb.CodeCloudDegraded,
-		Message: fmt.Sprintf("load balancer %s is %s: %s", r.ID, r.Operating, text)}}
+	w.ready, w.reason, w.findings = true, "", w.health()
+	return nil
 }

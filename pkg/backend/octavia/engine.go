@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -115,7 +116,8 @@ func (e *engine) turn(ctx context.Context, key lb.Key) {
 func (e *engine) keep(it *item, s *stepper) bool {
 	w := s.work
 	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
-		len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
+		it.last.Provisioning != w.last.Provisioning || it.last.Operating != w.last.Operating ||
+		!reflect.DeepEqual(it.children, w.children) || len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
 	model, want, version, held := it.model, it.want, it.version, it.held
 	*it = w
 	it.model, it.want, it.version, it.held = model, want, version, held

@@ -28,6 +28,9 @@ type item struct {
 	// seen is everything below, nil where it must be read; sure says that Octavia has said it since the last change.
 	seen *Seen
 	sure bool
+	// children are the statuses of everything below, for people, as they were at childrenAt.
+	children   []lb.CloudListener
+	childrenAt time.Time
 	// settled is the version that is done; calm and operating are the updated_at and the operating status of that time.
 	settled   int
 	calm      string
@@ -148,5 +151,5 @@ func (i *item) news(found []root) bool {
 		i.at = time.Time{} // is it gone, or has it lost its tags?
 		return true
 	}
-	return i.calm != i.last.Updated || i.last.Provisioning != statusActive || i.operating != i.last.Operating
+	return failing(i.last.Operating) || i.calm != i.last.Updated || i.last.Provisioning != statusActive || i.operating != i.last.Operating
 }

@@ -59,13 +59,17 @@ func TestLateCall(t *testing.T) {
 	t.Parallel()
 	s := &stepper{engine: &engine{started: time.Now()}}
 	s.begin()
-	s.settle()
+	if err := s.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if s.work.recheck.IsZero() || !s.work.reread {
 		t.Error("it does not look again")
 	}
 	s = &stepper{engine: &engine{started: time.Now().Add(-time.Hour)}}
 	s.begin()
-	s.settle()
+	if err := s.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if !s.work.recheck.IsZero() || s.work.reread {
 		t.Error("it looks again without a reason")
 	}

@@ -11,10 +11,12 @@ import (
 // statusTree is what /status answers: every child with its status, but without what it is.
 type statusTree struct {
 	Provisioning string `json:"provisioning_status"`
+	Operating    string `json:"operating_status"`
 	Listeners    []struct {
 		ID           string       `json:"id"`
 		Name         string       `json:"name"`
 		Provisioning string       `json:"provisioning_status"`
+		Operating    string       `json:"operating_status"`
 		Pools        []statusPool `json:"pools"`
 	} `json:"listeners"`
 }
@@ -23,6 +25,7 @@ type statusPool struct {
 	ID           string `json:"id"`
 	Name         string `json:"name"`
 	Provisioning string `json:"provisioning_status"`
+	Operating    string `json:"operating_status"`
 	Monitor      *struct {
 		ID           string `json:"id"`
 		Provisioning string `json:"provisioning_status"`
@@ -31,6 +34,7 @@ type statusPool struct {
 		Address      string `json:"address"`
 		Port         uint16 `json:"protocol_port"`
 		Provisioning string `json:"provisioning_status"`
+		Operating    string `json:"operating_status"`
 	} `json:"members"`
 }
 
@@ -111,6 +115,7 @@ func (a *api) read(ctx context.Context, r root) (Seen, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Children = tree.children()
 	var got struct {
 		Listeners []listedListener `json:"listeners"`
 		Pools     []listedPool     `json:"pools"`

@@ -3,6 +3,8 @@ package octavia
 import (
 	"cmp"
 	"slices"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // Tree is a load balancer as it should be in Octavia, with everything below it. The JSON of its parts is the API's.
@@ -143,6 +145,8 @@ type Seen struct {
 	Tags      []string
 	Listeners []SeenListener
 	Pools     []SeenPool
+	// Children are the statuses of all of them, for people.
+	Children []lb.CloudListener
 }
 
 // SeenListener is a listener as it is. Of Policies only the names and pools are known.

@@ -15,6 +15,10 @@ const AnnotationAllowFrom = "kubectl-lb.io/allow-from-namespaces"
 // Finalizer keeps a ConfigMap until what was made for it in OpenStack has gone.
 const Finalizer = "kubectl-lb.io/octavia"
 
+// AnnotationCloud on a ConfigMap holds what a cloud says of the load balancer, as JSON (lb.CloudStatus). The controller
+// writes it.
+const AnnotationCloud = "kubectl-lb.io/cloud-status"
+
 // The keys of a ConfigMap's data.
 const (
 	KeyNamespace   = "namespace"
