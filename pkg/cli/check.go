@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -8,8 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend/octavia"
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
@@ -25,7 +28,9 @@ type checker struct {
 	// pools are the address pools where poolsKnown.
 	pools      []ipam.Pool
 	poolsKnown bool
-	now        time.Time
+	// provider makes the load balancers of objects that do not choose, as far as the configuration can be read.
+	provider lb.Provider
+	now      time.Time
 }
 
 // offlineChecker judges without a cluster.
@@ -40,7 +45,8 @@ func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error)
 	if k.docs, err = p.readDocuments(ctx, c, "conflicts with others are not looked for"); err != nil {
 		return nil, err
 	}
-	k.pools, k.poolsKnown, err = c.pools(ctx)
+	config, known, err := c.controllerConfig(ctx)
+	k.pools, k.poolsKnown, k.provider = config.pools, known, config.provider
 	return k, err
 }
 
@@ -49,8 +55,13 @@ func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error)
 func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error) {
 	in := plan.Input{Pools: k.pools, Capabilities: new(software.Backend).Capabilities()}
 	asked := map[lb.Key]bool{}
+	var clouded []lb.Wish
 	for _, cm := range cms {
 		w := k.wish(cm)
+		if cmp.Or(w.LoadBalancer.Provider, k.provider) == lb.ProviderOctavia {
+			clouded = append(clouded, w)
+			continue
+		}
 		asked[w.LoadBalancer.Origin.Key] = true
 		in.Wishes = append(in.Wishes, w)
 	}
@@ -78,7 +89,27 @@ func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error)
 			found[o.Origin.Key] = o.Findings
 		}
 	}
-	return found, nil
+	return found, k.checkClouded(clouded, found)
+}
+
+// checkClouded adds what is wrong with load balancers of Octavia. Where the address would be is the controller's
+// business: its configuration may say so.
+func (k *checker) checkClouded(wishes []lb.Wish, found map[lb.Key][]lb.Finding) error {
+	b, err := octavia.New(octavia.Options{
+		Cluster: "unknown", Defaults: octavia.Settings{Placement: octavia.Placement{SubnetID: "unknown"}, SubnetIPv6: "unknown"},
+	})
+	if err != nil {
+		return err
+	}
+	r := members.New(members.Cluster{Service: k.services.Service})
+	for i := range wishes {
+		wishes[i] = r.Resolve(wishes[i])
+	}
+	in := plan.CloudInput{Wishes: wishes, Capabilities: b.Capabilities(), Check: b.Check}
+	for _, o := range plan.MakeForCloud(in).Outcomes {
+		found[o.Origin.Key] = o.Findings
+	}
+	return nil
 }
 
 // wish reads what an object asks for. Where nothing can be said about the Service, nothing is.

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
 )
 
@@ -18,8 +19,10 @@ const (
 	controllerConfigKey  = "config.yaml"
 )
 
-// controllerConfig is the part of the controller's configuration that says which addresses there are.
-type controllerConfig struct {
+// configDocument is the part of the controller's configuration that says which addresses there are, and who makes load
+// balancers.
+type configDocument struct {
+	Backend      string `json:"backend"`
 	AddressPools []struct {
 		Name                       string   `json:"name"`
 		Addresses                  []string `json:"addresses"`
@@ -28,40 +31,46 @@ type controllerConfig struct {
 	} `json:"addressPools"`
 }
 
-// pools reads the address pools from the controller's configuration. Where that can't be read, known is false: then
-// only the controller can say whether an address is in a pool.
-func (c *cluster) pools(ctx context.Context) (pools []ipam.Pool, known bool, err error) {
+// controllerConfig is what is known of the controller's configuration.
+type controllerConfig struct {
+	pools    []ipam.Pool
+	provider lb.Provider
+}
+
+// controllerConfig reads the controller's configuration. Where that can't be read, known is false: then only the
+// controller can say whether an address is in a pool.
+func (c *cluster) controllerConfig(ctx context.Context) (config controllerConfig, known bool, err error) {
 	cm, err := c.CoreV1().ConfigMaps(c.system).Get(ctx, controllerConfigName, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
-		return nil, false, nil
+		return config, false, nil
 	case err != nil:
-		return nil, false, err
+		return config, false, err
 	}
-	pools, err = parsePools(cm.Data[controllerConfigKey])
+	config, err = parseConfig(cm.Data[controllerConfigKey])
 	if err != nil {
-		return nil, false, fmt.Errorf("configmap %s/%s: %w", c.system, controllerConfigName, err)
+		return config, false, fmt.Errorf("configmap %s/%s: %w", c.system, controllerConfigName, err)
 	}
-	return pools, true, nil
+	return config, true, nil
 }
 
-func parsePools(text string) ([]ipam.Pool, error) {
-	var config controllerConfig
+func parseConfig(text string) (controllerConfig, error) {
+	var config configDocument
 	if err := yaml.Unmarshal([]byte(text), &config); err != nil {
-		return nil, err
+		return controllerConfig{}, err
 	}
-	var pools []ipam.Pool
+	out := controllerConfig{provider: lb.Provider(config.Backend)}
 	for _, p := range config.AddressPools {
 		pool, err := ipam.ParsePool(p.Name, p.Addresses, ipam.Options{
 			IncludeNetworkAndBroadcast: p.IncludeNetworkAndBroadcast,
 			Manual:                     p.AutoAssign != nil && !*p.AutoAssign,
 		})
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		pools = append(pools, pool)
+		out.pools = append(out.pools, pool)
 	}
-	return pools, nil
+	return out, nil
 }
 
 // anyPool stands in for pools that nobody knows, with every address there is: a plan then finds conflicts, but nothing

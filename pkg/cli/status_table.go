@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 )
 
 // showTable prints one line for each load balancer.
@@ -84,6 +85,9 @@ func listenerName(l v1alpha1.Listener) string {
 // activeOf names the nodes that hold the addresses now: one for all addresses, else those of each address. Two
 // holders of one address are a fault, and marked as one.
 func activeOf(st v1alpha1.Status) string {
+	if st.Cloud != nil {
+		return string(st.Cloud.Provider)
+	}
 	if !st.NodesKnown {
 		return printer.Unknown
 	}
@@ -101,6 +105,10 @@ func activeOf(st v1alpha1.Status) string {
 }
 
 func nodesOf(st v1alpha1.Status) string {
+	if st.Cloud != nil {
+		up, total := view.Members(*st.Cloud)
+		return fmt.Sprintf("%d/%d", up, total)
+	}
 	if !st.NodesKnown {
 		return printer.Unknown
 	}

@@ -22,6 +22,9 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 	for _, n := range st.Nodes {
 		t.Add(n.Name, printer.Cell{Text: "Node"}, nodeState(st, n), printer.Cell{Text: o.nodeDetail(n)})
 	}
+	if st.Cloud != nil {
+		o.cloudBranch(t, *st.Cloud)
+	}
 	for _, l := range st.Listeners {
 		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{})
 		for _, r := range l.Routes {
@@ -46,6 +49,8 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 
 func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {
 	switch {
+	case st.Cloud != nil:
+		return printer.Cell{Text: printer.Or(st.Cloud.Provisioning, printer.Unknown)}, "of " + string(st.Cloud.Provider)
 	case !st.NodesKnown:
 		return printer.Cell{Text: printer.Unknown}, ""
 	case len(v.Holders) == 0:

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -186,8 +187,13 @@ func (o *validateOptions) fromFiles(namespace string, k *checker) (found []subje
 	return found, unreadable
 }
 
-// imagine gives a Service of a file the cluster IP that it will get.
+// imagine gives a Service of a file the cluster IP and the node ports that it will get.
 func imagine(svc *corev1.Service) *corev1.Service {
+	if svc.Spec.Type == corev1.ServiceTypeNodePort || svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
+		for i := range svc.Spec.Ports {
+			svc.Spec.Ports[i].NodePort = cmp.Or(svc.Spec.Ports[i].NodePort, 30000)
+		}
+	}
 	if svc.Spec.ClusterIP == "" && svc.Spec.Type != corev1.ServiceTypeExternalName {
 		svc.Spec.ClusterIP = "192.0.2.1"
 	}

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubectl-lb/kubectl-lb/pkg/controller/members"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
@@ -190,13 +190,12 @@ func (r reader) Services(ctx context.Context) ([]*corev1.Service, error) {
 
 // cluster returns what a cloud's members are found in. The objects are the cache's own and must not be changed.
 func (r reader) cluster(ctx context.Context) (members.Cluster, error) {
-	c := members.Cluster{Services: map[lb.Key]*corev1.Service{}, Slices: map[lb.Key][]*discoveryv1.EndpointSlice{}}
 	services, err := r.Services(ctx)
+	c := members.Cluster{
+		Service: configmap.MapServices(services).Service, Slices: map[lb.Key][]*discoveryv1.EndpointSlice{},
+	}
 	if err != nil {
 		return c, err
-	}
-	for _, s := range services {
-		c.Services[keyOf(s)] = s
 	}
 	var nodes corev1.NodeList
 	if err := r.cache.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/octavia"
-	"github.com/kubectl-lb/kubectl-lb/pkg/controller/members"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
 )
@@ -98,8 +98,8 @@ func (c *clouds) resolve(ctx context.Context, wishes []lb.Wish) ([]lb.Wish, erro
 		for _, l := range w.LoadBalancer.Listeners {
 			for _, route := range l.Routes {
 				for _, t := range route.Targets() {
-					svc := cluster.Services[t.Service.Key]
-					local := svc != nil && svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
+					svc, ok := cluster.Service(t.Service.Key)
+					local := ok && svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 					if local || w.LoadBalancer.Cloud.Pods {
 						watched[t.Service.Key] = true
 					}

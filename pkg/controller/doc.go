@@ -1,5 +1,5 @@
-// Package controller is lb-controller: it reads the users' ConfigMaps, plans what shall be served, has the backend
-// serve it, and writes what became of it back onto the ConfigMaps.
+// Package controller is lb-controller: it reads the users' ConfigMaps, plans what shall be served, has a backend serve
+// it, the project's own daemons or OpenStack's Octavia, and writes what became of it back onto the ConfigMaps.
 //
 // Addresses are a matter between all load balancers, so the grain of its work is a pass over all of them:
 //
@@ -11,7 +11,9 @@
 //   - It never plans from a state older than what it wrote (see store).
 //   - A pass with nothing to do writes nothing; a node's heartbeat alone does not even cause one.
 //   - One object that cannot be written keeps no other from its status.
-//   - An object that is being deleted is not touched, and a deleted one is not brought back.
+//   - An object that is being deleted is not touched, and a deleted one is not brought back. Those that something was made
+//     for in OpenStack have a finalizer, which goes when nothing is left of it there.
+//   - Nothing that concerns OpenStack keeps the rest of a pass waiting, but for one list every so often.
 //
 // [Main] is the only door for cmd/lb-controller.
 //
@@ -22,6 +24,7 @@
 //	cluster:          ""                   configmaps               get list watch patch
 //	                  ""                   services, nodes          list watch
 //	                  ""                   namespaces/kube-system   get
+//	                  discovery.k8s.io     endpointslices           list watch (for Octavia)
 //	                  events.k8s.io        events                   create patch
 //	system namespace: ""                   configmaps               create update
 //	                  ""                   events                   create patch (of the leader election)

@@ -151,7 +151,7 @@ type Target struct {
 	// weight 0 beside others gets none; that of the only target means nothing.
 	Weight uint16 `json:"weight,omitempty"`
 	// Endpoints are the addresses to connect to: the Service's cluster IP and port, which kube-proxy or its like
-	// spreads over the pods. For a cloud, see package controller/members.
+	// spreads over the pods. For a cloud, see package internal/members.
 	Endpoints []netip.AddrPort `json:"endpoints"`
 	// Check, where set, is where the addresses of the endpoints tell a cloud whether they can serve; it is in no document.
 	Check Check `json:"-"`

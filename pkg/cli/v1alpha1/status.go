@@ -70,6 +70,8 @@ type Status struct {
 	Findings []Finding `json:"findings,omitempty"`
 	// Conflicts are what stands against one owner for each virtual IP, as the nodes see it.
 	Conflicts []Conflict `json:"conflicts,omitempty"`
+	// Cloud is what a cloud says of a load balancer that it has made. There are no nodes of ours then.
+	Cloud *lb.CloudStatus `json:"cloud,omitempty"`
 	// Config is the part of the controller's documents that the load balancer is in.
 	Config *Config `json:"config,omitempty"`
 }

@@ -32,7 +32,7 @@ func Build(s Snapshot) *v1alpha1.LoadBalancerStatusList {
 	}
 	f := newFleetView(s.Documents, s.Now)
 	for _, cm := range s.Objects {
-		list.Items = append(list.Items, build(cm, f))
+		list.Items = append(list.Items, build(cm, f, s.Now))
 	}
 	slices.SortFunc(list.Items, func(a, b v1alpha1.LoadBalancerStatus) int {
 		return lb.Key{Namespace: a.Namespace, Name: a.Name}.Compare(lb.Key{Namespace: b.Namespace, Name: b.Name})
@@ -40,7 +40,7 @@ func Build(s Snapshot) *v1alpha1.LoadBalancerStatusList {
 	return list
 }
 
-func build(cm corev1.ConfigMap, f *fleetView) v1alpha1.LoadBalancerStatus {
+func build(cm corev1.ConfigMap, f *fleetView, now time.Time) v1alpha1.LoadBalancerStatus {
 	out := v1alpha1.LoadBalancerStatus{
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.KindLoadBalancerStatus},
 		ObjectMeta: metav1.ObjectMeta{
@@ -57,6 +57,11 @@ func build(cm corev1.ConfigMap, f *fleetView) v1alpha1.LoadBalancerStatus {
 	st := &out.Status
 	st.Findings = objectFindings(st.Object)
 	key := lb.Key{Namespace: cm.Namespace, Name: cm.Name}
+	if isCloud(cm) {
+		fromCloud(st, cm)
+		st.State, st.Reason = judgeCloud(cm, st, now)
+		return out
+	}
 	if entry, ok := f.entry(key); ok {
 		fromEntry(st, entry)
 	} else {

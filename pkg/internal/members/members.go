@@ -18,7 +18,8 @@ const healthPath = "/healthz"
 
 // Cluster is what members are found in. The objects are not changed.
 type Cluster struct {
-	Services map[lb.Key]*corev1.Service
+	// Service finds one; false where there is none, or nothing can be said of it.
+	Service func(lb.Key) (*corev1.Service, bool)
 	// Nodes are all nodes; Selector chooses among them, nil all.
 	Nodes    []*corev1.Node
 	Selector labels.Selector
@@ -57,8 +58,8 @@ func (r *Resolver) Resolve(w lb.Wish) lb.Wish {
 
 // target replaces the endpoints of one target.
 func (r *Resolver) target(w *lb.Wish, l lb.Listener, t *lb.Target) {
-	svc := r.cluster.Services[t.Service.Key]
-	if svc == nil {
+	svc, ok := r.cluster.Service(t.Service.Key)
+	if !ok {
 		return
 	}
 	t.Endpoints = nil

@@ -97,7 +97,7 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	of := func(s *corev1.Service, nodes ...*corev1.Node) Cluster {
-		return Cluster{Services: map[lb.Key]*corev1.Service{web: s}, Nodes: nodes,
+		return Cluster{Service: func(k lb.Key) (*corev1.Service, bool) { return s, k == web }, Nodes: nodes,
 			Slices: map[lb.Key][]*discoveryv1.EndpointSlice{web: {slice("n1", "n2"), slice("n3", "n3", "n9")}}}
 	}
 	selected := of(service(), node(1), node(2), node(3), node(4))
