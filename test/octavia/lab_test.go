@@ -25,7 +25,7 @@ func withCloud(run func() int) int {
 		return 1
 	}
 	var err error
-	if running := os.Getenv("KUBECTL_LB_OCTAVIA"); running != "" { // lab octavia up --name …: saves the minute
+	if running := os.Getenv("KUBECTL_LB_OCTAVIA"); running != "" { // lab octavia up --cloud …: saves the minute
 		if cloud, err = octavia.Open(running); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -56,8 +56,7 @@ func TestWeather(t *testing.T) {
 			l = web("web", 2, 80)
 			_ = s.Apply(t.Context(), []lb.LoadBalancer{l})
 			s.ready(l)
-			s.until("done", s.Settled)
-			s.becomes(webTree(2, 80))
+			s.becomes(way{[]lb.LoadBalancer{l}, webTree(2, 80)})
 		})
 	}
 }
