@@ -140,6 +140,7 @@ func judgeCloud(o plan.Outcome, vips []netip.Addr, h backend.Health) verdict {
 	case failed >= 0:
 		v.set(conditionInvalid, v.findings[failed].String())
 	case !h.Ready && h.Reason == "":
+		v.unknown = true
 		v.set(conditionPending, "OpenStack has not been asked yet")
 	case !h.Ready:
 		v.set(conditionPending, h.Reason)

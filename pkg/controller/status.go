@@ -76,6 +76,9 @@ func (w *statusWriter) report(ctx context.Context, cms []*corev1.ConfigMap, verd
 			continue
 		}
 		earlier, futile := w.shown(cm)
+		if v.unknown && earlier.status != "" {
+			continue
+		}
 		if v.keepIP {
 			v.bindIP = earlier.bindIP
 		}

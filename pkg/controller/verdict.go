@@ -33,7 +33,9 @@ type verdict struct {
 	// bindIP and status are the values of the keys; an empty bindIP means that there is no such key.
 	bindIP, status string
 	// keepIP leaves bind-ip as it is: it may be the only memory of an address that could not be adopted yet.
-	keepIP   bool
+	keepIP bool
+	// unknown says that nothing is known yet: what the object says already stays.
+	unknown  bool
 	findings []lb.Finding
 	// cloud is what the cloud says of it; nil where there is none.
 	cloud *lb.CloudStatus
