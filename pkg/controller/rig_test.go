@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,8 +47,28 @@ type rig struct {
 	t      *testing.T
 	client client.Client
 	config config.Configuration
-	frozen atomic.Bool // the nodes neither run anything new nor say anything
+	frozen frost // the nodes neither run anything new nor say anything
 	stop   func()
+}
+
+// frost stops the nodes. When Store(true) returns, none is in the middle of a report that would undo the test's own.
+type frost struct {
+	mu sync.Mutex
+	on bool
+}
+
+func (f *frost) Store(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on = on
+}
+
+func (f *frost) unless(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.on {
+		do()
+	}
 }
 
 // newRig returns a clean cluster with the Service default/coffee, three nodes, and a controller with the addresses.
@@ -243,9 +263,7 @@ func (r *rig) playNodes() {
 		defer close(done)
 		last := map[string]string{}
 		for ctx.Err() == nil {
-			if !r.frozen.Load() {
-				r.report(ctx, last)
-			}
+			r.frozen.unless(func() { r.report(ctx, last) })
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
