@@ -145,7 +145,8 @@ type FailoverProbe struct {
 	ReturnGapMillis Millis         `json:"returnGapMillis"`
 	// MedianMillis is the median latency of the answers.
 	MedianMillis Millis `json:"medianMillis"`
-	// Silences are the times without an answer, and LostAt when probes that failed began; only the first few hundred.
+	// Silences are the times without an answer, and LostAt when probes that failed began: of many, the few hundred longest
+	// silences and the first few hundred losses.
 	Silences []FailoverSilence `json:"silences,omitempty"`
 	LostAt   []Millis          `json:"lostAtMillis,omitempty"`
 	// Reasons count the failures by kind.
