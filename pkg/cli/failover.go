@@ -185,11 +185,26 @@ func (o *failoverOptions) run(ctx context.Context) error {
 	t := &tester{failoverOptions: o, c: c, plan: plan, by: report.By,
 		holdTime: time.Duration(docs.Config.Fleet.Timing.HoldTime)}
 	runs, err := t.runAll(ctx)
-	if err != nil {
+	if len(runs) == 0 {
 		return err
 	}
 	report.Runs, report.Summary = runs, drill.Summarize(runs)
-	return o.conclude(ctx, report)
+	if err == nil {
+		return o.conclude(report)
+	}
+	stop(&report.Summary, err)
+	if shown := o.conclude(report); shown != nil && !errors.Is(shown, errFindings) {
+		o.note("%s", explain(shown))
+	}
+	return err
+}
+
+// stop notes that an error came before all runs were done.
+func stop(s *v1alpha1.FailoverSummary, err error) {
+	s.Result, s.Message = v1alpha1.FailoverStopped, err.Error()
+	if errors.Is(err, context.Canceled) {
+		s.Result, s.Message = v1alpha1.FailoverInterrupted, "interrupted"
+	}
 }
 
 // plan makes the plan, and refuses what only --force may do.
@@ -200,14 +215,19 @@ func (o *failoverOptions) plan(docs view.Documents) (v1alpha1.FailoverPlan, erro
 		}
 	}
 	plan, objections, err := drill.Plan(o.wish, docs, o.now())
-	switch {
-	case err != nil:
-		return plan, err
-	case len(objections) > 0 && !o.force:
-		return plan, fmt.Errorf("%s; --force goes on all the same", strings.Join(objections, "; "))
+	if err == nil && !o.force {
+		err = objection(objections)
 	}
 	plan.Warnings = slices.Concat(objections, plan.Warnings)
-	return plan, nil
+	return plan, err
+}
+
+// objection makes what only --force overrides an error; nil where there is nothing.
+func objection(objections []string) error {
+	if len(objections) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s; --force goes on all the same", strings.Join(objections, "; "))
 }
 
 // confirm asks the user, who must be there to be asked unless --yes was given.

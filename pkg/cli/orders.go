@@ -30,6 +30,8 @@ type orderWriter struct {
 	// manager owns what is written; dryRun is the field of the requests.
 	manager string
 	dryRun  []string
+	// check, if not nil, may forbid a change for what is asked of all the nodes at the moment of writing.
+	check func(orders map[string]nodeconfig.Order) error
 }
 
 // node changes a node's order and reports whether anything changed. An order that asks for nothing is taken away.
@@ -62,6 +64,11 @@ func (w orderWriter) key(ctx context.Context, key string, change func(old string
 		cm, err := w.read(ctx)
 		if err != nil {
 			return false, err
+		}
+		if w.check != nil {
+			if err := w.check(view.DecodeDocuments([]corev1.ConfigMap{*cm}).Config.Orders); err != nil {
+				return false, err
+			}
 		}
 		text, err := change(cm.Data[key])
 		if err != nil {

@@ -90,6 +90,8 @@ const (
 	FailoverRefused FailoverResult = "Refused"
 	// FailoverNotRestored: the fault is over, but things are not as they were before.
 	FailoverNotRestored FailoverResult = "NotRestored"
+	// FailoverStopped is a result of the whole: a later run could not be done, although those before it passed.
+	FailoverStopped FailoverResult = "Stopped"
 	// FailoverInterrupted: the user ended it.
 	FailoverInterrupted FailoverResult = "Interrupted"
 )
@@ -179,8 +181,10 @@ type FailoverSummary struct {
 	Result FailoverResult `json:"result"`
 	Runs   int            `json:"runs"`
 	Passed int            `json:"passed"`
-	Sent   int            `json:"sent"`
-	Lost   int            `json:"lost"`
+	// Message is why there are fewer runs than planned although all of them passed.
+	Message string `json:"message,omitempty"`
+	Sent    int    `json:"sent"`
+	Lost    int    `json:"lost"`
 	// The statistics are over the runs that have the figure; nil where none has.
 	Gap       *Statistics `json:"gap,omitempty"`
 	ReturnGap *Statistics `json:"returnGap,omitempty"`
