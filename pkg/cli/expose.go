@@ -157,7 +157,7 @@ func (o *exposeOptions) apply(ctx context.Context, c *cluster, cm *corev1.Config
 	applied, err := c.CoreV1().ConfigMaps(cm.Namespace).Patch(ctx, cm.Name, types.ApplyPatchType, body,
 		metav1.PatchOptions{FieldManager: o.fieldManager, Force: &o.forceConflicts, DryRun: o.server()})
 	if apierrors.IsConflict(err) {
-		return nil, fmt.Errorf("%w\nAnother tool owns these fields; --force-conflicts takes them over", err)
+		return nil, &advised{err, "Another tool owns these fields; --force-conflicts takes them over"}
 	}
 	if err != nil {
 		return nil, err

@@ -129,7 +129,7 @@ func (w orderWriter) create(ctx context.Context, key, text string) error {
 		Data: map[string]string{key: text},
 	}, metav1.CreateOptions{FieldManager: w.manager, DryRun: w.dryRun})
 	if apierrors.IsForbidden(err) {
-		return fmt.Errorf("%w\nThe ConfigMap %s/%s is missing; deploy/ has it", err, w.c.system, nodeconfig.OrdersName)
+		return &advised{err, fmt.Sprintf("The ConfigMap %s/%s is missing; deploy/ has it", w.c.system, nodeconfig.OrdersName)}
 	}
 	return err
 }
