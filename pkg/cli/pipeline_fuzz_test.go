@@ -154,7 +154,7 @@ func untouched(t *testing.T, alone, beside render.Files) {
 // directives are the names that the files of a load balancer may begin a line with.
 var directives = strings.Fields(`upstream server listen server_name location proxy_pass return keepalive keepalive_time
 	keepalive_timeout limit_conn_zone limit_conn limit_conn_status allow deny set_real_ip_from real_ip_header
-	real_ip_recursive set geo map default hostnames proxy_set_header proxy_hide_header grpc_set_header grpc_hide_header
+	real_ip_recursive set map default hostnames proxy_set_header proxy_hide_header grpc_set_header grpc_hide_header
 	add_header proxy_connect_timeout proxy_send_timeout proxy_read_timeout proxy_next_upstream_tries grpc_connect_timeout
 	grpc_send_timeout grpc_read_timeout grpc_next_upstream_tries grpc_next_upstream grpc_next_upstream_timeout
 	grpc_pass_header grpc_ignore_headers grpc_buffer_size grpc_socket_keepalive grpc_pass client_body_timeout

@@ -82,6 +82,10 @@ func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
 			return f, true
 		}
 	}
+	if l.Sprawls() {
+		return finding(lb.CodeBadValue, "listeners", "the hosts lead to more than %d routes, fallbacks counted",
+			lb.MaxReach), true
+	}
 	return c.claim(l)
 }
 

@@ -2,7 +2,6 @@ package nginx
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -24,67 +23,43 @@ type location struct {
 // server is a server of one host, or the default server when host is empty.
 type server struct {
 	host string
-	// leads says for each virtual IP whether the default server is ours.
-	leads []bool
-	locs  []location
+	lead lead
+	locs []location
+}
+
+// lead says where the default server of a listener's sockets is.
+type lead struct {
+	// at says for each virtual IP whether it is ours.
+	at []bool
+	// alone says that nobody else is at any of the sockets.
+	alone bool
 }
 
 // httpListener adds the upstreams and servers of an HTTP listener.
-func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener, leads []bool) {
-	hosts := map[string][]location{"": nil}
+func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener, lead lead) {
+	s.Routes = slices.Clone(s.Routes)
+	locs := make([]location, 0, len(s.Routes))
 	for n, r := range s.Routes {
 		path, _ := routePath(r)
+		s.Routes[n].Path = path
 		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite}
 		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			loc.upstream = upstreamName(l.Origin.Key, s, n)
 			httpUpstream(t, loc.upstream, servers)
 		}
-		hosts[r.Host] = append(hosts[r.Host], loc)
+		locs = append(locs, loc)
 	}
 	limitZones(t, listenerName(l.Origin.Key, s), s.Options.Limits)
-	if trusts(s) {
-		trustMap(t, l.Origin.Key, s)
-	}
 	if s.Options.AccessLog {
 		logFormat(t, l.Origin.Key, s)
 	}
-	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		httpServer(t, l, s, server{host, leads, withFallbacks(host, hosts)})
-	}
-}
-
-// withFallbacks returns a host's locations and those of the less special hosts that they leave room for: a request of
-// this host that none of its own routes matches is that of the next wildcard, and at last anybody's.
-func withFallbacks(host string, hosts map[string][]location) []location {
-	all := slices.Clone(hosts[host])
-	for h := host; h != ""; {
-		h = parent(h)
-		more := slices.Clip(all)
-		for _, f := range hosts[h] {
-			if !slices.ContainsFunc(more, func(o location) bool { return o.leavesNothingOf(f) }) {
-				all = append(all, f)
-			}
+	for host, routes := range s.Hosts() {
+		of := server{host: host, lead: lead}
+		for _, n := range routes {
+			of.locs = append(of.locs, locs[n])
 		}
+		httpServer(t, l, s, of)
 	}
-	return all
-}
-
-// parent returns the wildcard that is the next less special host, "" behind the last.
-func parent(host string) string {
-	name := strings.TrimPrefix(host, "*.")
-	_, rest, ok := strings.Cut(name, ".")
-	if !ok {
-		return ""
-	}
-	return "*." + rest
-}
-
-// leavesNothingOf reports whether every request that a location matches is matched by o already.
-func (o location) leavesNothingOf(f location) bool {
-	if o.exact {
-		return f.exact && o.path == f.path
-	}
-	return covers(o.path, strings.TrimSuffix(f.path, "/"))
 }
 
 func httpUpstream(t *render.Text, name string, servers []string) {
@@ -104,20 +79,24 @@ func httpUpstream(t *render.Text, name string, servers []string) {
 // httpServer adds a server. A default server that others have at all addresses is theirs.
 func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
 	host, locs := of.host, of.locs
-	if host == "" && !slices.Contains(of.leads, true) {
+	if host == "" && !slices.Contains(of.lead.at, true) {
 		return
 	}
+	// Requests for hosts that nobody at a shared socket has are nobody's, and nobody's options are theirs.
+	stranger := host == "" && len(locs) == 0 && !of.lead.alone
 	slices.SortFunc(locs, func(a, b location) int { return strings.Compare(a.path, b.path) })
 	t.Block("server", func() {
 		for i, a := range l.VIPs {
-			if host != "" || of.leads[i] {
+			if host != "" || of.lead.at[i] {
 				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(s, host)+";")
 			}
 		}
 		if host != "" {
 			t.Line("server_name", quote(host)+";")
 		}
-		httpOptions(t, l, s)
+		if !stranger {
+			httpOptions(t, l, s)
+		}
 		if s.Options.HTTP.RedirectTo > 0 && len(locs) > 0 {
 			redirect(t, s)
 		}

@@ -31,9 +31,12 @@ func mainConfig(in Input, b builder) []byte {
 	connections := in.WorkerConnections + b.sockets
 	t.Block("events", func() { t.Line("worker_connections", strconv.Itoa(connections)+";") })
 	t.Block("http", func() {
-		httpDefaults(&t, in.RunDir)
+		httpDefaults(&t, in.RunDir, b)
 		if b.trusting {
 			trustedHeaders(&t)
+		}
+		if len(b.ranges) > 0 {
+			t.Line("include", rangesName+";")
 		}
 		t.Line("include generation.conf;")
 		t.Line("include http/*.conf;")
@@ -69,7 +72,7 @@ func process(t *render.Text, in Input) {
 }
 
 // httpDefaults adds what holds for every HTTP server.
-func httpDefaults(t *render.Text, runDir string) {
+func httpDefaults(t *render.Text, runDir string, b builder) {
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		t.Line(kind+"_temp_path", quote(runDir+"/nginx-"+kind)+";")
 	}
@@ -80,6 +83,11 @@ func httpDefaults(t *render.Text, runDir string) {
 	t.Line("server_names_hash_bucket_size 512;")
 	t.Line("server_names_hash_max_size 4096;")
 	t.Line("large_client_header_buffers 4 16k;")
+	if len(b.ranges) > 0 {
+		// Each set of ranges is a variable; nginx warns in every test of more than a few hundred otherwise.
+		t.Line("variables_hash_max_size 8192;")
+		t.Line("variables_hash_bucket_size 512;")
+	}
 	proxyDefaults(t)
 	requestHeaders(t)
 	t.Block("map $status $lb_failure", func() {
@@ -107,8 +115,9 @@ func proxyDefaults(t *render.Text) {
 	t.Line("proxy_read_timeout 60s;")
 	t.Line("proxy_socket_keepalive on;")
 	// Another try only where the request has surely not been answered; never for one that may not be repeated.
+	// Each try has its times, so their number bounds the whole; without one, nginx tries every server of an upstream.
 	t.Line("proxy_next_upstream error timeout;")
-	t.Line("proxy_next_upstream_timeout 10s;")
+	t.Line("proxy_next_upstream_tries 1;")
 	t.Line("proxy_redirect off;")
 	t.Line("proxy_pass_header Server;")
 	t.Line("proxy_pass_header Date;")
@@ -120,6 +129,7 @@ func proxyDefaults(t *render.Text) {
 func streamDefaults(t *render.Text) {
 	t.Line("proxy_connect_timeout", seconds(connectTime)+";")
 	t.Line("proxy_timeout", seconds(idleTCP)+";")
+	t.Line("proxy_next_upstream_tries 1;")
 	t.Line("proxy_socket_keepalive on;")
 	// A side that is done sending may still be waiting for an answer.
 	t.Line("proxy_half_close on;")

@@ -17,11 +17,14 @@ func Render(in Input) (Result, error) {
 	if err := check(in); err != nil {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
-	b := builder{owners: make(map[string]lb.Key), sockets: 2}
+	b := builder{owners: make(map[string]lb.Key), ranges: make(map[string]rangeSet), sockets: 2}
 	served, refused, listening := sift(in.LoadBalancers)
 	b.listening = listening
 	for _, l := range served {
 		b.add(l)
+	}
+	if len(b.ranges) > 0 {
+		b.files = append(b.files, b.rangesFile())
 	}
 	b.files = append(b.files, render.File{Path: "nginx.conf", Data: mainConfig(in, b)})
 	generation, err := b.seal(in.RunDir)
@@ -76,6 +79,8 @@ type builder struct {
 	sni bool
 	// trusting says whether some listener believes X-Forwarded-For.
 	trusting bool
+	// ranges are what listeners look addresses up in, by the names of their variables.
+	ranges map[string]rangeSet
 }
 
 // add renders a load balancer that has passed the check.
@@ -86,6 +91,7 @@ func (b *builder) add(l lb.LoadBalancer) {
 		case s.Protocol == lb.HTTP:
 			httpListener(&http, l, s, b.leads(l, s))
 			b.trusting = b.trusting || trusts(s)
+			b.needs(s)
 		case s.Protocol == lb.Passthrough:
 			sniListener(&stream, l, s)
 			b.stream = true
@@ -106,14 +112,15 @@ func (b *builder) add(l lb.LoadBalancer) {
 	b.file("stream", l.Origin.Key, &stream)
 }
 
-// leads reports for each virtual IP whether a load balancer has the default server of a listener's socket there: the
-// only one at it, or of several that share the address the one with a route for every host, or else the first.
-func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) []bool {
-	out := make([]bool, 0, len(l.VIPs))
+// leads finds the virtual IPs at which a load balancer has the default server of a listener's socket: the only one at
+// it, or of several that share the address the one with a route for every host, or else the first.
+func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) lead {
+	out := lead{alone: true}
 	for _, a := range l.VIPs {
 		all := b.listening[socket{netip.AddrPortFrom(a, s.Port), s.Transport()}]
+		out.alone = out.alone && len(all) == 1
 		i := slices.IndexFunc(all, func(o lb.LoadBalancer) bool { return hostless(o, s.Port) })
-		out = append(out, all[max(i, 0)].Origin.Key == l.Origin.Key)
+		out.at = append(out.at, all[max(i, 0)].Origin.Key == l.Origin.Key)
 	}
 	return out
 }

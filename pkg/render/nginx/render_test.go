@@ -70,6 +70,9 @@ func TestRefused(t *testing.T) {
 		{"reserved header", balancer("x", ok, headed(lb.Header{Name: "Transfer-Encoding", Value: "c"})), lb.CodeBadValue},
 		{"header twice", balancer("x", ok, headed(lb.Header{Name: "a", Value: "c"}, lb.Header{Name: "A", Value: "c"})),
 			lb.CodeBadValue},
+		{"request without host", balancer("x", ok, with(http(80), lb.Options{HTTP: lb.HTTPOptions{
+			Request: lb.HeaderChanges{Remove: []string{"hOst"}}}})), lb.CodeBadValue},
+		{"sprawling hosts", balancer("x", ok, sprawling()), lb.CodeBadValue},
 		{"too many headers", balancer("x", ok, headed(make([]lb.Header, 65)...)), lb.CodeBadValue},
 		{"rewrite with a variable", balancer("x", ok, http(80, rewrite("/$uri", up))), lb.CodeBadValue},
 		{"relative rewrite", balancer("x", ok, http(80, rewrite("x", up))), lb.CodeBadValue},
@@ -139,6 +142,15 @@ func TestRefused(t *testing.T) {
 // headed is a listener that sets headers of requests.
 func headed(set ...lb.Header) lb.Listener {
 	return with(http(80), lb.Options{HTTP: lb.HTTPOptions{Request: lb.HeaderChanges{Set: set}}})
+}
+
+// sprawling is a listener whose hosts leave room for all routes of every host.
+func sprawling() lb.Listener {
+	l := http(80)
+	for i := range 128 {
+		l.Routes = append(l.Routes, route(fmt.Sprintf("h%d", i), "/own"), route("", fmt.Sprintf("/p%d", i)))
+	}
+	return l
 }
 
 // rewrite is a route that rewrites all paths.

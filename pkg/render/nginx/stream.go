@@ -37,6 +37,12 @@ func streamServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, proxy func()
 	t.Block("server", func() {
 		listenOn(t, l, s)
 		admission(t, listener, o)
+		for _, p := range o.Sources {
+			t.Line("allow", p.String()+";")
+		}
+		if len(o.Sources) > 0 {
+			t.Line("deny all;")
+		}
 		if o.Timeouts.Connect > 0 {
 			t.Line("proxy_connect_timeout", seconds(o.Timeouts.Connect)+";")
 		}

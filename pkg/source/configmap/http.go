@@ -76,7 +76,12 @@ func (r *reading) readSetRequest(v string) { r.options.HTTP.Request.Set = r.head
 func (r *reading) readSetAnswer(v string) { r.options.HTTP.Response.Set = r.headers(KeySetAnswer, v) }
 
 func (r *reading) readCutRequest(v string) {
-	r.options.HTTP.Request.Remove = r.headerNames(KeyCutRequest, v)
+	names := r.headerNames(KeyCutRequest, v)
+	if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, "host") }) {
+		r.badf(KeyCutRequest, "no request of HTTP can be without Host; set another one with %s", KeySetRequest)
+		return
+	}
+	r.options.HTTP.Request.Remove = names
 }
 
 func (r *reading) readCutAnswer(v string) {

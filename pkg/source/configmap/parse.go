@@ -220,7 +220,11 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	listeners = r.secured(listeners)
 	r.listenTwice(listeners)
-	r.leftOver(routes)
+	r.leftOver(routes, listeners)
+	if (lb.LoadBalancer{Listeners: listeners}).Sprawls() {
+		r.badf(KeyRoutes, "a route of every host is one of each host that leaves room for it, and one of each port: more "+
+			"than %d in all; have fewer of them, or give the hosts a route of path / of their own", lb.MaxReach)
+	}
 	if r.service == "" || svc != nil || !slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }) {
 		r.optionless(listeners)
 	}
@@ -257,6 +261,9 @@ func (r *reading) wanted(svc *corev1.Service) []portWish {
 
 // listener returns what one port listens for; false goes with a finding.
 func (r *reading) listener(svc *corev1.Service, more []*route, p portWish) (l lb.Listener, ok bool) {
+	if p, ok = r.bound(svc, p); !ok {
+		return l, false
+	}
 	override, ok := r.only(more, p)
 	if !ok {
 		return l, false
@@ -281,6 +288,23 @@ func (r *reading) listener(svc *corev1.Service, more []*route, p portWish) (l lb
 	return l, ok
 }
 
+// bound gives a port without a number the one that is meant, as far as that can be known before its routes are: that of
+// its target, or of its protocol. Without a cluster it may stay 0. False goes with a finding.
+func (r *reading) bound(svc *corev1.Service, p portWish) (portWish, bool) {
+	switch {
+	case p.bind > 0:
+	case r.service == "":
+		p.bind = map[lb.Protocol]uint16{lb.HTTP: 80, lb.Passthrough: 443}[p.protocol]
+	default:
+		target, _, ok := r.target(svc, r.serviceKey(), p)
+		if !ok {
+			return p, false
+		}
+		p.bind = target.Service.Port
+	}
+	return p, true
+}
+
 // routed returns what a port of an object without target-service-name listens for.
 func (r *reading) routed(more []*route, override *route, p portWish) (lb.Listener, bool) {
 	if p.target != "" {
@@ -295,9 +319,6 @@ func (r *reading) routed(more []*route, override *route, p portWish) (lb.Listene
 		r.addf(lb.CodeMissingKey, KeyService, "nothing says where port %d leads; add %s, or a route for it to %s", p.bind,
 			KeyService, KeyRoutes)
 		return lb.Listener{}, false
-	}
-	if p.bind == 0 {
-		p.bind = map[lb.Protocol]uint16{lb.HTTP: 80, lb.Passthrough: 443}[p.protocol]
 	}
 	bound, ok := r.bindRoutes(nil, more, p)
 	if ok && len(bound) == 0 {

@@ -85,6 +85,12 @@ func TestFindings(t *testing.T) {
 		{"several ports", []string{KeyService, "two", KeyBindPort, "80"},
 			`LB0105 data[target-port]: Service default/two has ` +
 				`several ports (80 "http", 443 "https"); give one of them`},
+		{"several ports, none of the protocol", []string{KeyService, "two", KeyProtocol, "UDP", KeyBindPort, "53"},
+			`LB0106 data[target-port]: Service default/two has no UDP port, which protocol UDP needs; its ports are ` +
+				`80 "http", 443 "https"`},
+		{"several ports, none for one of ports", []string{KeyService, "two", KeyPorts, "53/UDP"},
+			`LB0106 data[ports]: Service default/two has no UDP port, which protocol UDP needs; its ports are ` +
+				`80 "http", 443 "https"`},
 		{"no such port", []string{KeyTargetPort, "81"},
 			`LB0106 data[target-port]: Service default/web has no port "81"; its ports are 80 "http"`},
 		{"no such port name", []string{KeyTargetPort, "web"},
@@ -160,6 +166,8 @@ func TestFindings(t *testing.T) {
 			`X-Y: the value takes at most 1024 printable characters of ASCII`},
 		{"header of ours", []string{KeyPath, "/", KeyCutRequest, "X-Forwarded-For"}, `LB0104 data[remove-request-headers]: ` +
 			`header X-Forwarded-For is the load balancer's own and cannot be changed`},
+		{"request without host", []string{KeyPath, "/", KeyCutRequest, "X-A, HOST"}, `LB0104 data[remove-request-headers]: ` +
+			`no request of HTTP can be without Host; set another one with set-request-headers`},
 		{"header with a carriage return", []string{KeyPath, "/", KeyCutRequest, "A\rB"}, `LB0107 ` +
 			`data[remove-request-headers]: the value "A\rB" holds the invisible or control character U+000D at byte 1; remove it`},
 		{"header twice", []string{KeyPath, "/", KeySetRequest, "Accept: a", KeyCutRequest, "accept"}, `LB0108 ` +
@@ -255,6 +263,10 @@ func TestTargets(t *testing.T) {
 		{"other bind-port", []string{KeyBindPort, "8080"}, 8080, lb.TCP, "default/web:80", "10.96.0.1:80"},
 		{"empty values", []string{KeyBindPort, "", KeyNamespace, "", KeyHost, ""}, 80, lb.TCP, "default/web:80",
 			"10.96.0.1:80"},
+		{"the only one of the protocol", []string{KeyService, "mixed", KeyBindPort, "5353", KeyProtocol, "UDP"}, 5353, lb.UDP,
+			"default/mixed:53", "10.96.0.4:53"},
+		{"the only one that can be served", []string{KeyService, "sctp", KeyBindPort, "8080"}, 8080, lb.TCP,
+			"default/sctp:80", "10.96.0.8:80"},
 		{"IPv6", []string{KeyService, "six"}, 80, lb.TCP, "default/six:80", "[fd00:96::1]:80"},
 		{"TCP beside UDP", []string{KeyService, "mixed", KeyTargetPort, "53"}, 53, lb.TCP, "default/mixed:53",
 			"10.96.0.4:53"},

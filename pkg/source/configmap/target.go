@@ -120,25 +120,24 @@ func (r *reading) servicePort(svc *corev1.Service, key lb.Key, p portWish) (core
 	if number := strconv.Itoa(int(p.bind)); want == "" && place == KeyPorts && slices.ContainsFunc(ports, called(number)) {
 		want = number
 	}
-	if want == "" && len(ports) > 1 {
-		r.addf(lb.CodeAmbiguousPort, place, "Service %s has several ports (%s); give one of them", key, portList(ports))
-		return corev1.ServicePort{}, false
-	}
-	meant := ports
-	if want != "" {
-		meant = slices.DeleteFunc(slices.Clone(ports), func(q corev1.ServicePort) bool { return !called(want)(q) })
-	}
-	if port, ok := fitting(meant, p.protocol); ok {
-		return port, true
-	}
-	if len(meant) == 0 {
+	meant := slices.DeleteFunc(slices.Clone(ports), func(q corev1.ServicePort) bool { return want != "" && !called(want)(q) })
+	fits := fitting(meant, p.protocol)
+	switch {
+	case len(meant) == 0:
 		r.addf(lb.CodePortNotFound, place, "Service %s has no port %s; its ports are %s%s", key, quote(want),
 			portList(ports), podPortHint(ports, want))
-		return corev1.ServicePort{}, false
+	case want == "" && len(fits) > 1:
+		r.addf(lb.CodeAmbiguousPort, place, "Service %s has several ports (%s); give one of them", key, portList(ports))
+	case len(fits) > 0:
+		return fits[0], true
+	case len(meant) > 1:
+		r.addf(lb.CodePortNotFound, place, "Service %s has no %s port, which protocol %s needs; its ports are %s", key,
+			lb.Listener{Protocol: p.protocol}.Transport(), cmp.Or(p.protocol, lb.TCP), portList(ports))
+	default:
+		r.addf(lb.CodePortNotFound, place, "port %d of Service %s is %s, but protocol %s needs a %s port; its ports are %s",
+			meant[0].Port, key, transportOf(meant[0]), cmp.Or(p.protocol, lb.TCP),
+			lb.Listener{Protocol: p.protocol}.Transport(), portList(ports))
 	}
-	r.addf(lb.CodePortNotFound, place, "port %d of Service %s is %s, but protocol %s needs a %s port; its ports are %s",
-		meant[0].Port, key, transportOf(meant[0]), cmp.Or(p.protocol, lb.TCP),
-		lb.Listener{Protocol: p.protocol}.Transport(), portList(ports))
 	return corev1.ServicePort{}, false
 }
 
@@ -147,19 +146,21 @@ func called(want string) func(corev1.ServicePort) bool {
 	return func(p corev1.ServicePort) bool { return want == p.Name || want == strconv.Itoa(int(p.Port)) }
 }
 
-// fitting returns the first port whose transport a protocol needs. Without a protocol TCP goes before UDP, as a number
-// can stand for a port of each.
-func fitting(ports []corev1.ServicePort, p lb.Protocol) (corev1.ServicePort, bool) {
+// fitting returns the ports whose transport a protocol needs. Without a protocol those of TCP go before those of UDP, as
+// a number can stand for a port of each.
+func fitting(ports []corev1.ServicePort, p lb.Protocol) (out []corev1.ServicePort) {
 	wanted := []lb.Transport{lb.Listener{Protocol: p}.Transport()}
 	if p == "" {
 		wanted = []lb.Transport{lb.OverTCP, lb.OverUDP}
 	}
 	for _, t := range wanted {
-		if i := slices.IndexFunc(ports, func(q corev1.ServicePort) bool { return transportOf(q) == t }); i >= 0 {
-			return ports[i], true
+		for _, q := range ports {
+			if transportOf(q) == t {
+				out = append(out, q)
+			}
 		}
 	}
-	return corev1.ServicePort{}, false
+	return out
 }
 
 // transportOf returns the transport of a Service's port.
