@@ -135,6 +135,9 @@ func (o *exposeOptions) judge(ctx context.Context, c *cluster, cm, old *corev1.C
 	}
 	findings := found[lb.Key{Namespace: cm.Namespace, Name: cm.Name}]
 	o.wish = k.wish(asked)
+	for _, n := range k.hosts.notes() {
+		o.note("note: %s", n)
+	}
 	for _, f := range findings {
 		o.note("%s: %s", f.Severity(), describeFinding(f))
 	}
@@ -239,7 +242,7 @@ func (o *exposeOptions) takenUp(docs view.Documents) bool {
 				return false
 			}
 		}
-		return reflect.DeepEqual(e.Listeners, o.wish.LoadBalancer.Listeners)
+		return e.Share == o.wish.LoadBalancer.Share && reflect.DeepEqual(e.Listeners, o.wish.LoadBalancer.Listeners)
 	}
 	return false
 }

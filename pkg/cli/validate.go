@@ -268,7 +268,7 @@ func objectFinding(s subject, f lb.Finding) v1alpha1.ObjectFinding {
 	}
 }
 
-// tellUnknown names the Services that nothing could be said about.
+// tellUnknown names the Services, and the share-keys of other namespaces, that nothing could be said about.
 func (o *validateOptions) tellUnknown(k *checker) {
 	var keys []lb.Key
 	for key := range k.services.unknown {
@@ -277,6 +277,9 @@ func (o *validateOptions) tellUnknown(k *checker) {
 	slices.SortFunc(keys, lb.Key.Compare)
 	for _, key := range keys {
 		o.note("note: service %s was not checked: %s", key, k.services.unknown[key])
+	}
+	for _, n := range k.hosts.notes() {
+		o.note("note: %s", n)
 	}
 }
 
