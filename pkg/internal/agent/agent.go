@@ -28,7 +28,7 @@ type Agent struct {
 	mail       mailbox
 	expected   expected
 	mourner    mourner
-	suspension suspension
+	suspension *suspension
 	senses     *senses
 	drills     *drills
 	// owners belongs to [Agent.watchOwners].
@@ -115,8 +115,7 @@ func New(o Options) (*Agent, error) {
 		opts: o, nginx: o.newNginx(), keepalived: o.newKeepalived(),
 		residence: &residence{sysctls: sysctlRoot, log: o.Log, iface: ledger.Interface, ours: ledger.Addresses},
 		mail:      mailbox{ready: make(chan struct{}, 1)}, astray: make(chan struct{}, 1),
-		suspension: suspension{over: make(chan struct{}, 1), reasons: make(map[string]bool)},
-		senses:     newSenses(), owners: newOwnerBook(),
+		suspension: newSuspension(), senses: newSenses(), owners: newOwnerBook(),
 		ledger: ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
 	}
 	a.track = newTracker(a)
@@ -207,7 +206,7 @@ func (a *Agent) step(ctx context.Context) {
 // take takes what the feed brings. The order to begin or end a drill waits for nothing that the loop may be busy with.
 func (a *Agent) take(u feed.Update) {
 	if u.Config != nil {
-		a.drills.ordered(u.Config.Orders[a.opts.Node].Drill)
+		a.drills.ordered(u.Config.Orders)
 	}
 	a.mail.put(u)
 }
@@ -243,10 +242,11 @@ func (a *Agent) finish(ctx context.Context, r result) {
 	if ctx.Err() != nil {
 		return
 	}
-	if a.suspension.active() {
+	if !a.suspension.begin() {
 		a.dirty = true
 		return
 	}
+	defer a.suspension.end()
 	if r.candidate != nil {
 		a.track.wanted(r.candidate.running)
 	}

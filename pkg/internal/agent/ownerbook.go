@@ -38,6 +38,12 @@ func newOwnerBook() *ownerBook {
 	return &ownerBook{asked: make(map[netip.Addr]time.Time), suspect: make(map[netip.Addr]suspect)}
 }
 
+// forget drops every suspicion: nobody can be asked any more. What is held is asked for anew when somebody can.
+func (b *ownerBook) forget() {
+	clear(b.asked)
+	clear(b.suspect)
+}
+
 // due returns which of the held addresses to ask for now: new ones, those under suspicion, and so many of the others
 // that each has its turn in time, those first that have waited longest.
 func (b *ownerBook) due(now time.Time, look time.Duration, held []netip.Addr) []netip.Addr {

@@ -141,7 +141,7 @@ func (t *tracker) conflicts(source string, cs []nodeconfig.Conflict) {
 		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Family, b.Family),
 			cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Other, b.Other))
 	})
-	t.status.Conflicts = all
+	t.status.Conflicts = boundConflicts(all)
 	poke(t.changed)
 }
 

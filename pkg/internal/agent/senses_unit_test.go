@@ -213,3 +213,55 @@ func TestRefuseClaimed(t *testing.T) {
 		t.Errorf("refused %v", got)
 	}
 }
+
+// TestAdvertBookIsBounded: whoever makes senders up gets no more room than that, and pushes nobody out.
+func TestAdvertBookIsBounded(t *testing.T) {
+	instances := []nodeconfig.Instance{{Family: lb.IPv4, VRID: 50}}
+	b := advertBook{kind: nodeconfig.ConflictVRID}
+	for i := range 10 * maxStrangers {
+		b.put(noon, noon.Add(time.Second), vrrp.Sighting{Sender: number(i), Advert: vrrp.Advert{VRID: 50}})
+	}
+	got := b.conflicts(noon, instances)
+	if len(got) != maxStrangers || got[0].Other != number(0).String() {
+		t.Errorf("%d conflicts", len(got))
+	}
+	b.conflicts(noon.Add(2*time.Second), instances)
+	b.put(noon, noon.Add(time.Minute), vrrp.Sighting{Sender: number(9999), Advert: vrrp.Advert{VRID: 50}})
+	if got := b.conflicts(noon.Add(3*time.Second), instances); len(got) != 1 {
+		t.Errorf("no room after they have gone: %v", got)
+	}
+}
+
+// TestRepeatAfter: with slow adverts the nodes agree later on who has an address.
+func TestRepeatAfter(t *testing.T) {
+	for advert, want := range map[time.Duration]time.Duration{
+		20 * time.Millisecond: 380 * time.Millisecond, 50 * time.Millisecond: 500 * time.Millisecond,
+		time.Second: 4300 * time.Millisecond,
+	} {
+		if got := repeatAfter(nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(advert)}); got != want {
+			t.Errorf("adverts every %s: %s, want %s", advert, got, want)
+		}
+	}
+}
+
+// TestOwnersForgotten: nobody can be asked any more, so nobody is accused.
+func TestOwnersForgotten(t *testing.T) {
+	b := newOwnerBook()
+	held := []netip.Addr{number(1)}
+	foe := map[netip.Addr][]neighbor.Hardware{number(1): macs[:1]}
+	for i := range 2 {
+		now := noon.Add(time.Duration(i) * suspectEvery)
+		b.heard(now, b.due(now, lookEvery, held), foe)
+	}
+	instances := []nodeconfig.Instance{{VIPs: held}}
+	if len(b.conflicts(instances)) != 1 {
+		t.Fatal("nothing is shown")
+	}
+	b.forget()
+	if got := b.conflicts(instances); len(got) > 0 {
+		t.Errorf("still accused: %v", got)
+	}
+	if due := b.due(noon.Add(2*suspectEvery), lookEvery, held); len(due) != 1 {
+		t.Errorf("it is not asked for anew: %v", due)
+	}
+}

@@ -18,6 +18,8 @@ const (
 	// forgetStranger is how long a stranger that is heard no more is remembered, unless its adverts are rarer.
 	forgetStranger = 10 * time.Second
 	forgetAdverts  = 4
+	// maxStrangers bounds how many senders are remembered: anybody on the segment may make some up.
+	maxStrangers = 64
 	// skewEvery is how often the peers' adverts are read, for so many intervals.
 	skewEvery   = 10 * time.Second
 	skewSoon    = time.Second
@@ -49,6 +51,9 @@ func (b *advertBook) put(now, until time.Time, s vrrp.Sighting) {
 	}
 	key := advertKey{s.Sender, s.VRID}
 	seen, known := b.seen[key]
+	if !known && len(b.seen) >= maxStrangers {
+		return // those that are known say enough
+	}
 	if !known {
 		seen.since = now
 	}
@@ -136,6 +141,7 @@ func (a *Agent) hearStrangers(ctx context.Context, s surroundings) {
 	wait.Go(func() {
 		failing := false
 		for ctx.Err() == nil {
+			begun := time.Now()
 			err := vrrp.Listener{
 				Interface: s.iface, VRIDs: vrids(s.instances), Known: slices.Concat(s.own, s.peers),
 				Report: func(heard vrrp.Sighting) {
@@ -143,6 +149,7 @@ func (a *Agent) hearStrangers(ctx context.Context, s surroundings) {
 					book.put(now, now.Add(max(forgetStranger, forgetAdverts*heard.Interval)), heard)
 				},
 			}.Listen(ctx)
+			failing = failing && time.Since(begun) < forgetStranger
 			if err != nil && !failing {
 				a.opts.Log.Warn("strangers' adverts are not heard", "error", err)
 			}

@@ -171,6 +171,13 @@ func (t *tracker) carried() (iface string, ours []netip.Addr, masters []vrrp.Ins
 	return t.iface, t.ours, masters
 }
 
+// vrids returns the virtual routers of the node, sorted.
+func (t *tracker) vrids() []uint8 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return vrids(t.instance)
+}
+
 // read reports whether the node has addresses of a group, and whether that is known.
 func (t *tracker) read() (holds, known bool) {
 	t.mu.Lock()
@@ -264,6 +271,7 @@ func (t *tracker) snapshot() nodeconfig.Status {
 	slices.SortStableFunc(s.Findings, func(a, b nodeconfig.NodeFinding) int {
 		return cmp.Or(a.Key.Compare(b.Key), strings.Compare(string(a.Code), string(b.Code)))
 	})
+	s.Findings = boundFindings(s.Findings, s.Node)
 	return s
 }
 

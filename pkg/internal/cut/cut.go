@@ -18,8 +18,9 @@ type Cut struct {
 	Interface string
 	// Addresses are the virtual IPs and anchors.
 	Addresses []netip.Addr
-	// Adverts cuts VRRP, too.
-	Adverts bool
+	// VRIDs are the virtual routers whose adverts are cut, too, of both families and every version. Those of others pass:
+	// another keepalived on the interface has nothing to do with a drill.
+	VRIDs []uint8
 	// Inbound cuts only what comes, which every kernel can.
 	Inbound bool
 }
@@ -39,7 +40,7 @@ func (c Cut) Make() error {
 		return fmt.Errorf("cut: %w", err)
 	}
 	table := replaced(conn)
-	sets, err := addSets(conn, table, c.Addresses)
+	sets, err := addSets(conn, table, c)
 	if err != nil {
 		return fmt.Errorf("cut: %w", err)
 	}
@@ -52,7 +53,7 @@ func (c Cut) Make() error {
 			Name: name, Table: table, Hooknum: &hook, Priority: new(priority),
 			Type: nftables.ChainTypeFilter, Device: c.Interface,
 		})
-		for _, exprs := range rules(sets, c.Adverts) {
+		for _, exprs := range rules(sets, len(c.VRIDs) > 0) {
 			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
 		}
 	}
@@ -65,13 +66,16 @@ func (c Cut) Make() error {
 	return nil
 }
 
-// Mend takes the table away; without one it does nothing.
+// Mend takes the table away; without one it does nothing, as with a kernel that has no tables.
 func Mend() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("mend: %w", err)
 	}
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
+		return nil // nobody in the kernel takes the question, which has no parameter that could be wrong
+	}
 	if err != nil {
 		return fmt.Errorf("mend: list the tables: %w", err)
 	}

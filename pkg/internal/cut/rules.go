@@ -3,6 +3,7 @@ package cut
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -10,17 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sets are the addresses of each family.
-type sets struct{ four, six *nftables.Set }
+// sets are the addresses of each family, and the virtual routers.
+type sets struct{ four, six, routers *nftables.Set }
 
-func addSets(conn *nftables.Conn, table *nftables.Table, addrs []netip.Addr) (sets, error) {
+func addSets(conn *nftables.Conn, table *nftables.Table, c Cut) (sets, error) {
+	router := nftables.TypeInteger
+	router.Bytes = 1
 	s := sets{
-		four: &nftables.Set{Table: table, Name: "four", KeyType: nftables.TypeIPAddr},
-		six:  &nftables.Set{Table: table, Name: "six", KeyType: nftables.TypeIP6Addr},
+		four:    &nftables.Set{Table: table, Name: "four", KeyType: nftables.TypeIPAddr},
+		six:     &nftables.Set{Table: table, Name: "six", KeyType: nftables.TypeIP6Addr},
+		routers: &nftables.Set{Table: table, Name: "routers", KeyType: router},
 	}
-	var four, six []nftables.SetElement
+	var four, six, routers []nftables.SetElement
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.VRIDs))) {
+		routers = append(routers, nftables.SetElement{Key: []byte{id}})
+	}
 	seen := make(map[netip.Addr]bool)
-	for _, a := range addrs {
+	for _, a := range c.Addresses {
 		e := nftables.SetElement{Key: a.AsSlice()}
 		switch {
 		case seen[a]:
@@ -37,15 +44,20 @@ func addSets(conn *nftables.Conn, table *nftables.Table, addrs []netip.Addr) (se
 	if err := conn.AddSet(s.six, six); err != nil {
 		return sets{}, fmt.Errorf("addresses: %w", err)
 	}
+	if err := conn.AddSet(s.routers, routers); err != nil {
+		return sets{}, fmt.Errorf("virtual routers: %w", err)
+	}
 	return s, nil
 }
 
 // Where things are, from the start of the network header.
 const (
-	ipv4Protocol, ipv4Source, ipv4Destination = 9, 12, 16
-	ipv6Next, ipv6Source, ipv6Destination     = 6, 8, 24
-	arpSender, arpTarget                      = 14, 24
-	icmpv6Type, neighborTarget                = 40, 48
+	ipv4Source, ipv4Destination           = 12, 16
+	ipv6Next, ipv6Source, ipv6Destination = 6, 8, 24
+	arpSender, arpTarget                  = 14, 24
+	icmpv6Type, neighborTarget            = 40, 48
+	// vrrpRouter is from the start of VRRP's own header, the same in versions 2 and 3 (RFC 3768 and RFC 5798, 5.1 and 5.2).
+	vrrpRouter = 1
 
 	protocolVRRP   = 112
 	protocolICMPv6 = 58
@@ -71,8 +83,8 @@ func rules(s sets, adverts bool) [][]expr.Any {
 	}
 	if adverts {
 		all = append(all,
-			[]match{protocol(unix.ETH_P_IP), is(ipv4Protocol, protocolVRRP)},
-			[]match{protocol(unix.ETH_P_IPV6), is(ipv6Next, protocolVRRP)})
+			[]match{protocol(unix.ETH_P_IP), transport(protocolVRRP), router(s.routers)},
+			[]match{protocol(unix.ETH_P_IPV6), transport(protocolVRRP), router(s.routers)})
 	}
 	out := make([][]expr.Any, 0, len(all))
 	for _, matches := range all {
@@ -90,6 +102,22 @@ func protocol(kind uint16) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyPROTOCOL, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(kind)},
+	}
+}
+
+// transport matches the protocol above IP, behind whatever options there are.
+func transport(kind byte) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{kind}},
+	}
+}
+
+// router matches a virtual router of the set in an advert.
+func router(set *nftables.Set) []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: vrrpRouter, Len: 1},
+		&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
 	}
 }
 
