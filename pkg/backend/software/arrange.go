@@ -76,6 +76,8 @@ type arranger struct {
 	shared map[lb.Key]int
 	// shunned are the nodes that new virtual IPs do not go to while there is another.
 	shunned map[string]bool
+	// carried are the groups that a node may have an address in, by what is stored; nil until somebody asks.
+	carried map[netip.Addr][]int
 }
 
 func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
@@ -114,12 +116,17 @@ func (a *arranger) update() {
 		d.gone = slices.Clone(stored.Withdrawn)
 		for _, e := range stored.LoadBalancers {
 			w, wanted := a.want[e.Origin.Key]
-			d.withdraw(e, w.VIPs, a.in.revision)
 			if !wanted || a.home[e.Origin.Key] != d.name {
+				d.withdraw(e, w.VIPs, a.in.revision)
 				d.dirty = true
 				continue
 			}
-			next := nodeconfig.Entry{LoadBalancer: w, Group: a.groupOf(w, &e), Revision: e.Revision}
+			next, ok := a.next(w, &e)
+			d.withdraw(e, next.VIPs, a.in.revision)
+			if !ok {
+				d.dirty = true
+				continue
+			}
 			if !same(e, next) {
 				next.Revision = a.in.revision
 				d.dirty = true
