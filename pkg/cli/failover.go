@@ -72,7 +72,8 @@ are asked by new connections every few milliseconds from where this command runs
 The exit status is 3 if a run did not pass. docs/failover.md says more.`,
 		Example: p.example(
 			"kubectl lb failover test tea",
-			"kubectl lb failover test 192.0.2.10 --kind crash --count 20 --yes --report failover.html",
+			"kubectl lb failover test 192.0.2.10 --kind nginx",
+			"kubectl lb failover test tea --kind crash --count 20 --yes --report crash.html",
 			"kubectl lb failover test --node lb1 --kind isolate --max-gap 1s",
 			"kubectl lb failover test tea --dry-run"),
 		Args:              func(_ *cobra.Command, args []string) error { return o.complete(args) },
@@ -146,6 +147,9 @@ func (o *failoverOptions) validate() error {
 		return usagef("--count must be at least 1")
 	case o.wish.Duration < o.wish.Hold+time.Second || o.wish.Duration > nodeconfig.MaxDrill:
 		return usagef("--duration must be at least a second more than --hold, and at most %s", nodeconfig.MaxDrill)
+	}
+	if o.reportFile != "" && !o.real() {
+		return usagef("--report tells of a test; with --dry-run there is none")
 	}
 	if o.reportFile != "" {
 		if dir, err := os.Stat(filepath.Dir(o.reportFile)); err != nil || !dir.IsDir() {

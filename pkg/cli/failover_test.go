@@ -208,6 +208,7 @@ func TestFailoverPlan(t *testing.T) {
 		"failover-usage-gap":    {"tea", "--max-gap", "0s"},
 		"failover-usage-file":   {"tea", "--report", "/nowhere/at/all.html"},
 		"failover-usage-dry":    {"tea", "--dry-run=maybe"},
+		"failover-usage-report": {"tea", "--dry-run", "--report", "x.html"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.drill(t, call{}, args...)
