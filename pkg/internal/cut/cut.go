@@ -40,7 +40,7 @@ func (c Cut) Make() error {
 		return fmt.Errorf("cut: %w", err)
 	}
 	table := replaced(conn)
-	sets, err := addSets(conn, table, c)
+	sets, err := addSets(conn, table, c.Addresses)
 	if err != nil {
 		return fmt.Errorf("cut: %w", err)
 	}
@@ -48,12 +48,17 @@ func (c Cut) Make() error {
 	if c.Inbound {
 		delete(hooks, "egress")
 	}
+	drops := rules(sets)
+	if len(c.VRIDs) > 0 {
+		addAdverts(conn, table, c.VRIDs)
+		drops = append(drops, toAdverts()...)
+	}
 	for name, hook := range hooks {
 		chain := conn.AddChain(&nftables.Chain{
 			Name: name, Table: table, Hooknum: &hook, Priority: new(priority),
 			Type: nftables.ChainTypeFilter, Device: c.Interface,
 		})
-		for _, exprs := range rules(sets, len(c.VRIDs) > 0) {
+		for _, exprs := range drops {
 			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
 		}
 	}

@@ -121,6 +121,9 @@ func TestCut(t *testing.T) {
 	p.do(cut.Mend) // there is nothing to mend
 	p.want("10.9.0.2", "10.9.0.50", "fd00:9::2", "fd00:9::50")
 	c := cut.Cut{Interface: nstest.Interface, Addresses: addrs("10.9.0.50", "fd00:9::50", "10.9.0.50", "169.254.7.1")}
+	for id := range 255 {
+		c.VRIDs = append(c.VRIDs, uint8(id+1)) // as many as there can be
+	}
 	p.do(c.Make)
 	p.want("10.9.0.2", "fd00:9::2")
 	c.Addresses = c.Addresses[:1]
@@ -229,6 +232,9 @@ func TestCutAdverts(t *testing.T) {
 	}
 	p.do(cut.Cut{Interface: nstest.Interface, Addresses: anchors(ours), VRIDs: []uint8{53, 51, 53}}.Make)
 	state(ours, true, true)
+	if out, err := p.node.Command("nft", "list", "ruleset").CombinedOutput(); err != nil || !strings.Contains(string(out), cut.Table) {
+		t.Errorf("nft cannot show it: %v: %s", err, out)
+	}
 	if rendertest.Poll(4*time.Second, func() bool { // longer than version 2 takes to miss a master
 		return slices.ContainsFunc(anchors(theirs), func(a netip.Addr) bool { return p.client.Has(a) })
 	}) {

@@ -11,23 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sets are the addresses of each family, and the virtual routers.
-type sets struct{ four, six, routers *nftables.Set }
+// adverts is the name of the chain for them.
+const adverts = "adverts"
 
-func addSets(conn *nftables.Conn, table *nftables.Table, c Cut) (sets, error) {
-	router := nftables.TypeInteger
-	router.Bytes = 1
+// sets are the addresses of each family.
+type sets struct{ four, six *nftables.Set }
+
+func addSets(conn *nftables.Conn, table *nftables.Table, addrs []netip.Addr) (sets, error) {
 	s := sets{
-		four:    &nftables.Set{Table: table, Name: "four", KeyType: nftables.TypeIPAddr},
-		six:     &nftables.Set{Table: table, Name: "six", KeyType: nftables.TypeIP6Addr},
-		routers: &nftables.Set{Table: table, Name: "routers", KeyType: router},
+		four: &nftables.Set{Table: table, Name: "four", KeyType: nftables.TypeIPAddr},
+		six:  &nftables.Set{Table: table, Name: "six", KeyType: nftables.TypeIP6Addr},
 	}
-	var four, six, routers []nftables.SetElement
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.VRIDs))) {
-		routers = append(routers, nftables.SetElement{Key: []byte{id}})
-	}
+	var four, six []nftables.SetElement
 	seen := make(map[netip.Addr]bool)
-	for _, a := range c.Addresses {
+	for _, a := range addrs {
 		e := nftables.SetElement{Key: a.AsSlice()}
 		switch {
 		case seen[a]:
@@ -43,9 +40,6 @@ func addSets(conn *nftables.Conn, table *nftables.Table, c Cut) (sets, error) {
 	}
 	if err := conn.AddSet(s.six, six); err != nil {
 		return sets{}, fmt.Errorf("addresses: %w", err)
-	}
-	if err := conn.AddSet(s.routers, routers); err != nil {
-		return sets{}, fmt.Errorf("virtual routers: %w", err)
 	}
 	return s, nil
 }
@@ -66,7 +60,7 @@ const (
 )
 
 // rules say what is dropped, whichever way it goes.
-func rules(s sets, adverts bool) [][]expr.Any {
+func rules(s sets) [][]expr.Any {
 	type match = []expr.Any
 	all := [][]match{
 		{protocol(unix.ETH_P_IP), in(ipv4Source, s.four)},
@@ -80,11 +74,6 @@ func rules(s sets, adverts bool) [][]expr.Any {
 		all = append(all, []match{
 			protocol(unix.ETH_P_IPV6), is(ipv6Next, protocolICMPv6), is(icmpv6Type, kind), in(neighborTarget, s.six),
 		})
-	}
-	if adverts {
-		all = append(all,
-			[]match{protocol(unix.ETH_P_IP), transport(protocolVRRP), router(s.routers)},
-			[]match{protocol(unix.ETH_P_IPV6), transport(protocolVRRP), router(s.routers)})
 	}
 	out := make([][]expr.Any, 0, len(all))
 	for _, matches := range all {
@@ -113,12 +102,27 @@ func transport(kind byte) []expr.Any {
 	}
 }
 
-// router matches a virtual router of the set in an advert.
-func router(set *nftables.Set) []expr.Any {
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: vrrpRouter, Len: 1},
-		&expr.Lookup{SourceRegister: 1, SetName: set.Name, SetID: set.ID},
+// addAdverts adds a chain that drops the adverts of virtual routers, a rule for each: nft 1.0.6 aborts when it has to
+// show a set of them, for everybody on the node.
+func addAdverts(conn *nftables.Conn, table *nftables.Table, vrids []uint8) {
+	chain := conn.AddChain(&nftables.Chain{Name: adverts, Table: table})
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(vrids))) {
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
+			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: vrrpRouter, Len: 1},
+			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{id}},
+			&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop},
+		}})
 	}
+}
+
+// toAdverts are the rules that send adverts there.
+func toAdverts() [][]expr.Any {
+	var out [][]expr.Any
+	for _, network := range []uint16{unix.ETH_P_IP, unix.ETH_P_IPV6} {
+		out = append(out, append(slices.Concat(protocol(network), transport(protocolVRRP)),
+			&expr.Verdict{Kind: expr.VerdictJump, Chain: adverts}))
+	}
+	return out
 }
 
 // is matches a byte.
