@@ -32,7 +32,7 @@ func (l Listener) Hosts() iter.Seq2[string, []int] {
 func (l Listener) reached(host string, own map[string][]int) []int {
 	all := slices.Clone(own[host])
 	for h := host; h != ""; {
-		h = parent(h)
+		h = Parent(h)
 		before := len(all)
 		for _, i := range own[h] {
 			if !slices.ContainsFunc(all[:before], func(o int) bool { return l.Routes[o].leavesNothingOf(l.Routes[i]) }) {
@@ -60,8 +60,8 @@ func (l LoadBalancer) Sprawls() bool {
 	return false
 }
 
-// parent returns the wildcard that is the next less special host, "" behind the last.
-func parent(host string) string {
+// Parent returns the wildcard that is the next less special host, "" behind the last.
+func Parent(host string) string {
 	_, rest, ok := strings.Cut(strings.TrimPrefix(host, "*."), ".")
 	if !ok {
 		return ""

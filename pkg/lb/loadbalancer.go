@@ -103,11 +103,20 @@ func (l Listener) Clashes(o Listener) bool { return l.Port == o.Port && l.Transp
 
 // besides reports whether two listeners can be at one socket.
 func (l Listener) besides(o Listener) bool {
-	alike := l.Protocol == HTTP && o.Protocol == HTTP && l.TLS == nil && o.TLS == nil &&
-		l.Options.AcceptProxy == o.Options.AcceptProxy && l.Options.HTTP.GRPC == o.Options.HTTP.GRPC
-	return alike && !slices.ContainsFunc(l.Routes, func(r Route) bool {
+	mine, social := l.Speech()
+	theirs, too := o.Speech()
+	return social && too && mine == theirs && !slices.ContainsFunc(l.Routes, func(r Route) bool {
 		return slices.ContainsFunc(o.Routes, func(s Route) bool { return r.Host == s.Host })
 	})
+}
+
+// Speech is what those have in common that are at one socket, each with hosts of its own.
+type Speech struct{ AcceptProxy, GRPC bool }
+
+// Speech returns how a listener speaks to its clients before it knows their host; false where it must be the only one
+// at its socket.
+func (l Listener) Speech() (Speech, bool) {
+	return Speech{l.Options.AcceptProxy, l.Options.HTTP.GRPC}, l.Protocol == HTTP && l.TLS == nil
 }
 
 // TLS is the termination of TLS at a listener. It names the Secret; key material never enters the model.

@@ -7,7 +7,10 @@ import "net/netip"
 type Wish struct {
 	LoadBalancer LoadBalancer
 	Address      AddressWish
-	Findings     []Finding
+	// Leaves are the Services of other namespaces that the object may target, sorted. Where it has lost the leave of one,
+	// its last good version sends nothing there any more.
+	Leaves   []Key
+	Findings []Finding
 	// Fields let the plan point its own findings at the object.
 	Fields Fields
 }

@@ -126,19 +126,14 @@ func (p *planner) occupied(w *lb.Wish, a netip.Addr) lb.Finding {
 // serving returns a load balancer as it will be served, nil when it is to be withdrawn.
 func (p *planner) serving(key lb.Key) *lb.LoadBalancer {
 	if key.Namespace == "" {
-		for _, c := range p.candidates {
-			if l := p.serving(c.key()); l != nil && l.Owner() == key {
-				return l
-			}
-		}
-		return nil
+		return p.shares.first(p, key, lb.Key{})
 	}
 	c := p.wishes[key]
 	switch {
 	case c == nil:
 		return nil
 	case c.failed() || c.vips == nil && c.current != nil:
-		return c.current
+		return c.lastGood()
 	}
 	l := c.wish.LoadBalancer
 	l.VIPs = c.vips
