@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +36,7 @@ func (c Cut) Make() error {
 	if _, err := net.InterfaceByName(c.Interface); err != nil {
 		return fmt.Errorf("cut traffic of %s: %w", c.Interface, err)
 	}
-	conn, err := nftables.New()
+	conn, err := nftables.New(nftables.WithSockOptions(roomy))
 	if err != nil {
 		return fmt.Errorf("cut: %w", err)
 	}
@@ -70,6 +71,10 @@ func (c Cut) Make() error {
 	}
 	return nil
 }
+
+// roomy makes room for the kernel's answers, one for every rule and set: without it they would be lost, and a cut that
+// was made look as if it were not.
+func roomy(conn *netlink.Conn) error { return conn.SetReadBuffer(1 << 20) }
 
 // Mend takes the table away; without one it does nothing, as with a kernel that has no tables.
 func Mend() error {

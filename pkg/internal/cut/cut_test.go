@@ -121,8 +121,8 @@ func TestCut(t *testing.T) {
 	p.do(cut.Mend) // there is nothing to mend
 	p.want("10.9.0.2", "10.9.0.50", "fd00:9::2", "fd00:9::50")
 	c := cut.Cut{Interface: nstest.Interface, Addresses: addrs("10.9.0.50", "fd00:9::50", "10.9.0.50", "169.254.7.1")}
-	for id := range 255 {
-		c.VRIDs = append(c.VRIDs, uint8(id+1)) // as many as there can be
+	for id := 1; id < 256; id += 2 {
+		c.VRIDs = append(c.VRIDs, uint8(id)) // as many runs as there can be
 	}
 	p.do(c.Make)
 	p.want("10.9.0.2", "fd00:9::2")

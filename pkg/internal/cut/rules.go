@@ -102,17 +102,30 @@ func transport(kind byte) []expr.Any {
 	}
 }
 
-// addAdverts adds a chain that drops the adverts of virtual routers, a rule for each: nft 1.0.6 aborts when it has to
-// show a set of them, for everybody on the node.
+// addAdverts adds a chain that drops the adverts of virtual routers, a rule for each run of numbers: nft 1.0.6 aborts
+// when it has to show a set of them, for everybody on the node.
 func addAdverts(conn *nftables.Conn, table *nftables.Table, vrids []uint8) {
 	chain := conn.AddChain(&nftables.Chain{Name: adverts, Table: table})
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(vrids))) {
+	for _, r := range runs(vrids) {
 		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: []expr.Any{
 			&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: vrrpRouter, Len: 1},
-			&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{id}},
+			&expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: r[:1], ToData: r[1:]},
 			&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop},
 		}})
 	}
+}
+
+// runs returns the first and the last of each run of successive numbers.
+func runs(ids []uint8) [][]byte {
+	var out [][]byte
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+		if n := len(out); n > 0 && int(out[n-1][1])+1 == int(id) {
+			out[n-1][1] = id
+		} else {
+			out = append(out, []byte{id, id})
+		}
+	}
+	return out
 }
 
 // toAdverts are the rules that send adverts there.
