@@ -103,7 +103,8 @@ func serviceDescriptions() []Description {
 			"The Service is headless or of type ExternalName, so kube-proxy gives it no address.",
 			"Use a Service with a cluster IP."},
 		{CodeServiceForeign, SeverityError, "Service of another namespace",
-			"The object targets a Service of another namespace, whose owner has not allowed it.",
+			"The object targets a Service of another namespace, whose owner has not allowed it (any more); what it served " +
+				"goes on, but sends that Service nothing.",
 			"Annotate the Service with kubectl-lb.io/allow-from-namespaces, or put the object beside it."},
 	}
 }
@@ -118,8 +119,9 @@ func addressDescriptions() []Description {
 			"The requested address belongs to another load balancer, or is still being withdrawn from the nodes.",
 			"Request another address, or delete the other load balancer."},
 		{CodeAddressPortTaken, SeverityError, "address and port taken",
-			"Another load balancer already serves the same port of the same address.",
-			"Request another address, or delete the other load balancer."},
+			"Another load balancer already serves the same port of the same address, or the host there, or a wildcard " +
+				"above the host.",
+			"Request another address, take another port or host, or delete the other load balancer."},
 		{CodePoolExhausted, SeverityError, "pool exhausted",
 			"No address is left in the pools that the object may use.",
 			"Delete load balancers that are no longer needed, or have a pool extended."},
@@ -130,7 +132,8 @@ func addressDescriptions() []Description {
 			"The load balancer keeps its address, but no pool (or not the named one) holds it.",
 			"Extend a pool by the address, request one of the pool, or recreate the load balancer to get another one."},
 		{CodeShareRefused, SeverityError, "share refused",
-			"The object wants to share an address of another namespace, where nobody has allowed it.",
+			"The object wants to share an address of another namespace, where nobody has allowed it; if somebody had, it " +
+				"has left the address.",
 			"Add share-with-namespaces to an object there that has the share-key, or share within the namespace."},
 	}
 }

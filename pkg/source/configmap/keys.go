@@ -84,7 +84,8 @@ func targetKeys() []Key {
 	return []Key{
 		{Name: KeyNamespace, Takes: "a namespace", Default: "the ConfigMap's own", Since: first,
 			Meaning: "Namespace of the Service. Another namespace than the ConfigMap's needs the leave of the Service: its " +
-				"annotation `" + AnnotationAllowFrom + "` lists namespaces separated by commas, or `*`.",
+				"annotation `" + AnnotationAllowFrom + "` lists namespaces separated by commas, or `*`. Where that is taken " +
+				"back, what is served sends nothing there any more.",
 			read: (*reading).readNamespace},
 		{Name: KeyService, Takes: "a Service's name", Default: "required without routes", Since: first,
 			Meaning: "The Service that gets the traffic. It needs a cluster IP.",
@@ -127,7 +128,8 @@ func targetKeys() []Key {
 				"several services in a " +
 				"line each gets a share by the `weight` (0 to 1000, else 1) after it. `port` keeps the route to one port of " +
 				"the " +
-				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name.",
+				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name. " +
+				"A route of every host is one of each host, too; there are at most 2,000 of them in all.",
 			read: (*reading).readRoutes},
 		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
 			Meaning: "Also listen for HTTPS at ssl-port. The backend must be able to terminate TLS; `software` is not yet.",
@@ -142,8 +144,9 @@ func optionKeys() []Key {
 	const next = "0.1"
 	return []Key{
 		{Name: KeySources, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "everybody", Since: next,
-			Meaning: "Only clients of these ranges are served; others get status 403, or their connection is closed.",
-			read:    (*reading).readSources},
+			Meaning: "Only clients of these ranges are served; others get status 403 for everything, or their connection is " +
+				"closed.",
+			read: (*reading).readSources},
 		{Name: KeyProxy, Takes: "`accept`, `send` or `accept,send`", Default: "neither", Since: next,
 			Meaning: "`accept`: every connection must begin with a PROXY protocol header, which is believed from " +
 				"trusted-proxies. `send`: connections of TCP ports to the Service begin with such a header.",
@@ -153,7 +156,7 @@ func optionKeys() []Key {
 				"protocol " +
 				"where that is accepted, else by `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, which are replaced when " +
 				"they " +
-				"come from anybody else.",
+				"come from anybody else. Of a list of protocols the first counts.",
 			read: (*reading).readTrusted},
 		{Name: KeyMaxConns, Takes: "1 to 1000000", Default: "no limit", Since: next,
 			Meaning: "How many connections a port of a node has at once; for HTTP, those with a request in hand. What is " +
@@ -234,11 +237,13 @@ func addressKeys() []Key {
 		{Name: KeyShare, Takes: "a name, or `NAMESPACE/NAME`", Default: "its own address", Since: next,
 			Meaning: "Objects with the same share-key have one address in common: at different ports, or at one port for " +
 				"HTTP of " +
-				"different hosts. Who is served keeps what it has, and then the older one. The name of another namespace's " +
-				"needs an object there whose share-with-namespaces allows it.",
+				"different hosts. Who is served keeps what it has, and then the older one; a wildcard keeps what is below it " +
+				"from other namespaces, and no host is what nobody else has. The name of another namespace's needs an object " +
+				"there whose share-with-namespaces allows it.",
 			read: (*reading).readShare},
 		{Name: KeyShareWith, Takes: "namespaces separated by commas, or `*`", Default: "nobody", Since: next,
-			Meaning: "The other namespaces whose objects may have this share-key.", read: (*reading).readShareWith},
+			Meaning: "The other namespaces whose objects may have this share-key. One that is taken out of the list has to " +
+				"leave the address.", read: (*reading).readShareWith},
 		{Name: KeyBindIP, Takes: "one address, or two separated by a comma", Since: first, Written: true,
 			Meaning: "The address that the load balancer has. When the controller has lost its memory, this is how an " +
 				"object gets its address back. To ask for an address, use requested-ip.",
