@@ -169,6 +169,12 @@ func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface stri
 	if a.keepalived.Alive() && a.keepalivedID == want.id {
 		return nil
 	}
+	if a.keepalived.Alive() && a.keepalived.Renumbers(want.id) {
+		a.opts.Log.Info("keepalived is started anew, as the groups have other VRIDs")
+		if err := a.stopAnnouncing(ctx, iface); err != nil {
+			return err
+		}
+	}
 	if !a.keepalived.Alive() {
 		a.mourn(a.keepalived.Process(), nil)
 	}
