@@ -144,24 +144,29 @@ func TestAdvertBook(t *testing.T) {
 }
 
 func TestSkewed(t *testing.T) {
-	anchor := netip.MustParseAddr("169.254.7.1")
-	instances := []nodeconfig.Instance{{VRID: 50, Family: lb.IPv4, Anchor: anchor}}
+	anchor, next := netip.MustParseAddr("169.254.7.1"), netip.MustParseAddr("169.254.7.2")
+	instances := []nodeconfig.Instance{
+		{VRID: 50, Family: lb.IPv4, Anchor: anchor}, {VRID: 51, Family: lb.IPv4, Anchor: next},
+	}
 	for name, c := range map[string]struct {
 		sender string
 		vrid   uint8
 		addrs  []netip.Addr
-		want   bool
+		want   []uint8
 	}{
-		"the same":          {"10.0.0.2", 50, []netip.Addr{anchor}, false},
-		"another":           {"10.0.0.2", 50, []netip.Addr{number(1)}, true},
-		"one more":          {"10.0.0.2", 50, []netip.Addr{anchor, number(1)}, true},
-		"none":              {"10.0.0.2", 50, nil, true},
-		"of another router": {"10.0.0.2", 51, nil, false},
-		"of another family": {"fd00::2", 50, nil, false},
+		"the same":                {"10.0.0.2", 50, []netip.Addr{anchor}, nil},
+		"another":                 {"10.0.0.2", 50, []netip.Addr{number(1)}, []uint8{50}},
+		"one more":                {"10.0.0.2", 50, []netip.Addr{anchor, number(1)}, []uint8{50}},
+		"none":                    {"10.0.0.2", 50, nil, []uint8{50}},
+		"of another router":       {"10.0.0.2", 99, []netip.Addr{number(1)}, nil},
+		"of another family":       {"fd00::2", 50, nil, nil},
+		"ours by another number":  {"10.0.0.2", 99, []netip.Addr{anchor}, []uint8{50}},
+		"ours by another's own":   {"10.0.0.2", 51, []netip.Addr{anchor}, []uint8{50, 51}},
+		"ours, and its neighbour": {"10.0.0.2", 50, []netip.Addr{anchor, next}, []uint8{50, 51}},
 	} {
 		s := vrrp.Sighting{Sender: netip.MustParseAddr(c.sender), Advert: vrrp.Advert{VRID: c.vrid, Addresses: c.addrs}}
-		if got := skewed(instances, s); got != c.want {
-			t.Errorf("%s: %v", name, got)
+		if got := skewed(instances, s); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }
@@ -263,5 +268,26 @@ func TestOwnersForgotten(t *testing.T) {
 	}
 	if due := b.due(noon.Add(2*suspectEvery), lookEvery, held); len(due) != 1 {
 		t.Errorf("it is not asked for anew: %v", due)
+	}
+}
+
+func TestSpoken(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		before, have, ours []string
+		want               []string
+	}{
+		{"nothing", nil, nil, nil, nil},
+		{"the lowest that is global and not ours", nil,
+			[]string{"10.9.0.3", "10.9.0.5", "169.254.0.1", "fd00::1", "fd00::2", "fe80::1"}, []string{"10.9.0.3", "fd00::1"},
+			[]string{"10.9.0.5", "fd00::2"}},
+		{"what was is kept", []string{"10.9.0.5"}, []string{"10.9.0.4", "10.9.0.5"}, nil, []string{"10.9.0.5"}},
+		{"another", []string{"10.9.0.5"}, []string{"10.9.0.4"}, nil, []string{"10.9.0.4"}},
+		{"none for the moment", []string{"10.9.0.5", "fd00::1"}, []string{"fd00::1"}, nil, []string{"10.9.0.5", "fd00::1"}},
+	} {
+		got := spoken(addrs(tt.before...), addrs(tt.have...), addrs(tt.ours...))
+		if !slices.Equal(got, addrs(tt.want...)) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }
