@@ -38,13 +38,14 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 	if err != nil {
 		return nil, err
 	}
+	elsewhere := p.elsewhere(asked, iface)
 	iso := &isolation{asked: asked}
 	if p.last != nil {
 		iso.last = &p.last.config
 	}
 	var claimed func() claims
 	for range maxAttempts {
-		c, err := p.compile(iso, iface)
+		c, err := p.compile(iso, iface, elsewhere)
 		if err != nil {
 			return nil, err
 		}
@@ -91,9 +92,11 @@ func (p preparation) iface(asked nodeconfig.Config) (string, error) {
 }
 
 // compile renders until no load balancer is refused any more.
-func (p preparation) compile(iso *isolation, iface string) (*candidate, error) {
+func (p preparation) compile(
+	iso *isolation, iface string, elsewhere map[netip.Addr]string,
+) (*candidate, error) {
 	for {
-		c, err := p.options.compile(iso.config(), iface)
+		c, err := p.options.compile(iso.config(), iface, elsewhere)
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +111,7 @@ func (p preparation) compile(iso *isolation, iface string) (*candidate, error) {
 			continue
 		}
 		c.stamp(iso.asked)
-		c.findings = slices.Clone(iso.findings)
+		c.findings = slices.Concat(c.own, iso.findings)
 		return c, p.plan(c)
 	}
 }

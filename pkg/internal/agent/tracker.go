@@ -190,6 +190,7 @@ func (t *tracker) read() (holds, known bool) {
 			return false, false
 		}
 	}
+	t.speak(have)
 	holding := make([]netip.Addr, 0, len(have))
 	for _, a := range have {
 		_, ours := slices.BinarySearchFunc(t.ours, a, netip.Addr.Compare)
@@ -207,6 +208,17 @@ func (t *tracker) read() (holds, known bool) {
 		poke(t.changed)
 	}
 	return holds, true
+}
+
+// speak notes which addresses the node is to speak with where it was told the interface.
+func (t *tracker) speak(have []netip.Addr) {
+	if t.agent.opts.Interface == "" || t.agent.opts.Interface != t.iface {
+		return
+	}
+	if now := spoken(t.status.Addresses, have, t.ours); !slices.Equal(now, t.status.Addresses) {
+		t.status.Addresses = now
+		poke(t.changed)
+	}
 }
 
 // miss notes which anchors are there and which are there no more.
