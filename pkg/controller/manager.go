@@ -49,7 +49,8 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	if err := addReadiness(ctx, mgr); err != nil {
 		return err
 	}
-	r, err := newReconciler(mgr, c, log)
+	reports := &pulses{}
+	r, err := newReconciler(mgr, c, reports, log)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	if err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
-	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace); err != nil {
+	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace, reports); err != nil {
 		return fmt.Errorf("set up the watches: %w", err)
 	}
 	return mgr.Start(ctx)
@@ -153,7 +154,9 @@ func addReadiness(ctx context.Context, mgr manager.Manager) error {
 	return errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("caches", synced))
 }
 
-func newReconciler(mgr manager.Manager, c config.Configuration, log *slog.Logger) (*reconciler, error) {
+func newReconciler(
+	mgr manager.Manager, c config.Configuration, reports *pulses, log *slog.Logger,
+) (*reconciler, error) {
 	pools, err := c.Pools()
 	if err != nil {
 		return nil, err
@@ -166,7 +169,7 @@ func newReconciler(mgr manager.Manager, c config.Configuration, log *slog.Logger
 	return &reconciler{
 		source:   configmap.New(objects),
 		objects:  objects,
-		connect:  connectSoftware(mgr, c, log),
+		connect:  connectSoftware(mgr, c, reports, log),
 		pools:    pools,
 		statuses: newStatusWriter(mgr, log),
 		metrics:  metrics,
@@ -177,7 +180,7 @@ func newReconciler(mgr manager.Manager, c config.Configuration, log *slog.Logger
 // connectSoftware returns a function that sets the software backend up. It names the cluster by its kube-system
 // namespace, so it needs the API server.
 func connectSoftware(
-	mgr manager.Manager, c config.Configuration, log *slog.Logger,
+	mgr manager.Manager, c config.Configuration, reports *pulses, log *slog.Logger,
 ) func(context.Context) (backend.Backend, error) {
 	return func(ctx context.Context) (backend.Backend, error) {
 		var ns corev1.Namespace
@@ -201,6 +204,7 @@ func connectSoftware(
 		}
 		st := &store{
 			namespace: c.SystemNamespace, cache: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(),
+			pulses: reports,
 		}
 		return software.New(st, software.Options{
 			Cluster: string(ns.UID), VRIDBase: c.Software.VRIDBase, Timing: timing, Witness: witness,

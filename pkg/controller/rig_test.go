@@ -201,7 +201,12 @@ func (r *rig) coffee(name string) *corev1.ConfigMap {
 // eventually polls until the check returns "", and fails with what it returned last.
 func (r *rig) eventually(check func() string) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	r.eventuallyWithin(20*time.Second, check)
+}
+
+func (r *rig) eventuallyWithin(limit time.Duration, check func() string) {
+	r.t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		wrong := check()
 		if wrong == "" {

@@ -20,9 +20,9 @@ import (
 
 // watch lets every change of what is read ask for one and the same pass. Addresses are a matter between all load
 // balancers, so a pass is about all of them; the queue makes one of many requests, and so batches a burst.
-func watch(c controller.Controller, cch cache.Cache, systemNamespace string) error {
+func watch(c controller.Controller, cch cache.Cache, systemNamespace string, p *pulses) error {
 	if err := on(c, cch, &corev1.ConfigMap{}, func(older, newer *corev1.ConfigMap) bool {
-		return configMapMatters(older, newer, systemNamespace)
+		return configMapMatters(older, newer, systemNamespace, p)
 	}); err != nil {
 		return err
 	}
@@ -50,8 +50,9 @@ func nodeMatters(older, newer *corev1.Node) bool {
 	return !reflect.DeepEqual(older.Status.Addresses, newer.Status.Addresses)
 }
 
-// configMapMatters leaves out what says nothing new: a change of nothing but metadata, and the heartbeat of a report.
-func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string) bool {
+// configMapMatters leaves out what says nothing new: a change of nothing but metadata, and the heartbeat of a report,
+// whose time it notes.
+func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string, p *pulses) bool {
 	if newer.Labels[nodeconfig.LabelApp] != appLoadBalancer && newer.Namespace != systemNamespace {
 		return false
 	}
@@ -60,17 +61,20 @@ func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string) bo
 		return true
 	}
 	if newer.Labels[nodeconfig.LabelApp] == nodeconfig.AppNode {
-		return !onlyHeartbeat(older.Data[nodeconfig.KeyStatus], newer.Data[nodeconfig.KeyStatus])
+		silent := p.silent(older.Name, older.ResourceVersion)
+		if older.ResourceVersion != newer.ResourceVersion { // else the informer repeats itself
+			p.beat(newer.Name, newer.ResourceVersion)
+		}
+		return silent || !onlyHeartbeat(older.Data[nodeconfig.KeyStatus], newer.Data[nodeconfig.KeyStatus])
 	}
 	return !reflect.DeepEqual(older.Data, newer.Data) || !reflect.DeepEqual(older.BinaryData, newer.BinaryData)
 }
 
-// onlyHeartbeat reports whether two reports of a node differ in nothing but their time, and the older one had not grown
-// stale, which makes the newer one news.
+// onlyHeartbeat reports whether two reports of a node differ in nothing but their time.
 func onlyHeartbeat(older, newer string) bool {
 	a, errA := nodeconfig.Decode[nodeconfig.Status](older)
 	b, errB := nodeconfig.Decode[nodeconfig.Status](newer)
-	if errA != nil || errB != nil || a.Stale(time.Now()) {
+	if errA != nil || errB != nil {
 		return false
 	}
 	a.Reported, b.Reported = time.Time{}, time.Time{}

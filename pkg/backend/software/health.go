@@ -37,7 +37,7 @@ func newJudge(s snapshot, o Options, before sightings) *judge {
 	}
 	for _, n := range s.nodes {
 		status, ok := s.statuses[n.Name]
-		if !ok || status.Stale(j.now) {
+		if !ok || status.Stale(j.now) || s.doubtful[n.Name] {
 			continue
 		}
 		j.live = append(j.live, status)

@@ -34,7 +34,7 @@ type sightings map[sighting]glimpse
 
 type glimpse struct {
 	since time.Time
-	// reported is when each node concerned had reported then, by the node's clock.
+	// reported is when the report of each node concerned had come then.
 	reported map[string]time.Time
 }
 
@@ -225,7 +225,8 @@ func (j *judge) unfit() string {
 }
 
 // holders returns the live nodes that hold an address. A claim does not count where another node has become master of
-// the group after it was made: a dead node's last report still claims everything until it is stale.
+// the group after it was made: a dead node's last report still claims everything until it is stale. Both times are the
+// nodes' own; where their clocks differ, that is seen a little later, or not at all until then.
 func (j *judge) holders(group int, vip netip.Addr) []string {
 	var claims []nodeconfig.Status
 	for _, s := range j.live {
@@ -237,7 +238,7 @@ func (j *judge) holders(group int, vip netip.Addr) []string {
 	for i, s := range claims {
 		superseded := slices.ContainsFunc(claims, func(o nodeconfig.Status) bool {
 			since, ok := masterSince(o, group, lb.FamilyOf(vip))
-			return o.Node != claims[i].Node && ok && since.After(claims[i].Reported)
+			return o.Node != claims[i].Node && ok && since.After(j.snapshot.said[claims[i].Node])
 		})
 		if !superseded {
 			names = append(names, s.Node)
