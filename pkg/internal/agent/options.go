@@ -18,7 +18,8 @@ import (
 type Options struct {
 	// Node is the name of this node in the fleet.
 	Node string
-	// Interface carries the virtual IPs; empty means the one that has the node's address.
+	// Interface carries the virtual IPs, and the adverts, from its own addresses; empty means the one that has the node's
+	// address.
 	Interface string
 	// StateDir survives a reboot: generations, the last good configuration, the ledger.
 	StateDir string
