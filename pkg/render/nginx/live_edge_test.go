@@ -91,7 +91,7 @@ func TestNoRetries(t *testing.T) {
 	r := split(split(route("", "", closing()), 1, closing()), 1, closing())
 	serve(t, balancer("once", []string{"127.0.0.1"}, http(plain, r),
 		with(http(rpc, r), lb.Options{HTTP: lb.HTTPOptions{GRPC: true}})))
-	if a := ask(t, plain, "GET / HTTP/1.1\nHost: x"); a.status != 502 || tries.Load() != 1 {
+	if a := ask(t, plain, "GET / HTTP/1.1\nHost: x"); a.status != 503 || tries.Load() != 1 {
 		t.Errorf("HTTP: got %d after %d tries", a.status, tries.Load())
 	}
 	tries.Store(0)
@@ -107,7 +107,7 @@ func TestNoRetries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Body.Close()
-	if a.StatusCode != 502 || tries.Load() != 1 {
+	if a.StatusCode != 503 || tries.Load() != 1 {
 		t.Errorf("GRPC: got %d after %d tries", a.StatusCode, tries.Load())
 	}
 }

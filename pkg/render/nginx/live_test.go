@@ -202,10 +202,31 @@ func TestRouting(t *testing.T) {
 	}
 }
 
+// mute accepts connections and closes them.
+func mute(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
 func TestNoRoute(t *testing.T) {
 	port, dead := freePort(t), freePort(t)
 	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port,
-		route("tea.example.com", "/none"), route("tea.example.com", "/dead", fmt.Sprintf("127.0.0.1:%d", dead)))))
+		route("tea.example.com", "/none"), route("tea.example.com", "/dead", fmt.Sprintf("127.0.0.1:%d", dead)),
+		route("tea.example.com", "/mute", mute(t)))))
 	for _, tt := range []struct {
 		host, path string
 		status     int
@@ -213,8 +234,9 @@ func TestNoRoute(t *testing.T) {
 	}{
 		{"coffee.example.com", "/", 404, "404 Not Found: "},
 		{"tea.example.com", "/other", 404, "404 Not Found: "},
-		{"tea.example.com", "/none", 503, "503 Service Unavailable: "},
-		{"tea.example.com", "/dead/x", 502, "502 Bad Gateway: "},
+		{"tea.example.com", "/none", 503, "503 Service Unavailable: the service behind this address has no endpoints"},
+		{"tea.example.com", "/dead/x", 503, "503 Service Unavailable: the service behind this address has no endpoints"},
+		{"tea.example.com", "/mute", 503, "503 Service Unavailable: the service behind this address does not answer"},
 	} {
 		a := ask(t, port, "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
 		if a.status != tt.status || !strings.HasPrefix(a.body, tt.body) {
