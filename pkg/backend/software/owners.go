@@ -1,6 +1,7 @@
 package software
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -174,7 +175,9 @@ func (j *judge) cause(group int, f lb.Family) (cause, words string) {
 			case nodeconfig.ConflictVRID:
 				return backend.CauseForeignVRID, foreignVRID(c, j.vrid(group))
 			case nodeconfig.ConflictSkew:
-				cause, words = backend.CauseSkew, skewed(s.Node)
+				if cause == backend.CauseUnknown {
+					cause, words = backend.CauseSkew, j.skewed(s.Node, c)
+				}
 			}
 		}
 	}
@@ -186,9 +189,17 @@ func foreignVRID(c nodeconfig.Conflict, vrid uint8) string {
 		"(foreign VRID); change that router's or software.vridBase", c.Other, vrid)
 }
 
-func skewed(node string) string {
-	return node + " gets adverts with other addresses than its own (skewed configuration); " +
-		"see what the nodes could not run"
+// skewed names the node that hears and the one that is heard, sorted: both say the same of each other.
+func (j *judge) skewed(node string, c nodeconfig.Conflict) string {
+	both := []string{node, cmp.Or(c.Other, "another node")}
+	for _, n := range j.snapshot.nodes {
+		if slices.ContainsFunc(n.Addresses, func(a netip.Addr) bool { return a.String() == c.Other }) {
+			both[1] = n.Name
+		}
+	}
+	slices.Sort(both)
+	return fmt.Sprintf("%s and %s run different configurations (skewed configuration); see whether both reach the API "+
+		"server, and what they could not run", both[0], both[1])
 }
 
 func (j *judge) vrid(group int) uint8 {

@@ -155,8 +155,8 @@ func TestCauses(t *testing.T) {
 		code        lb.Code
 		reason      string
 	}{
-		{"skewed configuration", nodeconfig.ConflictSkew, "", []string{"lb1", "lb2"},
-			backend.DisputeTwoOwners, backend.CauseSkew, lb.CodeTwoOwners, "skewed configuration"},
+		{"skewed configuration", nodeconfig.ConflictSkew, "10.0.0.2", []string{"lb1", "lb2"}, backend.DisputeTwoOwners,
+			backend.CauseSkew, lb.CodeTwoOwners, "lb1 and lb2 run different configurations (skewed configuration)"},
 		{"foreign VRID, two owners", nodeconfig.ConflictVRID, "10.0.0.99", []string{"lb1", "lb2"},
 			backend.DisputeTwoOwners, backend.CauseForeignVRID, lb.CodeTwoOwners,
 			"10.0.0.99, which is no load-balancer node, sends adverts with the virtual router identifier 51"},
@@ -243,7 +243,7 @@ func TestNotices(t *testing.T) {
 		}
 		got := notices()
 		for _, want := range []string{
-			"lb1 member SkewedConfiguration: lb1 gets adverts", "lb2 member ForeignVRID: 10.0.0.99, which is no",
+			"lb1 member SkewedConfiguration: another node and lb1 run different", "lb2 member ForeignVRID: 10.0.0.99, which is no",
 		} {
 			if strings.Count(got, want) != 1 {
 				t.Errorf("%q is not once in\n%s", want, got)
