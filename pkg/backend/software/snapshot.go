@@ -123,7 +123,7 @@ func (b *Backend) load(ctx context.Context) (snapshot, error) {
 	b.readOrders(docs.Orders, &s)
 	s.revision = s.nextRevision(s.now)
 	s.nodes = nextNodes(nodesInput{
-		current: s.fleet, nodes: nodes, statuses: s.statuses, now: s.now, revision: s.revision,
+		current: s.fleet, nodes: speaking(nodes, s.statuses), statuses: s.statuses, now: s.now, revision: s.revision,
 	})
 	s.valid, s.stale = s.entries()
 	return s, nil
