@@ -108,7 +108,7 @@ type DrillStatus struct {
 	// Started and Ended are the node's clock; zero where it has not come to that.
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
-	// Message says why it was refused or how it ended.
+	// Message says why it was refused, how it ended, or what keeps it from ending.
 	Message string `json:"message,omitempty"`
 }
 

@@ -259,7 +259,6 @@ func (a *Agent) finish(ctx context.Context, r result) {
 		return
 	}
 	a.failures = 0
-	a.track.findings("configuration", r.candidate.findings)
 	if len(r.candidate.findings) > 0 {
 		a.retry = time.After(retryRefused) // what is in the way may have gone by then
 	}

@@ -37,6 +37,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 	}
 	a.last = c
 	a.senses.configure(c)
+	a.track.findings("configuration", c.findings) // first, or what was left out would look served for a moment
 	a.track.running(c.running)
 	shown := c.view
 	shown.Instances = c.announced()

@@ -28,7 +28,9 @@ const reasonDrill = "drill"
 // at once are a loss that nobody has asked for. All orders are in one object, so that of two the later is refused.
 type drills struct {
 	agent *Agent
-	// fault returns how to do a fault, share the node's part, and mend takes away a cut that nobody remembers.
+	// still keeps everything as it is for a kind of fault, fault returns how to do it, share the node's part, and mend takes
+	// away a cut that nobody remembers.
+	still func(context.Context, nodeconfig.DrillKind) error
 	fault func(nodeconfig.DrillKind) func(context.Context) (undo, error)
 	share func() nodeconfig.Share
 	mend  func() error
@@ -54,7 +56,7 @@ type drills struct {
 
 func newDrills(a *Agent) *drills {
 	return &drills{
-		agent: a, fault: a.fault, mend: cut.Mend,
+		agent: a, still: a.still, fault: a.fault, mend: cut.Mend,
 		share: func() nodeconfig.Share { return a.track.snapshot().Share },
 		news:  make(chan struct{}, 1), seen: make(map[string]bool),
 	}
@@ -164,8 +166,13 @@ func (d *drills) begin(ctx context.Context, o nodeconfig.Drill) <-chan time.Time
 		d.refuse(o, why)
 		return nil
 	}
+	if err := d.still(ctx, o.Kind); err != nil {
+		d.refuse(o, err.Error())
+		return nil
+	}
 	d.status = nodeconfig.DrillStatus{ID: o.ID, Kind: o.Kind, State: nodeconfig.DrillRunning, Started: time.Now()}
 	if err := d.write(); err != nil {
+		d.agent.Resume(reasonDrill)
 		d.refuse(o, fmt.Sprintf("it could not be written down, and so not be undone for sure: %v", err))
 		return nil
 	}

@@ -23,6 +23,8 @@ type stage struct {
 	// fails are the faults that do, stuck how often undoing one is yet to fail.
 	fails map[nodeconfig.DrillKind]bool
 	stuck int
+	// changing keeps a fault from being done.
+	changing error
 	// others is the order of the node n2.
 	others *nodeconfig.Drill
 	end    func()
@@ -31,13 +33,17 @@ type stage struct {
 // newStage returns one that runs until end is called. dir has what a former one left.
 func newStage(t *testing.T, dir string) *stage {
 	t.Helper()
-	a := &Agent{opts: Options{Node: "n1", StateDir: dir, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil)}}
+	a := &Agent{
+		opts:       Options{Node: "n1", StateDir: dir, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil)},
+		suspension: newSuspension(),
+	}
 	a.track = newTracker(a)
 	s := &stage{
 		drills: newDrills(a), start: time.Now(), share: nodeconfig.Share{State: nodeconfig.ShareServing},
 		fails: make(map[nodeconfig.DrillKind]bool),
 	}
 	s.drills.share = func() nodeconfig.Share { return s.share }
+	s.still = func(context.Context, nodeconfig.DrillKind) error { return s.changing }
 	s.mend = func() error { s.note("mend"); return nil }
 	s.drills.fault = func(kind nodeconfig.DrillKind) func(context.Context) (undo, error) {
 		if !kind.Valid() {
@@ -164,7 +170,11 @@ func TestDrillsRefused(t *testing.T) {
 		s.share = nodeconfig.Share{State: nodeconfig.ShareHolding, Reason: "waits"}
 		expect(t, nodeconfig.DrillRefused, "it is Holding (waits)")(s.order(lasting("5", nodeconfig.DrillDrain, time.Second)))
 		s.did(t, "0s mend")
-		s.share.State, s.fails[nodeconfig.DrillIsolate] = nodeconfig.ShareServing, true
+		s.share.State, s.changing = nodeconfig.ShareServing, errChanging
+		expect(t, nodeconfig.DrillRefused, "being changed")(s.order(lasting("busy", nodeconfig.DrillCrash, time.Second)))
+		s.did(t, "0s mend")
+		s.changing = nil
+		s.fails[nodeconfig.DrillIsolate] = true
 		expect(t, nodeconfig.DrillRefused, "it cannot be done")(s.order(lasting("6", nodeconfig.DrillIsolate, time.Second)))
 		s.did(t, "0s mend", "0s do isolate", "0s undo isolate")
 		s.agent.opts.StateDir = "/nowhere"

@@ -59,7 +59,7 @@ func (c *candidate) leaveOut(elsewhere map[netip.Addr]string, node string) {
 func spoken(before, have, ours []netip.Addr) []netip.Addr {
 	var out []netip.Addr
 	for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {
-		old := slices.IndexFunc(before, func(a netip.Addr) bool { return lb.FamilyOf(a) == f })
+		old := slices.IndexFunc(before, func(a netip.Addr) bool { return lb.FamilyOf(a) == f && !has(ours, a) })
 		if old >= 0 && has(have, before[old]) {
 			out = append(out, before[old])
 			continue

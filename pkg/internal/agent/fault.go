@@ -29,6 +29,15 @@ func (a *Agent) fault(kind nodeconfig.DrillKind) func(context.Context) (undo, er
 	}
 }
 
+// still keeps the loop from changing anything in the midst of a fault, but for one that is none to it. What is undone
+// ends that.
+func (a *Agent) still(ctx context.Context, kind nodeconfig.DrillKind) error {
+	if kind == nodeconfig.DrillDrain {
+		return nil
+	}
+	return a.Suspend(ctx, reasonDrill)
+}
+
 func (a *Agent) faultDrain(context.Context) (undo, error) {
 	a.Hold(reasonDrill, "a drill")
 	return func(context.Context) error {
@@ -38,21 +47,17 @@ func (a *Agent) faultDrain(context.Context) (undo, error) {
 }
 
 // faultNginx keeps nginx dead: the loop would start it again.
-func (a *Agent) faultNginx(ctx context.Context) (undo, error) {
-	undo := func(context.Context) error {
+func (a *Agent) faultNginx(context.Context) (undo, error) {
+	a.nginx.Kill()
+	return func(context.Context) error {
 		a.Resume(reasonDrill)
 		return nil
-	}
-	if err := a.Suspend(ctx, reasonDrill); err != nil {
-		return undo, err
-	}
-	a.nginx.Kill()
-	return undo, nil
+	}, nil
 }
 
 // faultCrash is what the others see of a dead node: no goodbye, and no answer from an address, not even to those who
 // know where it was.
-func (a *Agent) faultCrash(ctx context.Context) (undo, error) {
+func (a *Agent) faultCrash(context.Context) (undo, error) {
 	undo := func(context.Context) error {
 		if err := cut.Mend(); err != nil {
 			return err
@@ -60,9 +65,6 @@ func (a *Agent) faultCrash(ctx context.Context) (undo, error) {
 		a.speechless.Store(false)
 		a.Resume(reasonDrill)
 		return nil
-	}
-	if err := a.Suspend(ctx, reasonDrill); err != nil {
-		return undo, err
 	}
 	a.speechless.Store(true)
 	c := a.cut()
@@ -86,10 +88,7 @@ func (a *Agent) cut() cut.Cut {
 
 // faultIsolate cuts the node off, and its senses with it. What leaves has to be cut, too: a node that is cut off takes
 // over everything, and says so. An address that came meanwhile would not be cut, so none comes.
-func (a *Agent) faultIsolate(ctx context.Context) (undo, error) {
-	if err := a.Suspend(ctx, reasonDrill); err != nil {
-		return a.reunite, err
-	}
+func (a *Agent) faultIsolate(context.Context) (undo, error) {
 	if err := a.cut().Make(); err != nil {
 		return func(context.Context) error {
 			if err := cut.Mend(); err != nil {

@@ -282,6 +282,8 @@ func TestSpoken(t *testing.T) {
 			[]string{"10.9.0.3", "10.9.0.5", "169.254.0.1", "fd00::1", "fd00::2", "fe80::1"}, []string{"10.9.0.3", "fd00::1"},
 			[]string{"10.9.0.5", "fd00::2"}},
 		{"what was is kept", []string{"10.9.0.5"}, []string{"10.9.0.4", "10.9.0.5"}, nil, []string{"10.9.0.5"}},
+		{"what turns out to be a virtual IP is not", []string{"10.9.0.5"}, []string{"10.9.0.5", "10.9.0.6"}, []string{"10.9.0.5"},
+			[]string{"10.9.0.6"}},
 		{"another", []string{"10.9.0.5"}, []string{"10.9.0.4"}, nil, []string{"10.9.0.4"}},
 		{"none for the moment", []string{"10.9.0.5", "fd00::1"}, []string{"fd00::1"}, nil, []string{"10.9.0.5", "fd00::1"}},
 	} {
