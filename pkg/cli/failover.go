@@ -218,12 +218,32 @@ func (o *failoverOptions) plan(docs view.Documents) (v1alpha1.FailoverPlan, erro
 			return v1alpha1.FailoverPlan{}, err
 		}
 	}
+	if err := o.servedOrNear(docs); err != nil {
+		return v1alpha1.FailoverPlan{}, err
+	}
 	plan, objections, err := drill.Plan(o.wish, docs, o.now())
 	if err == nil && !o.force {
 		err = objection(objections)
 	}
 	plan.Warnings = slices.Concat(objections, plan.Warnings)
 	return plan, err
+}
+
+// servedOrNear reports a load balancer that no node serves, with the names that were probably meant.
+func (o *failoverOptions) servedOrNear(docs view.Documents) error {
+	if o.name == "" || docs.Has(o.wish.Key) {
+		return nil
+	}
+	var names []string
+	for _, e := range docs.Config.LoadBalancers() {
+		if e.Origin.Namespace == o.wish.Key.Namespace {
+			names = append(names, e.Origin.Name)
+		}
+	}
+	if near := nearestNames(o.name, names); len(near) > 0 {
+		return fmt.Errorf("%s is not served by any node; did you mean %s?", o.wish.Key, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("%s is not served by any node; '%s status' says what is, and why not", o.wish.Key, o.display)
 }
 
 // objection makes what only --force overrides an error; nil where there is nothing.

@@ -198,6 +198,8 @@ func TestFailoverPlan(t *testing.T) {
 		"failover-plan-node":    {"--node", "lb2", "--dry-run", "--max-gap", "100ms", "--kind", "isolate"},
 		"failover-plan-yaml":    {"tea", "--dry-run", "-o", "yaml"},
 		"failover-unserved":     {"ghost"},
+		"failover-unserved-far": {"nothing-of-the-kind"},
+		"failover-near-name":    {"te"},
 		"failover-idle":         {"--node", "lb3"},
 		"failover-near":         {"--node", "lb"},
 		"failover-no-terminal":  {"tea"},
