@@ -12,14 +12,11 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // appLoadBalancer is the value of the app label of the users' ConfigMaps, as in 2016.
 const appLoadBalancer = "loadbalancer"
-
-// maxValue is how much of a user's value is kept in memory. It is more than any key takes, so that the source still
-// sees that a value is too long.
-const maxValue = 8 << 10
 
 // cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
 // of the cluster in memory.
@@ -54,7 +51,8 @@ func watched() []client.Object {
 	return []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
 }
 
-// stripConfigMap cuts what a user may have filled up to 1 MiB.
+// stripConfigMap cuts what a user may have filled up to 1 MiB, one byte behind what a key takes: the source still sees that
+// it is too long, and never takes a part for the whole.
 func stripConfigMap(in any) (any, error) {
 	cm, ok := in.(*corev1.ConfigMap)
 	if !ok {
@@ -66,8 +64,8 @@ func stripConfigMap(in any) (any, error) {
 	}
 	cm.Annotations = nil
 	for k, v := range cm.Data {
-		if len(v) > maxValue {
-			cm.Data[k] = string([]byte(v[:maxValue]))
+		if most := configmap.MaxValue(k) + 1; len(v) > most {
+			cm.Data[k] = string([]byte(v[:most]))
 		}
 	}
 	for k := range cm.BinaryData {

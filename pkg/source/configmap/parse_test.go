@@ -203,7 +203,7 @@ func TestFindings(t *testing.T) {
 			`LB0107 data[path]: the value "/a\u202eb" holds the invisible or control character U+202E at byte 2; remove it`},
 		{"invalid UTF-8", []string{KeyPath, "/\xff"}, `LB0107 data[path]: the value "/\xff" is not valid UTF-8`},
 		{"endless", []string{KeyPath, "/" + strings.Repeat("a", 5000)},
-			`LB0107 data[path]: the value has 5001 bytes, at most 4096 are allowed`},
+			`LB0107 data[path]: the value is longer than the 4096 bytes that are allowed`},
 		{"TCP and host", []string{KeyProtocol, "TCP", KeyHost, "a.b"}, needHTTP},
 		{"passthrough and path", []string{KeyProtocol, "TLS-Passthrough", KeyPath, "/"}, needHTTP},
 		{"one port twice", []string{KeySSL, "true", KeyBindPort, "443"},
@@ -374,5 +374,20 @@ func TestShare(t *testing.T) {
 	w := Parse(object(KeyShare, "edge", KeyShareWith, "b , *"), cluster())
 	if got := strings.Join(w.Address.ShareWith, " "); got != "b *" || w.Failed() {
 		t.Errorf("shares with %q, %s", got, texts(w.Findings))
+	}
+}
+
+// TestMaxValue: a value that is cut behind the byte that is too many is judged as the whole.
+func TestMaxValue(t *testing.T) {
+	for key, lines := range map[string]bool{KeyPath: false, KeyRoutes: true, KeySetAnswer: true, "unknown": false} {
+		most := MaxValue(key)
+		if want := map[bool]int{true: maxLines, false: maxValue}[lines]; most != want {
+			t.Errorf("%s: %d", key, most)
+		}
+		long := strings.Repeat("x", 100<<10)
+		whole, cut := Parse(object(key, long), nil), Parse(object(key, long[:most+1]), nil)
+		if texts(whole.Findings) != texts(cut.Findings) || !whole.Failed() {
+			t.Errorf("%s: %s, but cut: %s", key, texts(whole.Findings), texts(cut.Findings))
+		}
 	}
 }
