@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -88,8 +89,8 @@ func (a *Agent) askOwners(ctx context.Context, s surroundings, well func()) erro
 			return err
 		}
 		well()
-		dropProxies(found, s.own)
 		now := time.Now()
+		a.senses.dropProxies(now, found, s.own)
 		a.senses.met(found, s.peers)
 		back := peers.heard(now, s.peers, found)
 		healed := book.heard(now, due, found)
@@ -104,14 +105,21 @@ func (a *Agent) askOwners(ctx context.Context, s surroundings, well func()) erro
 	}
 }
 
-// dropProxies takes those out of the answers who answer for the node's own addresses as well: a router that answers ARP
-// for everybody is no owner of anything.
-func dropProxies(found map[netip.Addr][]neighbor.Hardware, own []netip.Addr) {
-	var proxies []neighbor.Hardware
+// proxyFor is how long a proxy is known as one: on a busy machine it may be late with the one answer that tells.
+const proxyFor = time.Minute
+
+// dropProxies takes those out of the answers who answer for the node's own addresses as well, or did lately: a router
+// that answers ARP for everybody is no owner of anything.
+func (s *senses) dropProxies(now time.Time, found map[netip.Addr][]neighbor.Hardware, own []netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.proxies, func(_ neighbor.Hardware, at time.Time) bool { return now.Sub(at) > proxyFor })
 	for _, o := range own {
-		proxies = append(proxies, found[o]...)
+		for _, h := range found[o] {
+			s.proxies[h] = now
+		}
 	}
 	for a, hs := range found {
-		found[a] = slices.DeleteFunc(hs, func(h neighbor.Hardware) bool { return slices.Contains(proxies, h) })
+		found[a] = slices.DeleteFunc(hs, func(h neighbor.Hardware) bool { _, proxy := s.proxies[h]; return proxy })
 	}
 }

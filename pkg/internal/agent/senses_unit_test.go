@@ -188,10 +188,20 @@ func TestDropProxies(t *testing.T) {
 	found := map[netip.Addr][]neighbor.Hardware{
 		number(1): {macs[0]}, number(2): {macs[0], macs[1]}, number(3): {macs[0]}, number(4): {macs[2]},
 	}
-	dropProxies(found, []netip.Addr{number(1), number(9)})
+	s := newSenses()
+	own := []netip.Addr{number(1), number(9)}
+	s.dropProxies(noon, found, own)
 	want := map[netip.Addr][]neighbor.Hardware{number(1): {}, number(2): {macs[1]}, number(3): {}, number(4): {macs[2]}}
 	if got := fmt.Sprint(found); got != fmt.Sprint(want) {
 		t.Errorf("left %s, want %v", got, want)
+	}
+	for after, want := range map[time.Duration]int{time.Second: 1, proxyFor: 1, proxyFor + 1: 2} {
+		s := newSenses()
+		s.dropProxies(noon, map[netip.Addr][]neighbor.Hardware{number(1): {macs[0]}}, own)
+		late := map[netip.Addr][]neighbor.Hardware{number(2): {macs[0], macs[1]}} // it has not answered for us yet
+		if s.dropProxies(noon.Add(after), late, own); len(late[number(2)]) != want {
+			t.Errorf("after %s there are %v", after, late)
+		}
 	}
 }
 
