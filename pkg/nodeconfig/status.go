@@ -171,6 +171,6 @@ type NodeFinding struct {
 	lb.Finding
 }
 
-// Stale reports whether the status is too old at that time to say anything about the present. Reported and the time must
-// be of one clock, or of clocks that agree.
+// Stale reports whether the status is too old at that time to say anything about the present. Reported and the time
+// must be of one clock, or of clocks that agree.
 func (s Status) Stale(now time.Time) bool { return now.Sub(s.Reported) > StaleAfter }

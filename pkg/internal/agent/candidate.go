@@ -61,8 +61,8 @@ func (a announcement) wanted() bool { return len(a.instances) > 0 }
 // compile renders a configuration. A node that the fleet does not have runs an nginx with nothing in it, and no
 // keepalived.
 //
-// Instances whose adverts would have to leave by another interface are left out. keepalived speaks on the interface that
-// it announces on, where nobody answers for an address that is elsewhere: no peer would hear it, nor it them.
+// Instances whose adverts would have to leave by another interface are left out. keepalived speaks on the interface
+// that it announces on, where nobody answers for an address that is elsewhere: no peer would hear it, nor it them.
 func (o Options) compile(config nodeconfig.Config, iface string, elsewhere map[netip.Addr]string) (*candidate, error) {
 	c := &candidate{config: config, iface: iface, silence: "the fleet does not have it"}
 	if slices.ContainsFunc(config.Fleet.Nodes, func(n nodeconfig.Node) bool { return n.Name == o.Node }) {

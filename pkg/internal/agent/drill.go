@@ -28,8 +28,8 @@ const reasonDrill = "drill"
 // at once are a loss that nobody has asked for. All orders are in one object, so that of two the later is refused.
 type drills struct {
 	agent *Agent
-	// still keeps everything as it is for a kind of fault, fault returns how to do it, share the node's part, and mend takes
-	// away a cut that nobody remembers.
+	// still keeps everything as it is for a kind of fault, fault returns how to do it, share the node's part, and mend
+	// takes away a cut that nobody remembers.
 	still func(context.Context, nodeconfig.DrillKind) error
 	fault func(nodeconfig.DrillKind) func(context.Context) (undo, error)
 	share func() nodeconfig.Share

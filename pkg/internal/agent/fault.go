@@ -9,8 +9,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
-// undo takes a fault back. It is safe to call where the fault has failed half-way, and again where it has failed itself:
-// until it succeeds, the node stays as it is.
+// undo takes a fault back. It is safe to call where the fault has failed half-way, and again where it has failed
+// itself: until it succeeds, the node stays as it is.
 type undo = func(context.Context) error
 
 // fault returns how to do a drill's fault, nil for a kind that does not exist.

@@ -23,8 +23,8 @@ type ledger struct {
 	Addresses []netip.Addr `json:"addresses"`
 	// Listening are the addresses and ports that nginx may have, sorted.
 	Listening []netip.AddrPort `json:"listening"`
-	// Interface is where the addresses are, or were last: a node that is to announce nothing has none in its candidate, and
-	// may have to sweep all the same.
+	// Interface is where the addresses are, or were last: a node that is to announce nothing has none in its candidate,
+	// and may have to sweep all the same.
 	Interface string `json:"interface"`
 }
 

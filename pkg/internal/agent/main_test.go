@@ -60,7 +60,8 @@ func runAgent(log *slog.Logger) error {
 		return err
 	}
 	a, err := agent.New(agent.Options{
-		Node: os.Getenv("KLB_AGENT_NODE"), Interface: os.Getenv("KLB_AGENT_INTERFACE"), StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
+		Node: os.Getenv("KLB_AGENT_NODE"), Interface: os.Getenv("KLB_AGENT_INTERFACE"),
+		StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
 		Software: agent.Software{
 			Nginx: nginx, Keepalived: "/usr/sbin/keepalived", NginxVersion: "1.22.1",
 			KeepalivedVersion: keepalived.Oldest(), DumpSignal: dump,

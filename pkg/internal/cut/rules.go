@@ -50,7 +50,7 @@ const (
 	ipv6Next, ipv6Source, ipv6Destination = 6, 8, 24
 	arpSender, arpTarget                  = 14, 24
 	icmpv6Type, neighborTarget            = 40, 48
-	// vrrpRouter is from the start of VRRP's own header, the same in versions 2 and 3 (RFC 3768 and RFC 5798, 5.1 and 5.2).
+	// vrrpRouter is from the start of VRRP's own header, the same in versions 2 and 3 (RFC 3768, 5.1; RFC 5798, 5.2).
 	vrrpRouter = 1
 
 	protocolVRRP   = 112
