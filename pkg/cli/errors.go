@@ -61,8 +61,8 @@ func (p *program) pathOf(cmd *cobra.Command) string {
 	return cmd.CommandPath()
 }
 
-// explain words an error as kubectl does, and safe for the terminal. It has one line, unless the API server's words have
-// more.
+// explain words an error as kubectl does, and safe for the terminal. It has one line, unless the API server's words
+// have more.
 func explain(err error) string {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {

@@ -112,10 +112,12 @@ func TestFailoverInterruptedLater(t *testing.T) {
 	defer cancel()
 	begun := 0
 	p.onDrill = func(running bool) {
-		if running {
-			if begun++; begun == 2 {
-				cancel()
-			}
+		if !running {
+			return
+		}
+		begun++
+		if begun == 2 {
+			cancel()
 		}
 	}
 	c := call{args: append(w.in([]string{"failover", "test", "tea", "--yes", "--count", "9", "--hold", "200ms"}),

@@ -73,8 +73,8 @@ func (t *tester) runAll(ctx context.Context) ([]v1alpha1.FailoverRun, error) {
 	return runs, nil
 }
 
-// ready waits until the plan can be carried out as it was confirmed: that may be minutes ago, and each run changes much.
-// What stands against it may pass, such as a standby that is just taking a new configuration up.
+// ready waits until the plan can be carried out as it was confirmed: that may be minutes ago, and each run changes
+// much. What stands against it may pass, such as a standby that is just taking a new configuration up.
 func (t *tester) ready(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()

@@ -96,7 +96,8 @@ func (h *hosts) invited(g guest, asked []lb.Wish) (bool, error) {
 			return false, err
 		}
 		for _, w := range there {
-			if !slices.ContainsFunc(asked, func(a lb.Wish) bool { return a.LoadBalancer.Origin.Key == w.LoadBalancer.Origin.Key }) {
+			same := func(a lb.Wish) bool { return a.LoadBalancer.Origin.Key == w.LoadBalancer.Origin.Key }
+			if !slices.ContainsFunc(asked, same) {
 				known = append(known, w)
 			}
 		}
@@ -145,9 +146,10 @@ func (h *hosts) notes() []string {
 	var out []string
 	for g := range h.unjudged {
 		_, name, _ := strings.Cut(g.share, "/")
-		text := fmt.Sprintf("not checked: whether namespace %q lets %q have its share-key %q", host(g.share), g.namespace, name)
+		text := fmt.Sprintf("not checked: whether namespace %q lets %q have its share-key %q", host(g.share),
+			g.namespace, name)
 		if h.cluster != nil {
-			text += fmt.Sprintf(", as you may not list configmaps in namespace %s", host(g.share))
+			text += ", as you may not list configmaps in namespace " + host(g.share)
 		}
 		out = append(out, text)
 	}
