@@ -6,8 +6,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-// withLeave returns a last good version as far as the owners of its Services still want it: the others have no endpoints
-// any more. Without it a version that nobody can correct would go on sending traffic where it was revoked.
+// withLeave returns a last good version as far as the owners of its Services still want it: the others have no
+// endpoints any more. Without it a version that nobody can correct would go on sending traffic where it was revoked.
 func withLeave(current *lb.LoadBalancer, leaves []lb.Key) *lb.LoadBalancer {
 	if current == nil {
 		return nil

@@ -23,7 +23,8 @@ type ledger struct {
 // newLedger returns a ledger in which the withdrawn addresses are on hold.
 func newLedger(withdrawn []Hold) *ledger {
 	l := &ledger{
-		owners: map[netip.Addr]lb.Key{}, owned: map[lb.Key][]netip.Addr{}, holds: map[netip.Addr][]Hold{}, held: map[lb.Key][]netip.Addr{},
+		owners: map[netip.Addr]lb.Key{}, owned: map[lb.Key][]netip.Addr{}, holds: map[netip.Addr][]Hold{},
+		held: map[lb.Key][]netip.Addr{},
 		recorded: map[netip.Addr]bool{}, requested: map[netip.Addr]bool{},
 	}
 	for _, h := range withdrawn {

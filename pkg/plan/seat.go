@@ -105,7 +105,8 @@ func (s seating) taken(c *candidate, l lb.Listener, vips []netip.Addr) (by *seat
 	return nil, ""
 }
 
-// among returns the first of those of some manners who bars a candidate. Those who are gone from the front are forgotten.
+// among returns the first of those of some manners who bars a candidate. Those who are gone from the front are
+// forgotten.
 func (p *party) among(m manners, c *candidate, vips []netip.Addr) *seat {
 	all := p.byManners[m]
 	for len(all) > 0 && all[0].gone {
@@ -125,7 +126,8 @@ func barring(all []*seat, c *candidate, vips []netip.Addr) *seat {
 
 // bars reports whether a seat is another one's, at an address that the candidate is to have.
 func (s *seat) bars(c *candidate, vips []netip.Addr) bool {
-	return !s.gone && s.owner != c && slices.ContainsFunc(vips, func(a netip.Addr) bool { return slices.Contains(s.vips, a) })
+	return !s.gone && s.owner != c &&
+		slices.ContainsFunc(vips, func(a netip.Addr) bool { return slices.Contains(s.vips, a) })
 }
 
 // earlier returns the one of two seats whose owner has the smaller key: the parties' maps have no order.

@@ -87,7 +87,8 @@ func (s *shares) uninvited(c *candidate) []lb.Finding {
 		namespaceOf(share), share, own)}}
 }
 
-// settle gives a candidate that has been granted its wish the seats of that, in place of those of its last good version.
+// settle gives a candidate that has been granted its wish the seats of that, in place of those of its last good
+// version.
 func (s *shares) settle(c *candidate) {
 	s.seats.leave(c)
 	for _, a := range c.vips {

@@ -107,7 +107,7 @@ func TestNoRetries(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Body.Close()
-	if a.StatusCode != 503 || tries.Load() != 1 {
+	if a.StatusCode != nethttp.StatusServiceUnavailable || tries.Load() != 1 {
 		t.Errorf("GRPC: got %d after %d tries", a.StatusCode, tries.Load())
 	}
 }

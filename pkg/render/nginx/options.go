@@ -79,7 +79,8 @@ func checkProxy(s lb.Listener) (lb.Finding, bool) {
 }
 
 // limitZones adds the memory in which the workers count together. The client zone holds 32,000 clients at once; the
-// next one is turned away like one above the limit. nginx takes no zone of less than 8 pages, and a page may have 64 KiB.
+// next one is turned away like one above the limit. nginx takes no zone of less than 8 pages, and a page may have
+// 64 KiB.
 func limitZones(t *render.Text, name string, l lb.Limits) {
 	if l.Connections > 0 {
 		t.Line("limit_conn_zone $server_port zone=" + name + "_all:512k;")

@@ -21,8 +21,8 @@ const (
 	peerAddress   = "$realip_remote_addr"
 )
 
-// A rangeSet is a variable of nginx's that is 1 where an address is in one of the ranges, else 0. Each has a tree in the
-// memory of every worker, so listeners that ask for the same have it together.
+// A rangeSet is a variable of nginx's that is 1 where an address is in one of the ranges, else 0. Each has a tree in
+// the memory of every worker, so listeners that ask for the same have it together.
 type rangeSet struct {
 	address string
 	ranges  []netip.Prefix
