@@ -51,8 +51,8 @@ func watched() []client.Object {
 	return []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
 }
 
-// stripConfigMap cuts what a user may have filled up to 1 MiB, one byte behind what a key takes: the source still sees that
-// it is too long, and never takes a part for the whole.
+// stripConfigMap cuts what a user may have filled up to 1 MiB, one byte behind what a key takes: the source still sees
+// that it is too long, and never takes a part for the whole.
 func stripConfigMap(in any) (any, error) {
 	cm, ok := in.(*corev1.ConfigMap)
 	if !ok {

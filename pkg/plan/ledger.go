@@ -24,7 +24,7 @@ type ledger struct {
 func newLedger(withdrawn []Hold) *ledger {
 	l := &ledger{
 		owners: map[netip.Addr]lb.Key{}, owned: map[lb.Key][]netip.Addr{}, holds: map[netip.Addr][]Hold{},
-		held: map[lb.Key][]netip.Addr{},
+		held:     map[lb.Key][]netip.Addr{},
 		recorded: map[netip.Addr]bool{}, requested: map[netip.Addr]bool{},
 	}
 	for _, h := range withdrawn {

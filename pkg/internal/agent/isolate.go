@@ -94,8 +94,8 @@ func (i *isolation) treat(e nodeconfig.Entry) (nodeconfig.Entry, bool) {
 	}
 }
 
-// needed reports whether a good load balancer that is asked for has the socket of an old version's listener by now: what
-// is held back must not push it off.
+// needed reports whether a good load balancer that is asked for has the socket of an old version's listener by now:
+// what is held back must not push it off.
 func (i *isolation) needed(old nodeconfig.Entry, l lb.Listener) bool {
 	alone := old.LoadBalancer
 	alone.Listeners = []lb.Listener{l}
