@@ -83,7 +83,7 @@ func (a *Agent) askOwners(ctx context.Context, s surroundings, well func()) erro
 			a.track.conflicts("owners", nil)
 			continue
 		}
-		due := book.due(time.Now(), lookEvery, a.track.holding())
+		due := book.due(time.Now(), a.track.holding())
 		found, err := wire.Probe(ctx, slices.Concat(s.own, s.peers, due), answerIn)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func TestOwnersTurn(t *testing.T) {
 	asked := make(map[netip.Addr]time.Time)
 	for look := range 400 {
 		now := noon.Add(time.Duration(look) * lookEvery)
-		due := b.due(now, lookEvery, held)
+		due := b.due(now, held)
 		if limit := newPerLook + 26; len(due) > limit || look > 200 && len(due) > 50 {
 			t.Fatalf("look %d asks for %d", look, len(due))
 		}
@@ -64,7 +64,7 @@ func TestOwnersConviction(t *testing.T) {
 	foe := map[netip.Addr][]neighbor.Hardware{number(2): macs[:2]}
 	look := func(after time.Duration, found map[netip.Addr][]neighbor.Hardware) (asked int, healed bool) {
 		now := noon.Add(after)
-		due := b.due(now, lookEvery, held)
+		due := b.due(now, held)
 		return len(due), b.heard(now, due, found)
 	}
 	step := func(after time.Duration, found map[netip.Addr][]neighbor.Hardware, asked int, healed bool, conflicts int) {
@@ -199,7 +199,8 @@ func TestDropProxies(t *testing.T) {
 		s := newSenses()
 		s.dropProxies(noon, map[netip.Addr][]neighbor.Hardware{number(1): {macs[0]}}, own)
 		late := map[netip.Addr][]neighbor.Hardware{number(2): {macs[0], macs[1]}} // it has not answered for us yet
-		if s.dropProxies(noon.Add(after), late, own); len(late[number(2)]) != want {
+		s.dropProxies(noon.Add(after), late, own)
+		if len(late[number(2)]) != want {
 			t.Errorf("after %s there are %v", after, late)
 		}
 	}
@@ -266,7 +267,7 @@ func TestOwnersForgotten(t *testing.T) {
 	foe := map[netip.Addr][]neighbor.Hardware{number(1): macs[:1]}
 	for i := range 2 {
 		now := noon.Add(time.Duration(i) * suspectEvery)
-		b.heard(now, b.due(now, lookEvery, held), foe)
+		b.heard(now, b.due(now, held), foe)
 	}
 	instances := []nodeconfig.Instance{{VIPs: held}}
 	if len(b.conflicts(instances)) != 1 {
@@ -276,7 +277,7 @@ func TestOwnersForgotten(t *testing.T) {
 	if got := b.conflicts(instances); len(got) > 0 {
 		t.Errorf("still accused: %v", got)
 	}
-	if due := b.due(noon.Add(2*suspectEvery), lookEvery, held); len(due) != 1 {
+	if due := b.due(noon.Add(2*suspectEvery), held); len(due) != 1 {
 		t.Errorf("it is not asked for anew: %v", due)
 	}
 }

@@ -94,9 +94,9 @@ func instanceOf(instances []nodeconfig.Instance, vrid uint8, sender netip.Addr) 
 }
 
 // skewed returns the VRIDs of the instances in which a peer's advert contradicts this node: the nodes' configurations
-// differ, and both become master. Either it names other addresses than the group's anchor, and keepalived refuses it (and
-// counts it in addr_list_err); or it names the anchor under another VRID, and keepalived does not listen to it. Reading
-// the advert costs keepalived nothing; having it write its counters keeps it from sending its own.
+// differ, and both become master. Either it names other addresses than the group's anchor, and keepalived refuses it
+// (and counts it in addr_list_err); or it names the anchor under another VRID, and keepalived does not listen to it.
+// Reading the advert costs keepalived nothing; having it write its counters keeps it from sending its own.
 func skewed(instances []nodeconfig.Instance, s vrrp.Sighting) []uint8 {
 	var ids []uint8
 	for _, i := range instances {
