@@ -120,7 +120,10 @@ func (r *reading) servicePort(svc *corev1.Service, key lb.Key, p portWish) (core
 	if number := strconv.Itoa(int(p.bind)); want == "" && place == KeyPorts && slices.ContainsFunc(ports, called(number)) {
 		want = number
 	}
-	meant := slices.DeleteFunc(slices.Clone(ports), func(q corev1.ServicePort) bool { return want != "" && !called(want)(q) })
+	meant := ports
+	if want != "" {
+		meant = slices.DeleteFunc(slices.Clone(ports), func(q corev1.ServicePort) bool { return !called(want)(q) })
+	}
 	fits := fitting(meant, p.protocol)
 	switch {
 	case len(meant) == 0:
@@ -146,8 +149,8 @@ func called(want string) func(corev1.ServicePort) bool {
 	return func(p corev1.ServicePort) bool { return want == p.Name || want == strconv.Itoa(int(p.Port)) }
 }
 
-// fitting returns the ports whose transport a protocol needs. Without a protocol those of TCP go before those of UDP, as
-// a number can stand for a port of each.
+// fitting returns the ports whose transport a protocol needs. Without a protocol those of TCP go before those of UDP,
+// as a number can stand for a port of each.
 func fitting(ports []corev1.ServicePort, p lb.Protocol) (out []corev1.ServicePort) {
 	wanted := []lb.Transport{lb.Listener{Protocol: p}.Transport()}
 	if p == "" {

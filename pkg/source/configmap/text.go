@@ -37,8 +37,8 @@ func quote(s string) string {
 	return strconv.Quote(string(shown[:maxShown])) + "…"
 }
 
-// MaxValue returns the length, in bytes, beyond which the value of a key is refused. Whoever keeps no more of a value than
-// that and a byte changes nothing of what [Parse] says.
+// MaxValue returns the length, in bytes, beyond which the value of a key is refused. Whoever keeps no more of a value
+// than that and a byte changes nothing of what [Parse] says.
 func MaxValue(key string) int {
 	if slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == key && k.Lines }) {
 		return maxLines
