@@ -41,6 +41,12 @@ FUZZ_L7_COUNT="$work/count" unshare --net --mount --propagation private bash -eu
 executions=$(grep -oE 'execs: [0-9]+' "$work/log" | tail -n 1 | cut -d' ' -f2 || true)
 nginx=$(wc -c < "$work/count" 2>/dev/null || echo 0)
 findings=0
-[ "$status" = 0 ] || findings=1
+if [ "$status" != 0 ]; then
+  findings=1
+  # The end of the time is no finding, though go's fuzzer says so of an input that it comes in the midst of.
+  if grep -q 'context deadline exceeded' "$work/log" && ! grep -q 'Failing input' "$work/log"; then
+    status=0 findings=0
+  fi
+fi
 echo "fuzz-l7: $((SECONDS - begun)) s, ${executions:-0} executions, $nginx of them read by nginx, $findings findings"
 exit "$status"
