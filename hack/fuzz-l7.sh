@@ -17,6 +17,7 @@ if [ "${2:-}" = plain ]; then
 fi
 go test -c "${guided[@]}" -o "$work/pipeline.test" ./pkg/cli
 mkdir -p "$corpus"
+: > "$work/count"
 
 # One sandbox for the whole run: an interface where every address can be bound, and a /run in memory, for temporary
 # files too.
@@ -39,7 +40,7 @@ FUZZ_L7_COUNT="$work/count" unshare --net --mount --propagation private bash -eu
   "$work/pipeline.test" -test.run '^$' -test.fuzz '^FuzzPipeline$' -test.fuzztime "$time" \
   -test.fuzzcachedir "$corpus" 2>&1 | tee "$work/log" || status=$?
 executions=$(grep -oE 'execs: [0-9]+' "$work/log" | tail -n 1 | cut -d' ' -f2 || true)
-nginx=$(wc -c < "$work/count" 2>/dev/null || echo 0)
+nginx=$(wc -c < "$work/count")
 findings=0
 if [ "$status" != 0 ]; then
   findings=1
