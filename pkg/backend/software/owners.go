@@ -73,9 +73,13 @@ func (j *judge) lasted(g glimpse, limit time.Duration) bool {
 func (j *judge) owner(e entry, a netip.Addr, runs bool) (backend.Dispute, lb.Finding, string) {
 	holders := j.holders(e.Group, a)
 	seen, foreign := j.strangers(a, holders)
+	claimed := slices.IndexFunc(j.findings[e.Origin.Key], func(f lb.Finding) bool { return f.Code == lb.CodeForeignOwner })
 	switch {
 	case foreign.Other != "":
 		return j.foreignOwner(a, foreign)
+	case len(holders) == 0 && claimed >= 0: // A node asked before it announced the address, and left it alone.
+		return backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
+			j.findings[e.Origin.Key][claimed], ""
 	case len(holders)+len(seen) > 1:
 		return j.twoOwners(e, a, holders, seen)
 	case len(holders) == 1:

@@ -190,6 +190,32 @@ func TestCauses(t *testing.T) {
 	}
 }
 
+// TestClaimedBeforeAnnounced: nodes that do not announce an address, because somebody else has it, do not lack an owner.
+func TestClaimedBeforeAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		claimed := nodeconfig.NodeFinding{Key: lb.Key{Namespace: "default", Name: "a"}, Finding: lb.Finding{
+			Code: lb.CodeForeignOwner, Message: testVIP + " is answered by 02:00:00:00:00:99",
+		}}
+		for _, st := range s.nodes {
+			st.Findings = []nodeconfig.NodeFinding{claimed}
+		}
+		s.hold()
+		s.look()
+		time.Sleep(noOwnerAfter(nodeconfig.DefaultTiming()))
+		s.report()
+		s.expect(backend.DisputeForeignOwner, backend.CauseForeign, lb.CodeForeignOwner, "is answered by 02:00:00:00:00:99")
+		if h, _ := s.look(); len(h.Findings) != len(s.nodes) {
+			t.Errorf("findings: %v", h.Findings)
+		}
+		for _, st := range s.nodes {
+			st.Findings = nil
+		}
+		s.hold("lb1")
+		s.expect("", "", "", "")
+	})
+}
+
 // TestNobodyCanHold: where no node is fit, that is said instead, and nobody is blamed.
 func TestNobodyCanHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
