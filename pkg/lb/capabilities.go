@@ -9,8 +9,9 @@ type Capabilities struct {
 	// Wildcards, ExactPaths and Weights say what more a route may have: a host such as "*.example.com", a path that
 	// matches nothing below it, several targets.
 	Wildcards, ExactPaths, Weights bool
-	// TLS says whether TLS can be terminated.
-	TLS bool
+	// TLS, ClientAuth and BackendTLS say whether TLS can be terminated, clients be asked for certificates, and targets
+	// be spoken to by TLS.
+	TLS, ClientAuth, BackendTLS bool
 	// SourceRanges, ProxyProtocol, TrustedProxies and Limits say whether [Options.Sources], [Options.AcceptProxy] and
 	// [Options.SendProxy], [Options.TrustedProxies] and [Options.Limits] are kept.
 	SourceRanges, ProxyProtocol, TrustedProxies, Limits bool

@@ -6,7 +6,7 @@ import "slices"
 type Code string
 
 // The codes, by the part of the work that finds them: LB01 the object's own data, LB02 the Service it targets, LB03
-// its address, LB04 the backend.
+// its address, LB04 the backend, LB05 the certificates.
 const (
 	CodeUnknownKey       Code = "LB0101"
 	CodeMissingKey       Code = "LB0102"
@@ -33,6 +33,14 @@ const (
 	CodeTwoOwners        Code = "LB0404"
 	CodeNoOwner          Code = "LB0405"
 	CodeForeignOwner     Code = "LB0406"
+	CodeSecretNotFound   Code = "LB0501"
+	CodeSecretType       Code = "LB0502"
+	CodeCertMalformed    Code = "LB0503"
+	CodeKeyMismatch      Code = "LB0504"
+	CodeCertExpired      Code = "LB0505"
+	CodeCertExpiring     Code = "LB0506"
+	CodeHostUncovered    Code = "LB0507"
+	CodeBundleMalformed  Code = "LB0508"
 )
 
 // Description documents a code for docs/findings.md and `kubectl lb explain`.
@@ -57,7 +65,8 @@ func Describe(c Code) (Description, bool) {
 
 // Descriptions returns the documentation of every code, in their order.
 func Descriptions() []Description {
-	return slices.Concat(dataDescriptions(), serviceDescriptions(), addressDescriptions(), backendDescriptions())
+	return slices.Concat(dataDescriptions(), serviceDescriptions(), addressDescriptions(), backendDescriptions(),
+		certificateDescriptions())
 }
 
 // dataDescriptions documents LB01: the object's own data.
@@ -159,5 +168,36 @@ func backendDescriptions() []Description {
 		{CodeForeignOwner, SeverityError, "address answered by a foreign machine",
 			"A machine that is no load-balancer node answers for the address; its hardware address is in the message.",
 			"Take the address from that machine, or out of the pool and recreate the load balancer."},
+	}
+}
+
+// certificateDescriptions documents LB05: the certificates.
+func certificateDescriptions() []Description {
+	return []Description{
+		{CodeSecretNotFound, SeverityError, "certificate not found",
+			"The Secret or ConfigMap that the object names does not exist in the object's namespace.",
+			"Create it beside the object, or correct the name; those of other namespaces are not used."},
+		{CodeSecretType, SeverityError, "Secret of the wrong type",
+			"The Secret is not of type kubernetes.io/tls.",
+			"Make it with `kubectl create secret tls`; the type of a Secret cannot be changed, so delete the old one."},
+		{CodeCertMalformed, SeverityError, "malformed certificate or key",
+			"The Secret's tls.crt is no certificate chain in PEM, its tls.key is no key without a passphrase, or one of them " +
+				"is too weak.",
+			"Replace the Secret; the message says what is wrong. Until then the last good version is served."},
+		{CodeKeyMismatch, SeverityError, "key of another certificate",
+			"The Secret's tls.key does not belong to the first certificate of its tls.crt.",
+			"Put the server's own certificate first and the key that it was made with beside it."},
+		{CodeCertExpired, SeverityError, "certificate not valid now",
+			"The certificate has expired, or is not valid yet.",
+			"Renew the certificate and replace the Secret; it is served at once."},
+		{CodeCertExpiring, SeverityWarning, "certificate expires soon",
+			"The certificate expires within 21 days, or has less than a third of its life left where that is shorter.",
+			"Renew the certificate and replace the Secret; it is served at once, without a reload."},
+		{CodeHostUncovered, SeverityWarning, "host without a certificate",
+			"None of the object's certificates is for a host that it serves, so clients will refuse the connection.",
+			"Add the Secret of a certificate for the host to tls-secret-name, or correct the host."},
+		{CodeBundleMalformed, SeverityError, "malformed CA bundle",
+			"The Secret or ConfigMap has no ca.crt, or that is no list of certificates in PEM.",
+			"Put the authorities' certificates under the key ca.crt."},
 	}
 }

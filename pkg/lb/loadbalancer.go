@@ -111,18 +111,14 @@ func (l Listener) besides(o Listener) bool {
 }
 
 // Speech is what those have in common that are at one socket, each with hosts of its own.
-type Speech struct{ AcceptProxy, GRPC bool }
+type Speech struct{ AcceptProxy, GRPC, TLS bool }
 
 // Speech returns how a listener speaks to its clients before it knows their host; false where it must be the only one
-// at its socket.
+// at its socket, as one that asks clients for certificates.
 func (l Listener) Speech() (Speech, bool) {
-	return Speech{l.Options.AcceptProxy, l.Options.HTTP.GRPC}, l.Protocol == HTTP && l.TLS == nil
-}
-
-// TLS is the termination of TLS at a listener. It names the Secret; key material never enters the model.
-type TLS struct {
-	// Secret is the name of a kubernetes.io/tls Secret in the load balancer's namespace.
-	Secret string `json:"secret"`
+	// By TLS clients choose their version of HTTP.
+	grpc := l.Options.HTTP.GRPC && l.TLS == nil
+	return Speech{l.Options.AcceptProxy, grpc, l.TLS != nil}, l.Protocol == HTTP && (l.TLS == nil || l.TLS.Clients == nil)
 }
 
 // Route sends the requests of one host and path to a target.
@@ -256,10 +252,7 @@ func (l LoadBalancer) Clone() LoadBalancer {
 	l.VIPs = slices.Clone(l.VIPs)
 	l.Listeners = slices.Clone(l.Listeners)
 	for i := range l.Listeners {
-		if t := l.Listeners[i].TLS; t != nil {
-			c := *t
-			l.Listeners[i].TLS = &c
-		}
+		l.Listeners[i].TLS = l.Listeners[i].TLS.clone()
 		routes := slices.Clone(l.Listeners[i].Routes)
 		for j := range routes {
 			routes[j].Target.Endpoints = slices.Clone(routes[j].Target.Endpoints)

@@ -60,7 +60,7 @@ func sampleShard() nodeconfig.Shard {
 				VIPs:   addrs("10.0.0.9", "fd00::9"),
 				Share:  "default/edge",
 				Listeners: []lb.Listener{{
-					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Secret: "cert"}, Routes: []lb.Route{{
+					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Certificates: []lb.Certificate{{Secret: "cert"}}}, Routes: []lb.Route{{
 						Host: "a.b", Path: "/c", Exact: true, Rewrite: "/r", Target: sampleTarget(), Others: []lb.Target{sampleTarget()},
 					}},
 					Options: sampleOptions(),

@@ -32,6 +32,9 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 		if l.TLS != nil && !can.TLS {
 			add(w.Fields.TLS, "the backend cannot terminate TLS; leave it to the Service and use protocol TCP")
 		}
+		if l.TLS != nil && l.TLS.Clients != nil && !can.ClientAuth {
+			add(w.Fields.ClientCA, "the backend cannot ask clients for certificates")
+		}
 		for _, o := range optional(w.Fields, can) {
 			if o.asked(l.Options) && !o.can {
 				add(o.field, "the backend cannot %s; remove the key", o.what)

@@ -36,6 +36,7 @@ func optional(at lb.Fields, can lb.Capabilities) []feature[lb.Options] {
 		{func(o options) bool { return changes(o.HTTP.Request) }, can.Headers, at.Request, "change requests"},
 		{func(o options) bool { return changes(o.HTTP.Response) }, can.Headers, at.Response, "change answers"},
 		{func(o options) bool { return o.HTTP.MaxBody > 0 }, can.MaxBody, at.Body, "limit requests' bodies"},
+		{func(o options) bool { return o.BackendTLS != nil }, can.BackendTLS, at.BackendTLS, "speak TLS to Services"},
 		{func(o options) bool { return o.HTTP.Gzip }, can.Gzip, at.Gzip, "compress answers"},
 	}
 }

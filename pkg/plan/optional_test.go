@@ -62,6 +62,21 @@ func TestEveryRouteNeedsItsCapability(t *testing.T) {
 	}
 }
 
+// A backend that can terminate TLS need not be able to ask for certificates.
+func TestClientAuthNeedsItsCapability(t *testing.T) {
+	w := wish("a", 1)
+	w.Fields = places()
+	w.LoadBalancer.Listeners[0].TLS = &lb.TLS{Clients: &lb.ClientAuth{}}
+	can := everything()
+	can.ClientAuth = false
+	if got := one(t, w, can); got != "a: LB0401 clientca: the backend cannot ask clients for certificates" {
+		t.Errorf("%q", got)
+	}
+	if got := one(t, w, everything()); got != "" {
+		t.Errorf("a backend that can do everything: %s", got)
+	}
+}
+
 // A backend that can do everything has every capability.
 func TestEverything(t *testing.T) {
 	eachLeaf(reflect.TypeFor[lb.Capabilities](), nil, func(name string, index []int) {
@@ -104,6 +119,8 @@ func fill(v reflect.Value) {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 	case reflect.Uint16:
 		v.SetUint(1)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
 	default:
 		v.SetInt(1)
 	}
