@@ -36,12 +36,16 @@ func (r *reading) readSendTime(v string) { r.options.Timeouts.Send = r.duration(
 func (r *reading) readReadTime(v string) { r.options.Timeouts.Read = r.duration(KeyReadTime, v) }
 
 func (r *reading) readBackend(v string) {
-	switch strings.ToLower(v) {
-	case "grpc":
+	word := strings.ToLower(v)
+	if word == "https" || word == "grpcs" {
+		r.options.BackendTLS = &lb.BackendTLS{}
+	}
+	switch word {
+	case "grpc", "grpcs":
 		r.options.HTTP.GRPC = true
-	case "http":
+	case "http", "https":
 	default:
-		r.badf(KeyBackend, "%s is neither HTTP nor GRPC", quote(v))
+		r.badf(KeyBackend, "%s is not HTTP, HTTPS, GRPC or GRPCS", quote(v))
 	}
 }
 
@@ -142,8 +146,8 @@ var headerPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
 func kept() []string {
 	return []string{
 		"connection", "content-length", "date", "forwarded", "keep-alive", "proxy-connection", "server", "te", "trailer",
-		"transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
-		"x-real-ip",
+		"ssl-client-issuer-dn", "ssl-client-subject-dn", "ssl-client-verify", "transfer-encoding", "upgrade",
+		"x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
 	}
 }
 

@@ -27,6 +27,9 @@ const (
 	KeyRewrite     = "path-rewrite"
 	KeySSL         = "SSL"
 	KeySSLPort     = "ssl-port"
+	KeyTLSSecret   = "tls-secret-name"
+	KeyClientCA    = "tls-client-ca"
+	KeyClientAuth  = "tls-client-auth"
 	KeyRequestedIP = "requested-ip"
 	KeyPool        = "address-pool"
 	KeyFamilies    = "ip-families"
@@ -43,6 +46,8 @@ const (
 	KeyAccessLog   = "access-log"
 	KeyRedirect    = "redirect-to-https"
 	KeyBackend     = "backend-protocol"
+	KeyBackendCA   = "backend-tls-ca"
+	KeyBackendName = "backend-tls-server-name"
 	KeySetRequest  = "set-request-headers"
 	KeyCutRequest  = "remove-request-headers"
 	KeySetAnswer   = "set-response-headers"
@@ -75,7 +80,7 @@ type Key struct {
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
 func Keys() []Key {
-	return slices.Concat(targetKeys(), optionKeys(), httpKeys(), addressKeys())
+	return slices.Concat(targetKeys(), tlsKeys(), optionKeys(), httpKeys(), addressKeys())
 }
 
 // targetKeys returns the keys that say what is served.
@@ -100,10 +105,10 @@ func targetKeys() []Key {
 				"the port of the " +
 				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
 			read: (*reading).readPorts},
-		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP` or `TLS-PASSTHROUGH`",
+		{Name: KeyProtocol, Takes: "`HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP` or `TLS-PASSTHROUGH`",
 			Default: "that of the Service's port; `HTTP` with host, path or SSL", Since: next,
 			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
-				"datagram. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
+				"datagram. HTTPS and TLS are HTTP and TCP under TLS, which ends at the load balancer. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
 			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
 			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are " +
@@ -132,10 +137,30 @@ func targetKeys() []Key {
 				"A route of every host is one of each host, too; there are at most 2,000 of them in all.",
 			read: (*reading).readRoutes},
 		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
-			Meaning: "Also listen for HTTPS at ssl-port. The backend must be able to terminate TLS; `software` is not yet.",
+			Meaning: "Also listen for HTTPS at ssl-port, beside the port of HTTP. It needs tls-secret-name.",
 			read:    (*reading).readSSL},
 		{Name: KeySSLPort, Takes: "1 to 65535", Default: "`443`", Since: first,
-			Meaning: "The port for HTTPS where SSL is true.", read: (*reading).readSSLPort},
+			Meaning: "The port for HTTPS where SSL is true, or where protocol is HTTPS and there is no bind-port.", read: (*reading).readSSLPort},
+	}
+}
+
+// tlsKeys returns the keys about TLS that the load balancer terminates.
+func tlsKeys() []Key {
+	const next = "0.1"
+	return []Key{
+		{Name: KeyTLSSecret, Takes: "Secrets' names separated by commas", Default: "required for HTTPS and TLS", Since: next,
+			Meaning: "The certificates to show: Secrets of type `kubernetes.io/tls` in the ConfigMap's own namespace. Each is " +
+				"shown to the clients that ask for one of its DNS names (SNI), the first to all others. A new version of a " +
+				"Secret is served within about a second, without a reload ([tls.md](tls.md)).",
+			read: (*reading).readTLSSecret},
+		{Name: KeyClientCA, Takes: "`secret/NAME` or `configmap/NAME`", Default: "nobody is asked", Since: next,
+			Meaning: "Clients need a certificate that one of these authorities has signed: the key `ca.crt` of a Secret or " +
+				"ConfigMap in the ConfigMap's namespace. HTTP Services get the headers `SSL-Client-Verify`, " +
+				"`SSL-Client-Subject-DN` and `SSL-Client-Issuer-DN`.",
+			read: (*reading).readClientCA},
+		{Name: KeyClientAuth, Takes: "`required` or `optional`", Default: "`required`", Since: next,
+			Meaning: "Whether clients without a certificate are refused. One that is not believed is refused always.",
+			read:    (*reading).readClientAuth},
 	}
 }
 
@@ -192,11 +217,18 @@ func httpKeys() []Key {
 		{Name: KeyRedirect, Takes: "`true` or `false`", Default: "`false`", Since: next,
 			Meaning: "Answer every HTTP request with a redirect (308) to the same address of HTTPS, at ssl-port.",
 			read:    (*reading).readRedirect},
-		{Name: KeyBackend, Takes: "`HTTP` or `GRPC`", Default: "`HTTP`", Since: next,
+		{Name: KeyBackend, Takes: "`HTTP`, `HTTPS`, `GRPC` or `GRPCS`", Default: "`HTTP`", Since: next,
 			Meaning: "What the Service speaks. With GRPC it is HTTP/2 in clear text, and so it is to clients of a port " +
-				"without " +
-				"TLS.",
+				"without TLS. HTTPS and GRPCS are the same under TLS, and need backend-tls-ca.",
 			read: (*reading).readBackend},
+		{Name: KeyBackendCA, Takes: "`secret/NAME`, `configmap/NAME` or `none`",
+			Default: "required with backend-protocol HTTPS and GRPCS", Since: next,
+			Meaning: "Who may have signed the Service's certificate: the key `ca.crt` of a Secret or ConfigMap in the " +
+				"ConfigMap's namespace. With `none` anybody is taken for the Service.",
+			read: (*reading).readBackendCA},
+		{Name: KeyBackendName, Takes: "a DNS name", Default: "`SERVICE.NAMESPACE.svc`", Since: next,
+			Meaning: "The name that the Service's certificate is for, and by which it is asked for it (SNI).",
+			read:    (*reading).readBackendName},
 		{Name: KeySendTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may take in nothing of a request.", read: (*reading).readSendTime},
 		{Name: KeyReadTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,

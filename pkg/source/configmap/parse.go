@@ -26,8 +26,11 @@ type reading struct {
 	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
-	share                          string
-	address                        lb.AddressWish
+	tls                            securities
+	// secure says that protocol is one under TLS.
+	secure  bool
+	share   string
+	address lb.AddressWish
 }
 
 // Parse reads what a ConfigMap asks for. Faults of the user are findings of the wish, all of them at once; a wish with
@@ -81,6 +84,7 @@ func (r *reading) fields() lb.Fields {
 		Responses: field(KeyResponses), Retries: field(KeyRetries), AccessLog: field(KeyAccessLog),
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
+		Certificates: field(KeyTLSSecret), ClientCA: field(KeyClientCA), BackendTLS: field(KeyBackendCA),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
 		at.Protocol, at.Port = field(KeyPorts), field(KeyPorts)
@@ -139,6 +143,7 @@ func (r *reading) contradictions() {
 	r.ownerless()
 	r.headerTwice()
 	r.addressTwice()
+	r.insecure()
 	rewrites := r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool { return w.rewrite != "" })
 	if r.options.HTTP.GRPC && rewrites {
 		r.addf(lb.CodeConflictingKeys, KeyBackend,
@@ -212,6 +217,9 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	var listeners []lb.Listener
 	for _, p := range wants {
 		if l, ok := r.listener(svc, routes, p); ok {
+			if p.secure {
+				l = r.terminating(l, l.Port)
+			}
 			listeners = append(listeners, l)
 		}
 	}
@@ -220,6 +228,7 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	listeners = r.secured(listeners)
 	r.listenTwice(listeners)
+	r.certified(listeners)
 	r.leftOver(routes, listeners)
 	if (lb.LoadBalancer{Listeners: listeners}).Sprawls() {
 		r.badf(KeyRoutes, "a route of every host is one of each host that leaves room for it, and one of each port: more "+
@@ -229,17 +238,6 @@ func (r *reading) listeners(services Services) []lb.Listener {
 		r.optionless(listeners)
 	}
 	return listeners
-}
-
-// secured adds the listener of HTTPS where it is asked for.
-func (r *reading) secured(listeners []lb.Listener) []lb.Listener {
-	i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP })
-	if !r.ssl || i < 0 {
-		return listeners
-	}
-	secure := listeners[i]
-	secure.Port, secure.TLS, secure.Options.HTTP.RedirectTo = r.sslPort, &lb.TLS{}, 0
-	return append(listeners, secure)
 }
 
 // wanted returns the ports to listen on; none goes with a finding.
@@ -254,7 +252,7 @@ func (r *reading) wanted(svc *corev1.Service) []portWish {
 		}
 	}
 	if len(wants) == 0 && (svc == nil || r.protocol != "") {
-		wants = []portWish{{protocol: r.protocol}}
+		wants = []portWish{{protocol: r.protocol, secure: r.secure}}
 	}
 	return wants
 }

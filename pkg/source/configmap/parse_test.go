@@ -52,7 +52,7 @@ func TestFindings(t *testing.T) {
 			`LB0107 data[target-port]: the value "\x00" holds the invisible or control character U+0000 at byte 0; remove it`},
 		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
 		{"protocol", []string{KeyProtocol, "SCTP"},
-			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, TCP, UDP or TLS-PASSTHROUGH`},
+			`LB0104 data[protocol]: "SCTP" is not a protocol; give HTTP, HTTPS, TCP, TLS, UDP or TLS-PASSTHROUGH`},
 		{"wildcard within", []string{KeyHost, "a.*.example.com"}, `LB0104 data[host]: "a.*.example.com" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
 			`the first part may be *`},
 		{"wildcard alone", []string{KeyHost, "*"}, `LB0104 data[host]: "*" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
@@ -110,7 +110,7 @@ func TestFindings(t *testing.T) {
 		{"ports without a number", []string{KeyPorts, "80,,443"},
 			`LB0103 data[ports]: "" is not a port; give a number from 1 to 65535`},
 		{"ports with a protocol that is none", []string{KeyPorts, "80/SCTP"},
-			`LB0104 data[ports]: "80/SCTP": "SCTP" is not a protocol; give HTTP, TCP, UDP or TLS-PASSTHROUGH`},
+			`LB0104 data[ports]: "80/SCTP": "SCTP" is not a protocol; give HTTP, HTTPS, TCP, TLS, UDP or TLS-PASSTHROUGH`},
 		{"ports with a target that is none", []string{KeyPorts, "80:a b"},
 			`LB0103 data[ports]: "a b" is neither a port number nor a port's name`},
 		{"ports that the Service lacks", []string{KeyService, "two", KeyPorts, "80, 81:web"},
@@ -124,7 +124,7 @@ func TestFindings(t *testing.T) {
 		{"ports and bind-port", []string{KeyPorts, "80", KeyBindPort, "80", KeyTargetPort, "80"},
 			"LB0108 data[bind-port]: ports says which ports there are; remove one of the two\n" +
 				"LB0108 data[target-port]: ports says which ports there are; remove one of the two"},
-		{"ports and ssl-port", []string{KeyPorts, "80, 443:80", KeySSL, "true"},
+		{"ports and ssl-port", []string{KeyPorts, "80, 443:80", KeySSL, "true", KeyTLSSecret, "s"},
 			`LB0108 data[ssl-port]: port 443 is one of ports already; choose another one`},
 		{"UDP and host", []string{KeyService, "udp", KeyPorts, "53/UDP", KeyHost, "a.b"}, needHTTP},
 		{"no range", []string{KeySources, "10.0.0.0/8, home"},
@@ -152,7 +152,7 @@ func TestFindings(t *testing.T) {
 			`LB0108 data[redirect-to-https]: port 80 would be redirected to itself; choose another port or ssl-port`},
 		{"redirect of TCP", []string{KeyRedirect, "true"},
 			`LB0108 data[redirect-to-https]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
-		{"backend", []string{KeyPath, "/", KeyBackend, "HTTPS"}, `LB0104 data[backend-protocol]: "HTTPS" is neither HTTP nor GRPC`},
+		{"backend", []string{KeyPath, "/", KeyBackend, "SPDY"}, `LB0104 data[backend-protocol]: "SPDY" is not HTTP, HTTPS, GRPC or GRPCS`},
 		{"GRPC rewritten", []string{KeyPath, "/", KeyBackend, "GRPC", KeyRewrite, "/x"},
 			`LB0108 data[backend-protocol]: paths of GRPC name methods and cannot be rewritten; remove one of the two`},
 		{"rewrite", []string{KeyPath, "/", KeyRewrite, "/$uri"},
@@ -206,9 +206,9 @@ func TestFindings(t *testing.T) {
 			`LB0107 data[path]: the value is longer than the 4096 bytes that are allowed`},
 		{"TCP and host", []string{KeyProtocol, "TCP", KeyHost, "a.b"}, needHTTP},
 		{"passthrough and path", []string{KeyProtocol, "TLS-Passthrough", KeyPath, "/"}, needHTTP},
-		{"one port twice", []string{KeySSL, "true", KeyBindPort, "443"},
+		{"one port twice", []string{KeySSL, "true", KeyTLSSecret, "s", KeyBindPort, "443"},
 			`LB0108 data[ssl-port]: port 443 is bind-port already; choose another one`},
-		{"one port twice by default", []string{KeySSL, "true", KeyService, "two", KeyTargetPort, "443"},
+		{"one port twice by default", []string{KeySSL, "true", KeyTLSSecret, "s", KeyService, "two", KeyTargetPort, "443"},
 			`LB0108 data[ssl-port]: port 443 is the target port, at which the load balancer listens as there is no bind-port; ` +
 				`add bind-port or choose another one`},
 		{"address of another family", []string{KeyRequestedIP, "fd00::1", KeyFamilies, "IPv4"},

@@ -32,6 +32,7 @@ func rules(o lb.Options) []rule {
 		{KeyReadTime, o.Timeouts.Read > 0, web, func(o *lb.Options) { o.Timeouts.Read = 0 }},
 		{KeyRedirect, o.HTTP.RedirectTo > 0, web, func(o *lb.Options) { o.HTTP.RedirectTo = 0 }},
 		{KeyBackend, o.HTTP.GRPC, web, func(o *lb.Options) { o.HTTP.GRPC = false }},
+		{KeyBackend, o.BackendTLS != nil, web, func(o *lb.Options) { o.BackendTLS = nil }},
 		{KeySetRequest, len(o.HTTP.Request.Set) > 0, web, func(o *lb.Options) { o.HTTP.Request.Set = nil }},
 		{KeyCutRequest, len(o.HTTP.Request.Remove) > 0, web, func(o *lb.Options) { o.HTTP.Request.Remove = nil }},
 		{KeySetAnswer, len(o.HTTP.Response.Set) > 0, web, func(o *lb.Options) { o.HTTP.Response.Set = nil }},
@@ -49,6 +50,10 @@ func rules(o lb.Options) []rule {
 // optionsOf returns those of the object's options that mean something for a protocol.
 func (r *reading) optionsOf(p lb.Protocol) lb.Options {
 	o := r.options
+	if o.BackendTLS != nil { // each port's is looked up for itself
+		own := *o.BackendTLS
+		o.BackendTLS = &own
+	}
 	for _, rule := range rules(o) {
 		if !slices.Contains(rule.need, p) {
 			rule.clear(&o)
