@@ -41,7 +41,7 @@ func requestHeaders(t *render.Text) {
 		t.Line(`"~^[A-Za-z0-9._:/=+-]{1,128}$"`, "$http_x_request_id;")
 		t.Line("default $request_id;")
 	})
-	setHeaders(t, "proxy", forwarded(false))
+	setHeaders(t, "proxy", forwarded(false, nil))
 }
 
 // A Forwarded that came is never passed on: most proxies set only X-Forwarded-* and hand their client's own through.
@@ -67,8 +67,9 @@ func trustedHeaders(t *render.Text) {
 	trusted("x_forwarded_port", "$lb_forwarded_port", "(?<lb_x_port>[0-9]{1,5})", "$lb_x_port", "$server_port")
 }
 
-// forwarded returns the headers that services get, the dropped ones with an empty value.
-func forwarded(trusting bool) [][2]string {
+// forwarded returns the headers that services get, the dropped ones with an empty value. Who a client is by its
+// certificate is said where it was asked for one, by the names that ingress-nginx has made common.
+func forwarded(trusting bool, asked *lb.TLS) [][2]string {
 	set := [][2]string{
 		{"Host", "$lb_host"}, {"Upgrade", "$lb_upgrade"}, {"Connection", "$lb_connection"},
 		{"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"}, {"X-Forwarded-Proto", "$scheme"},
@@ -82,6 +83,13 @@ func forwarded(trusting bool) [][2]string {
 			{"Forwarded", `"for=$lb_for;proto=$lb_forwarded_proto"`}, {"X-Request-ID", "$lb_request_id"},
 		}...)
 	}
+	verify, subject, issuer := `""`, `""`, `""`
+	if asked != nil && asked.Clients != nil {
+		verify, subject, issuer = "$ssl_client_verify", "$ssl_client_s_dn", "$ssl_client_i_dn"
+	}
+	set = append(set, [][2]string{
+		{"SSL-Client-Verify", verify}, {"SSL-Client-Subject-DN", subject}, {"SSL-Client-Issuer-DN", issuer},
+	}...)
 	for _, h := range dropped() {
 		set = append(set, [2]string{h, `""`})
 	}
@@ -116,8 +124,8 @@ func headerOptions(t *render.Text, s lb.Listener) {
 		t.Line("real_ip_recursive on;")
 		t.Line("set $lb_trusted", peers(o).variable()+";")
 	}
-	if trusting || o.HTTP.GRPC || changes(o.HTTP.Request) {
-		headers := forwarded(trusting)
+	if trusting || o.HTTP.GRPC || changes(o.HTTP.Request) || s.TLS != nil && s.TLS.Clients != nil {
+		headers := forwarded(trusting, s.TLS)
 		replaced := func(name string) {
 			headers = slices.DeleteFunc(headers, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 		}

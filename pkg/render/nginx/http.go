@@ -18,6 +18,8 @@ type location struct {
 	exact bool
 	// upstream follows "proxy_pass", with what the path is rewritten to apart.
 	upstream, rewrite string
+	// name is what the upstream's certificate must be for, where it has one.
+	name string
 }
 
 // server is a server of one host, or the default server when host is empty.
@@ -36,13 +38,13 @@ type lead struct {
 }
 
 // httpListener adds the upstreams and servers of an HTTP listener.
-func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener, lead lead) {
+func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, lead lead) {
 	s.Routes = slices.Clone(s.Routes)
 	locs := make([]location, 0, len(s.Routes))
 	for n, r := range s.Routes {
 		path, _ := routePath(r)
 		s.Routes[n].Path = path
-		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite}
+		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite, name: backendName(s, r.Target)}
 		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			loc.upstream = upstreamName(l.Origin.Key, s, n)
 			httpUpstream(t, loc.upstream, servers)
@@ -53,12 +55,13 @@ func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener, lead lead) {
 	if s.Options.AccessLog {
 		logFormat(t, l.Origin.Key, s)
 	}
+	certificateMap(t, l.Origin.Key, s)
 	for host, routes := range s.Hosts() {
 		of := server{host: host, lead: lead}
 		for _, n := range routes {
 			of.locs = append(of.locs, locs[n])
 		}
-		httpServer(t, l, s, of)
+		httpServer(t, in, l, s, of)
 	}
 }
 
@@ -77,7 +80,7 @@ func httpUpstream(t *render.Text, name string, servers []string) {
 }
 
 // httpServer adds a server. A default server that others have at all addresses is theirs.
-func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
+func httpServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of server) {
 	host, locs := of.host, of.locs
 	if host == "" && !slices.Contains(of.lead.at, true) {
 		return
@@ -88,14 +91,20 @@ func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
 	t.Block("server", func() {
 		for i, a := range l.VIPs {
 			if host != "" || of.lead.at[i] {
-				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(s, host)+";")
+				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(in, s, host)+";")
 			}
 		}
 		if host != "" {
 			t.Line("server_name", quote(host)+";")
 		}
+		if in.http2Directive() && speaksHTTP2(s) {
+			t.Line("http2 on;")
+		}
+		if s.TLS != nil {
+			httpsServer(t, l.Origin.Key, s, of, in.TLSDir)
+		}
 		if !stranger {
-			httpOptions(t, l, s)
+			httpOptions(t, in, l, s)
 		}
 		if s.Options.HTTP.RedirectTo > 0 && len(locs) > 0 {
 			redirect(t, s)
@@ -110,13 +119,20 @@ func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
 	})
 }
 
-// httpSocket returns the options of the listening socket, which only its default server has.
-func httpSocket(s lb.Listener, host string) string {
-	if host != "" {
-		return ""
+// speaksHTTP2 reports whether clients may speak HTTP/2: with TLS they choose, without they must know it.
+func speaksHTTP2(s lb.Listener) bool { return s.TLS != nil || s.Options.HTTP.GRPC }
+
+// httpSocket returns the options of the listening socket, which only its default server has but for TLS.
+func httpSocket(in Input, s lb.Listener, host string) string {
+	options := ""
+	if s.TLS != nil {
+		options = " ssl"
 	}
-	options := " default_server"
-	if s.Options.HTTP.GRPC {
+	if host != "" {
+		return options
+	}
+	options += " default_server"
+	if speaksHTTP2(s) && !in.http2Directive() {
 		options += " http2"
 	}
 	if s.Options.AcceptProxy {
@@ -153,12 +169,18 @@ func below(loc location, rewrite string) string {
 
 // pass adds what is done with a location's requests.
 func pass(t *render.Text, s lb.Listener, loc location, rewrite string) {
-	switch {
-	case loc.upstream == "":
+	if loc.upstream == "" {
 		t.Line("return 503", quote(unavailable)+";")
-	case s.Options.HTTP.GRPC:
-		t.Line("grpc_pass", "grpc://"+loc.upstream+";")
-	default:
-		t.Line("proxy_pass", "http://"+loc.upstream+rewrite+";")
+		return
+	}
+	secure := ""
+	if s.Options.BackendTLS != nil {
+		secure = "s"
+		t.Line(module(s)+"_ssl_name", quote(loc.name)+";")
+	}
+	if s.Options.HTTP.GRPC {
+		t.Line("grpc_pass", "grpc"+secure+"://"+loc.upstream+";")
+	} else {
+		t.Line("proxy_pass", "http"+secure+"://"+loc.upstream+rewrite+";")
 	}
 }

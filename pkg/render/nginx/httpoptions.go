@@ -33,7 +33,7 @@ func module(s lb.Listener) string {
 }
 
 // httpOptions adds what was asked for beyond where requests go.
-func httpOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
+func httpOptions(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 	o := s.Options
 	// By a variable, and before anything is answered: nginx's own allow and deny come after every return.
 	if len(o.Sources) > 0 {
@@ -51,6 +51,7 @@ func httpOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 		grpcDefaults(t, o)
 	}
 	httpTimeouts(t, s)
+	backendTLS(t, s, in.TLSDir)
 	if o.Retries > 0 && !o.HTTP.GRPC {
 		t.Line("proxy_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
 	}

@@ -56,9 +56,20 @@ func backend(t *testing.T, name string) string {
 // serve runs a real nginx with the load balancers until the test ends, and returns its result and run directory.
 func serve(t *testing.T, lbs ...lb.LoadBalancer) (nginx.Result, string) {
 	t.Helper()
+	return serveInput(t, "", input(lbs...))
+}
+
+// serveTLS is serve with certificates of a directory.
+func serveTLS(t *testing.T, dir string, lbs ...lb.LoadBalancer) {
+	t.Helper()
+	serveInput(t, dir, input(lbs...))
+}
+
+// serveInput runs a real nginx with what is rendered from an input.
+func serveInput(t *testing.T, tlsDir string, in nginx.Input) (nginx.Result, string) {
+	t.Helper()
 	run := shortTempDir(t)
-	in := input(lbs...)
-	in.RunDir, in.Workers, in.WorkerConnections = run, 1, 256
+	in.RunDir, in.Workers, in.WorkerConnections, in.TLSDir = run, 1, 256, tlsDir
 	if os.Chmod(run, 0o755) != nil || os.Geteuid() != 0 {
 		t.Skip("nginx changes its user, which needs root")
 	}

@@ -31,6 +31,9 @@ func mainConfig(in Input, b builder) []byte {
 	connections := in.WorkerConnections + b.sockets
 	t.Block("events", func() { t.Line("worker_connections", strconv.Itoa(connections)+";") })
 	t.Block("http", func() {
+		if b.https {
+			tlsDefaults(&t, in, "http")
+		}
 		httpDefaults(&t, in.RunDir, b)
 		if b.trusting {
 			trustedHeaders(&t)
@@ -45,6 +48,12 @@ func mainConfig(in Input, b builder) []byte {
 	if b.stream {
 		t.Block("stream", func() {
 			streamDefaults(&t)
+			switch {
+			case b.tls:
+				tlsDefaults(&t, in, "stream")
+			case b.sni:
+				mapSizes(&t)
+			}
 			if b.sni {
 				sniDefaults(&t, in.RunDir)
 			}

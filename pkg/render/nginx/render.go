@@ -17,7 +17,7 @@ func Render(in Input) (Result, error) {
 	if err := check(in); err != nil {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
-	b := builder{owners: make(map[string]lb.Key), ranges: make(map[string]rangeSet), sockets: 2}
+	b := builder{in: in, owners: make(map[string]lb.Key), ranges: make(map[string]rangeSet), sockets: 2}
 	served, refused, listening := sift(in.LoadBalancers)
 	b.listening = listening
 	for _, l := range served {
@@ -40,6 +40,7 @@ func Render(in Input) (Result, error) {
 
 func withDefaults(in Input) Input {
 	in.User = cmp.Or(in.User, "www-data")
+	in.TLSDir = cmp.Or(in.TLSDir, DefaultTLSDir)
 	in.WorkerConnections = cmp.Or(in.WorkerConnections, DefaultWorkerConnections)
 	in.ShutdownTimeout = cmp.Or(in.ShutdownTimeout, DefaultShutdownTimeout)
 	return in
@@ -67,6 +68,7 @@ func sift(all []lb.LoadBalancer) (served []lb.LoadBalancer, refused []Refusal, a
 
 // builder gathers the files of all load balancers and what nginx.conf must know of them.
 type builder struct {
+	in     Input
 	files  []render.File
 	owners map[string]lb.Key
 	// listening says who is at each socket, sorted by key.
@@ -77,6 +79,8 @@ type builder struct {
 	stream bool
 	// sni says whether there is a passthrough listener, and so the socket that rejects.
 	sni bool
+	// https and tls say whether TLS is terminated in http{} and in stream{}.
+	https, tls bool
 	// trusting says whether some listener believes X-Forwarded-For.
 	trusting bool
 	// ranges are what listeners look addresses up in, by the names of their variables.
@@ -89,11 +93,12 @@ func (b *builder) add(l lb.LoadBalancer) {
 	for _, s := range l.Listeners {
 		switch {
 		case s.Protocol == lb.HTTP:
-			httpListener(&http, l, s, b.leads(l, s))
+			httpListener(&http, b.in, l, s, b.leads(l, s))
+			b.https = b.https || s.TLS != nil
 			b.trusting = b.trusting || trusts(s)
 			b.needs(s)
 		case s.Protocol == lb.Passthrough:
-			sniListener(&stream, l, s)
+			sniListener(&stream, b.in, l, s)
 			b.stream = true
 			if !b.sni {
 				b.sockets++
@@ -103,8 +108,8 @@ func (b *builder) add(l lb.LoadBalancer) {
 			// Nothing listens, so that clients are refused at once and can go elsewhere.
 			continue
 		default:
-			streamListener(&stream, l, s)
-			b.stream = true
+			streamListener(&stream, b.in, l, s)
+			b.stream, b.tls = true, b.tls || s.TLS != nil
 		}
 		b.sockets += len(l.VIPs)
 	}

@@ -20,7 +20,7 @@ func TestRefused(t *testing.T) {
 	ok := []string{"10.0.0.1"}
 	up := "10.96.0.1:80"
 	tls, hosted, pathed := http(443, route("", "", up)), tcp(1, up), tcp(1, up)
-	tls.TLS = &lb.TLS{Secret: "s"}
+	tls.TLS = &lb.TLS{}
 	hosted.Routes[0].Host, pathed.Routes[0].Path = "a", "/"
 	for _, tt := range []struct {
 		name string
@@ -41,7 +41,7 @@ func TestRefused(t *testing.T) {
 		{"port 0", balancer("x", ok, tcp(0, up)), lb.CodeBadPort},
 		{"same port twice", balancer("x", ok, tcp(80, up), http(80, route("", "", up))), lb.CodeConflictingKeys},
 		{"same VIP twice", balancer("x", []string{"10.0.0.1", "10.0.0.1"}, tcp(80, up)), lb.CodeConflictingKeys},
-		{"TLS", balancer("x", ok, tls), lb.CodeBackendCannot},
+		{"TLS without a certificate", balancer("x", ok, tls), lb.CodeBadValue},
 		{"UDP without route", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.UDP}), lb.CodeBadValue},
 		{"same UDP port twice", balancer("x", ok, udp(53, up), udp(53, up)), lb.CodeConflictingKeys},
 		{"negative time", balancer("x", ok, with(tcp(80, up), lb.Options{Timeouts: lb.Timeouts{Idle: -1e9}})),
