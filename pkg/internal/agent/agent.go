@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
@@ -103,6 +104,10 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("make a directory: %w", err)
 		}
 	}
+	var err error
+	if o.keys, err = keyring.Open(filepath.Join(o.StateDir, tlsName), o.workerGroup(), o.Log); err != nil {
+		return nil, err
+	}
 	ledger, err := openLedger(o.StateDir)
 	if err != nil {
 		// It is made again from what will run; only leftovers of what ran before are not known any more.
@@ -151,7 +156,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var lookers sync.WaitGroup
 	for _, look := range []func(context.Context){
 		a.carryLogs, a.watchAddresses, a.watchServing, a.watchAnnouncing, a.stance.follow, a.report,
-		a.watchWitness, a.watchOwners, a.watchAdverts, a.drills.run,
+		a.watchWitness, a.watchOwners, a.watchAdverts, a.drills.run, a.opts.keys.Run,
 		func(ctx context.Context) { a.opts.Feed(ctx, saved, a.take) },
 	} {
 		lookers.Go(func() { look(looking) })
@@ -207,6 +212,9 @@ func (a *Agent) step(ctx context.Context) {
 func (a *Agent) take(u feed.Update) {
 	if u.Config != nil {
 		a.drills.ordered(u.Config.Orders)
+	}
+	if u.Material != nil {
+		a.takeMaterial(*u.Material)
 	}
 	a.mail.put(u)
 }

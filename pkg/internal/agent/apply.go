@@ -48,7 +48,8 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 // remember writes down what runs. That comes last, and takes no part in serving.
 func (a *Agent) remember(c *candidate) error {
 	return errors.Join(
-		saveConfig(a.opts.StateDir, c.config), a.ledger.settle(c), a.nginx.Store.Prune(), a.keepalived.Store.Prune())
+		saveConfig(a.opts.StateDir, c.config), a.ledger.settle(c), a.nginx.Store.Prune(), a.keepalived.Store.Prune(),
+		a.opts.keys.Prune(c.view.LoadBalancers, c.tickets))
 }
 
 // change takes the steps in the order that never announces what is not served: withdraw, let nginx change, announce.

@@ -10,6 +10,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/generation"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
 )
@@ -36,6 +37,9 @@ type Options struct {
 	DaemonVersion string
 	Log           *slog.Logger
 	Metrics       *Metrics
+
+	// keys are the certificates of this node; New opens them.
+	keys *keyring.Ring
 }
 
 // Software is the nginx and the keepalived that were found on the machine.

@@ -100,7 +100,7 @@ func (p preparation) compile(
 		if err != nil {
 			return nil, err
 		}
-		again := false
+		again := p.refuseKeyless(c, iso)
 		for _, r := range c.nginx.Refused {
 			again = iso.refuse(r.Key, r.Finding) || again
 		}
@@ -131,6 +131,22 @@ func (p preparation) plan(c *candidate) error {
 	}
 	c.withdraw = &withdraw
 	return nil
+}
+
+// refuseKeyless refuses the load balancers whose certificates have not arrived. It reports whether there were any.
+func (p preparation) refuseKeyless(c *candidate, iso *isolation) bool {
+	found := false
+	for _, l := range c.view.LoadBalancers {
+		if len(p.options.keys.Missing(l)) == 0 {
+			continue
+		}
+		found = iso.refuse(l.Origin.Key, lb.Finding{
+			Code: lb.CodeNodeRefused,
+			Message: fmt.Sprintf("node %s has not got its certificates yet; see whether lb-daemon may list and watch secrets "+
+				"in its namespace", p.options.Node),
+		}) || found
+	}
+	return found
 }
 
 // portsTaken refuses the load balancers whose address and port another program of the node has: nginx would refuse the
