@@ -30,3 +30,8 @@ func WrongType(have string) *Problem {
 	return problemf(lb.CodeSecretType, "is of type %.80q, not %s; delete it and make it with kubectl create secret tls",
 		have, TypeTLS)
 }
+
+// Unreadable says that the API server does not show an object, for a reason such as "Forbidden".
+func Unreadable(reason string) *Problem {
+	return problemf(lb.CodeSecretNotFound, "cannot be read now (%.80q); see whether lb-controller may", reason)
+}

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,25 +18,25 @@ const warnWithin = 21 * 24 * time.Hour
 // Library finds what a load balancer's certificates are made of.
 type Library interface {
 	// KeyPair returns that of a Secret. Its error is a [*Problem] where the user can mend it.
-	KeyPair(secret lb.Key) (KeyPair, error)
+	KeyPair(ctx context.Context, secret lb.Key) (KeyPair, error)
 	// Bundle returns that of an object of [lb.KindSecret] or [lb.KindConfigMap]; its error is likewise.
-	Bundle(kind string, key lb.Key) (Bundle, error)
+	Bundle(ctx context.Context, kind string, key lb.Key) (Bundle, error)
 }
 
 // Resolve fills in what the certificates and bundles of a wish are made of, and adds what is wrong with them to its
 // findings. It fails where the library does for reasons that are not the user's.
-func Resolve(w *lb.Wish, lib Library, now time.Time) error {
+func Resolve(ctx context.Context, w *lb.Wish, lib Library, now time.Time) error {
 	r := resolving{wish: w, library: lib, now: now, namespace: w.LoadBalancer.Origin.Namespace}
 	for _, c := range w.LoadBalancer.Certificates() {
-		r.certificate(c)
+		r.certificate(ctx, c)
 	}
 	for i := range w.LoadBalancer.Listeners {
 		l := &w.LoadBalancer.Listeners[i]
 		if l.TLS != nil && l.TLS.Clients != nil {
-			r.bundle(&l.TLS.Clients.CA, w.Fields.ClientCA)
+			r.bundle(ctx, &l.TLS.Clients.CA, w.Fields.ClientCA)
 		}
 		if b := l.Options.BackendTLS; b != nil && b.CA.Name != "" {
-			r.bundle(&b.CA, w.Fields.BackendTLS)
+			r.bundle(ctx, &b.CA, w.Fields.BackendTLS)
 		}
 	}
 	if r.err == nil && !w.Failed() {
@@ -52,9 +53,9 @@ type resolving struct {
 	err       error
 }
 
-func (r *resolving) certificate(c *lb.Certificate) {
+func (r *resolving) certificate(ctx context.Context, c *lb.Certificate) {
 	key := lb.Key{Namespace: r.namespace, Name: c.Secret}
-	pair, err := r.library.KeyPair(key)
+	pair, err := r.library.KeyPair(ctx, key)
 	if r.failed(err, r.wish.Fields.Certificates, lb.KindSecret, key) {
 		return
 	}
@@ -92,9 +93,9 @@ func Warning(pair KeyPair) time.Time {
 	return pair.NotAfter.Add(-min(warnWithin, pair.NotAfter.Sub(pair.NotBefore)/3))
 }
 
-func (r *resolving) bundle(b *lb.CABundle, field string) {
+func (r *resolving) bundle(ctx context.Context, b *lb.CABundle, field string) {
 	key := lb.Key{Namespace: r.namespace, Name: b.Name}
-	bundle, err := r.library.Bundle(b.Kind, key)
+	bundle, err := r.library.Bundle(ctx, b.Kind, key)
 	if r.failed(err, field, b.Kind, key) {
 		return
 	}

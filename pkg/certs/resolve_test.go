@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ type shelf struct {
 	err     error
 }
 
-func (s shelf) KeyPair(key lb.Key) (KeyPair, error) {
+func (s shelf) KeyPair(_ context.Context, key lb.Key) (KeyPair, error) {
 	if s.err != nil {
 		return KeyPair{}, s.err
 	}
@@ -29,7 +30,7 @@ func (s shelf) KeyPair(key lb.Key) (KeyPair, error) {
 	return KeyPair{}, NotFound()
 }
 
-func (s shelf) Bundle(_ string, key lb.Key) (Bundle, error) {
+func (s shelf) Bundle(_ context.Context, _ string, key lb.Key) (Bundle, error) {
 	if b, ok := s.bundles[key]; ok {
 		return b, nil
 	}
@@ -96,7 +97,7 @@ func TestResolve(t *testing.T) {
 		"by a second": {wish([]string{"good", "soon"}, "b.c"), []string{"LB0506 " + at}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := Resolve(&tt.wish, library, now); err != nil {
+			if err := Resolve(t.Context(), &tt.wish, library, now); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, codes(tt.wish.Findings)); diff != "" {
@@ -119,7 +120,7 @@ func TestResolveFills(t *testing.T) {
 	l := &w.LoadBalancer.Listeners[0]
 	l.TLS.Clients = &lb.ClientAuth{CA: lb.CABundle{Kind: lb.KindConfigMap, Name: "ca"}}
 	l.Options.BackendTLS = &lb.BackendTLS{CA: lb.CABundle{Kind: lb.KindSecret, Name: "ca"}}
-	if err := Resolve(&w, library, time.Now()); err != nil || len(w.Findings) > 0 {
+	if err := Resolve(t.Context(), &w, library, time.Now()); err != nil || len(w.Findings) > 0 {
 		t.Fatal(err, w.Findings)
 	}
 	c := w.LoadBalancer.Certificates()[0]
@@ -132,7 +133,7 @@ func TestResolveFills(t *testing.T) {
 		t.Errorf("%+v", bundles)
 	}
 	l.TLS.Clients.CA.Name, l.Options.BackendTLS.CA.Name = "x", "y"
-	if err := Resolve(&w, library, time.Now()); err != nil {
+	if err := Resolve(t.Context(), &w, library, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"LB0501 data[tls-client-ca]", "LB0501 data[backend-tls-ca]"}, codes(w.Findings)); diff != "" {
@@ -140,7 +141,7 @@ func TestResolveFills(t *testing.T) {
 	}
 	// What is not the user's fault is none of his findings.
 	w = wish([]string{"s"})
-	if err := Resolve(&w, shelf{err: errors.New("no answer")}, time.Now()); err == nil || len(w.Findings) > 0 {
+	if err := Resolve(t.Context(), &w, shelf{err: errors.New("no answer")}, time.Now()); err == nil || len(w.Findings) > 0 {
 		t.Errorf("%v, %v", err, w.Findings)
 	}
 }

@@ -5,11 +5,13 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
@@ -20,7 +22,7 @@ const appLoadBalancer = "loadbalancer"
 
 // cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
 // of the cluster in memory.
-func cacheOptions(nodes labels.Selector) (cache.Options, error) {
+func cacheOptions(nodes labels.Selector, systemNamespace string) (cache.Options, error) {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return cache.Options{}, err
@@ -32,6 +34,7 @@ func cacheOptions(nodes labels.Selector) (cache.Options, error) {
 			&corev1.ConfigMap{}: {Label: ours, Transform: stripConfigMap},
 			&corev1.Service{}:   {Transform: stripService},
 			&corev1.Node{}:      {Label: nodes, Transform: stripNode},
+			&corev1.Secret{}:    {Transform: stripSecret, Namespaces: secretsOf(systemNamespace)},
 		},
 	}, nil
 }
@@ -46,9 +49,18 @@ func ourConfigMaps() (labels.Selector, error) {
 	return labels.NewSelector().Add(*ours), nil
 }
 
+// secretsOf selects the Secrets that can hold a certificate, and in the system namespace the copies.
+func secretsOf(systemNamespace string) map[string]cache.Config {
+	copies := labels.SelectorFromSet(labels.Set{nodeconfig.LabelApp: nodeconfig.AppTLS})
+	return map[string]cache.Config{
+		cache.AllNamespaces: {FieldSelector: fields.OneTermEqualSelector("type", certs.TypeTLS)},
+		systemNamespace:     {LabelSelector: copies},
+	}
+}
+
 // watched returns the kinds that have informers.
 func watched() []client.Object {
-	return []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
+	return []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}, &corev1.Secret{}}
 }
 
 // stripConfigMap cuts what a user may have filled up to 1 MiB, one byte behind what a key takes: the source still sees
@@ -88,6 +100,25 @@ func stripService(in any) (any, error) {
 	}
 	s.Spec.Selector = nil
 	s.Status = corev1.ServiceStatus{}
+	return s, nil
+}
+
+// stripSecret keeps what a certificate is made from, or a copy.
+func stripSecret(in any) (any, error) {
+	s, ok := in.(*corev1.Secret)
+	if !ok {
+		return in, nil
+	}
+	s.ManagedFields, s.OwnerReferences = nil, nil
+	if s.Labels[nodeconfig.LabelApp] == nodeconfig.AppTLS {
+		return s, nil
+	}
+	s.Annotations, s.Labels = nil, nil
+	for key := range s.Data {
+		if key != certs.KeyCert && key != certs.KeyKey {
+			delete(s.Data, key)
+		}
+	}
 	return s, nil
 }
 

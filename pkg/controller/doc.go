@@ -21,9 +21,11 @@
 //
 //	cluster:          ""                   configmaps               get list watch patch
 //	                  ""                   services, nodes          list watch
+//	                  ""                   secrets                  get list watch
 //	                  ""                   namespaces/kube-system   get
 //	                  events.k8s.io        events                   create patch
 //	system namespace: ""                   configmaps               create update
+//	                  ""                   secrets                  create patch delete
 //	                  ""                   events                   create patch (of the leader election)
 //	                  coordination.k8s.io  leases                   get create update
 //

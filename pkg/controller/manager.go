@@ -27,6 +27,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
 	"github.com/kubectl-lb/kubectl-lb/pkg/controller/config"
+	"github.com/kubectl-lb/kubectl-lb/pkg/controller/vault"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/version"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
@@ -80,7 +81,7 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err != nil {
 		return nil, err
 	}
-	caches, err := cacheOptions(nodes)
+	caches, err := cacheOptions(nodes, c.SystemNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -167,8 +168,12 @@ func newReconciler(
 	}
 	objects := reader{cache: mgr.GetCache()}
 	return &reconciler{
-		source:   configmap.New(objects),
-		objects:  objects,
+		source:  configmap.New(objects),
+		objects: objects,
+		vault: vault.New(vault.Options{
+			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.SystemNamespace,
+			Owner: fieldManager, Log: log,
+		}),
 		connect:  connectSoftware(mgr, c, reports, log),
 		pools:    pools,
 		statuses: newStatusWriter(mgr, log),

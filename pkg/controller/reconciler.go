@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/controller/vault"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
@@ -23,6 +24,7 @@ type reconciler struct {
 	// connect returns the backend; it is asked once, when there is an API server and this replica leads.
 	connect  func(context.Context) (backend.Backend, error)
 	backend  backend.Backend
+	vault    *vault.Vault
 	pools    []ipam.Pool
 	statuses *statusWriter
 	metrics  *passMetrics
@@ -55,6 +57,9 @@ func (r *reconciler) pass(ctx context.Context) (backend.State, error) {
 	if err != nil {
 		return backend.State{}, err
 	}
+	if err := r.vault.Resolve(ctx, wishes); err != nil {
+		return backend.State{}, err
+	}
 	before, err := r.backend.State(ctx)
 	if err != nil {
 		return backend.State{}, err
@@ -63,13 +68,18 @@ func (r *reconciler) pass(ctx context.Context) (backend.State, error) {
 		Wishes: wishes, Current: before.LoadBalancers, Withdrawn: before.Withdrawn,
 		Pools: r.pools, Capabilities: r.backend.Capabilities(),
 	})
-	applyErr := r.backend.Apply(ctx, out.LoadBalancers)
+	// The copies come first: a node that hears of a certificate is to find it.
+	handErr := r.vault.HandOut(ctx, out.LoadBalancers)
+	applyErr := errors.Join(handErr, r.backend.Apply(ctx, out.LoadBalancers))
 	if applyErr != nil {
 		r.metrics.applyErrors.Inc()
 	}
 	after, err := r.backend.State(ctx)
 	if err != nil {
 		return backend.State{}, errors.Join(applyErr, err)
+	}
+	if next := r.vault.Next(); !next.IsZero() && (after.Expires.IsZero() || next.Before(after.Expires)) {
+		after.Expires = next
 	}
 	verdicts := verdicts(out, after)
 	r.metrics.observe(verdicts, r.pools, after)

@@ -129,6 +129,9 @@ func (r *rig) clean() {
 			r.must(client.IgnoreNotFound(r.client.Delete(ctx, &list.Items[i])))
 		}
 	}
+	for _, namespace := range []string{"default", r.config.SystemNamespace} {
+		r.must(r.client.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace)))
+	}
 	var services corev1.ServiceList
 	r.must(r.client.List(ctx, &services))
 	for i := range services.Items {

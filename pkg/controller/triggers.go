@@ -29,6 +29,9 @@ func watch(c controller.Controller, cch cache.Cache, systemNamespace string, p *
 	if err := on(c, cch, &corev1.Service{}, serviceMatters); err != nil {
 		return err
 	}
+	if err := on(c, cch, &corev1.Secret{}, secretMatters); err != nil {
+		return err
+	}
 	return on(c, cch, &corev1.Node{}, nodeMatters)
 }
 
@@ -44,6 +47,11 @@ func on[T client.Object](c controller.Controller, cch cache.Cache, kind T, matte
 
 func serviceMatters(older, newer *corev1.Service) bool {
 	return !reflect.DeepEqual(older.Spec, newer.Spec) || !reflect.DeepEqual(older.Annotations, newer.Annotations)
+}
+
+func secretMatters(older, newer *corev1.Secret) bool {
+	return older.UID != newer.UID || !reflect.DeepEqual(older.Data, newer.Data) ||
+		!reflect.DeepEqual(older.Annotations, newer.Annotations)
 }
 
 func nodeMatters(older, newer *corev1.Node) bool {

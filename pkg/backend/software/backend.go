@@ -73,8 +73,9 @@ func (b *Backend) Name() string { return Name }
 func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.Passthrough},
-		Sharing:   true,
-		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
+		TLS:       true, ClientAuth: true, BackendTLS: true,
+		Sharing: true,
+		Hosts:   true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
 		SourceRanges: true, ProxyProtocol: true, TrustedProxies: true, Limits: true,
 		Timeouts: true, IdleTimeout: true, Responses: true, Retries: true, AccessLog: true,
 		Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true,
