@@ -21,6 +21,7 @@ import (
 type checker struct {
 	services *services
 	hosts    *hosts
+	certs    *certificates
 	// docs are what is served now; nil where that is unknown.
 	docs *view.Documents
 	// pools are the address pools where poolsKnown.
@@ -31,12 +32,16 @@ type checker struct {
 
 // offlineChecker judges without a cluster.
 func (p *program) offlineChecker(ctx context.Context) *checker {
-	return &checker{services: newServices(ctx, nil), hosts: newHosts(ctx, nil), now: p.now()}
+	return &checker{
+		services: newServices(ctx, nil), hosts: newHosts(ctx, nil), certs: newCertificates(nil), now: p.now(),
+	}
 }
 
 // liveChecker judges by what is in the cluster, as far as it may be read.
 func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error) {
-	k := &checker{services: newServices(ctx, c), hosts: newHosts(ctx, c), now: p.now()}
+	k := &checker{
+		services: newServices(ctx, c), hosts: newHosts(ctx, c), certs: newCertificates(c), now: p.now(),
+	}
 	var err error
 	if k.docs, err = p.readDocuments(ctx, c, "conflicts with others are not looked for"); err != nil {
 		return nil, err
@@ -47,11 +52,14 @@ func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error)
 
 // check returns what is wrong with each load balancer, keyed by it. Load balancers are judged beside each other and
 // beside all that is served, of which they replace the ones of their own name.
-func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error) {
+func (k *checker) check(ctx context.Context, cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error) {
 	in := plan.Input{Pools: k.pools, Capabilities: new(software.Backend).Capabilities()}
 	asked := map[lb.Key]bool{}
 	for _, cm := range cms {
 		w := k.wish(cm)
+		if err := k.certs.judge(ctx, &w, k.now); err != nil {
+			return nil, err
+		}
 		asked[w.LoadBalancer.Origin.Key] = true
 		in.Wishes = append(in.Wishes, w)
 	}

@@ -129,9 +129,12 @@ func (o *exposeOptions) judge(ctx context.Context, c *cluster, cm, old *corev1.C
 	if old != nil {
 		asked.CreationTimestamp, asked.UID = old.CreationTimestamp, old.UID
 	}
-	found, err := k.check([]corev1.ConfigMap{asked})
+	found, err := k.check(ctx, []corev1.ConfigMap{asked})
 	if err != nil {
 		return err
+	}
+	for _, n := range k.certs.notes() {
+		o.note("note: %s", n)
 	}
 	findings := found[lb.Key{Namespace: cm.Namespace, Name: cm.Name}]
 	o.wish = k.wish(asked)

@@ -99,7 +99,7 @@ func (o *generateOptions) run(ctx context.Context) error {
 	}
 	cm := o.configMap(namespace)
 	checker := o.offlineChecker(ctx)
-	found, err := checker.check([]corev1.ConfigMap{*cm})
+	found, err := checker.check(ctx, []corev1.ConfigMap{*cm})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"hash/fnv"
 	"net/netip"
@@ -17,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
@@ -28,6 +31,21 @@ import (
 
 // marker is in what a fuzzed object says, so that it can be seen where it gets to.
 const marker = "Mark3r"
+
+// everyCertificate is a library in which everything is found.
+type everyCertificate struct{}
+
+func (everyCertificate) KeyPair(_ context.Context, key lb.Key) (certs.KeyPair, error) {
+	now := time.Now().Truncate(24 * time.Hour)
+	return certs.KeyPair{
+		Digest: "aa", Names: []string{key.Name + ".example.com", "*.a", "default"}, NotBefore: now.AddDate(0, 0, -1),
+		NotAfter: now.AddDate(1, 0, 0),
+	}, nil
+}
+
+func (everyCertificate) Bundle(context.Context, string, lb.Key) (certs.Bundle, error) {
+	return certs.Bundle{Digest: "bb"}, nil
+}
 
 // pipeline sends objects all the way: source, plan, render.
 func pipeline(t *testing.T, cms ...*corev1.ConfigMap) (plan.Output, nginx.Result) {
@@ -50,7 +68,11 @@ func pipeline(t *testing.T, cms ...*corev1.ConfigMap) (plan.Output, nginx.Result
 	}
 	in := plan.Input{Pools: []ipam.Pool{pool}, Capabilities: new(software.Backend).Capabilities()}
 	for _, cm := range cms {
-		in.Wishes = append(in.Wishes, configmap.Parse(cm, services))
+		w := configmap.Parse(cm, services)
+		if err := certs.Resolve(t.Context(), &w, everyCertificate{}, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		in.Wishes = append(in.Wishes, w)
 	}
 	out := plan.Make(in)
 	result, err := nginx.Render(nginx.Input{
@@ -102,9 +124,14 @@ func FuzzPipeline(f *testing.F) {
 		{configmap.KeySources, "10.0.0.0/8;deny all", ""}, {configmap.KeyMaxBody, "1g;", ""}, {configmap.KeyIdleTimeout, "1h", ""},
 		{configmap.KeyPorts, "80:http/HTTP,443:80/TLS-PASSTHROUGH,53:dns/UDP,70/TCP", ""},
 		{configmap.KeyShare, "edge", configmap.KeyHost}, {configmap.KeyMaxConns, "3", configmap.KeyShare},
+		{configmap.KeyTLSSecret, "a, b", configmap.KeySSL}, {configmap.KeyTLSSecret, "a;}server{", ""},
+		{configmap.KeyClientCA, "secret/$x", ""}, {configmap.KeyBackendName, "a\"; } b", configmap.KeyBackendCA},
 		{configmap.KeyTrusted, "::/0,0.0.0.0/0", ""}, {configmap.KeyCutAnswer, "A,Server", ""}, {configmap.KeyProxy, "accept", ""},
 	} {
-		for _, protocol := range []string{"HTTP", "TCP", "UDP", "TLS-PASSTHROUGH", ""} {
+		for _, protocol := range []string{"HTTP", "HTTPS", "TCP", "TLS", "UDP", "TLS-PASSTHROUGH", ""} {
+			f.Add(protocol, "web", index[configmap.KeyTLSSecret], "a,b", index[s[0]], s[1], index[configmap.KeyHost], "A."+marker)
+			f.Add(protocol, "web", index[configmap.KeyTLSSecret], "a", index[configmap.KeyBackend], "HTTPS",
+				index[configmap.KeyBackendCA], "secret/"+s[1])
 			f.Add(protocol, "two", index[s[0]], s[1], index[s[2]], "/"+marker, index[configmap.KeyAccessLog], "true")
 			f.Add(protocol, "web", index[configmap.KeyHost], marker, index[s[0]], s[1], index[configmap.KeyTrusted], "fd00::/8")
 		}
@@ -190,7 +217,11 @@ var directives = strings.Fields(`upstream server listen server_name location pro
 	grpc_send_timeout grpc_read_timeout grpc_next_upstream_tries grpc_next_upstream grpc_next_upstream_timeout
 	grpc_pass_header grpc_ignore_headers grpc_buffer_size grpc_socket_keepalive grpc_pass client_body_timeout
 	client_max_body_size gzip gzip_proxied gzip_vary gzip_min_length gzip_types access_log log_format if proxy_timeout
-	proxy_responses proxy_protocol ssl_preread`)
+	proxy_responses proxy_protocol ssl_preread ssl_certificate ssl_certificate_key ssl_reject_handshake ssl_verify_client
+	ssl_verify_depth ssl_client_certificate ssl_session_cache ssl_session_tickets ssl_handshake_timeout
+	proxy_ssl_server_name proxy_ssl_protocols proxy_ssl_verify proxy_ssl_verify_depth proxy_ssl_trusted_certificate
+	proxy_ssl_name grpc_ssl_server_name grpc_ssl_protocols grpc_ssl_verify grpc_ssl_verify_depth
+	grpc_ssl_trusted_certificate grpc_ssl_name`)
 
 // balanced reads the object's files as nginx does, line by line: each is one directive that the renderer can write, and
 // outside quotes there is nothing but the characters that it writes there.
@@ -257,7 +288,8 @@ func outsideQuotes(t *testing.T, line string) string {
 func acceptedByNginx(t *testing.T, cm *corev1.ConfigMap, result nginx.Result) {
 	t.Helper()
 	dir := t.TempDir()
-	rendertest.Write(t, dir, result.Files)
+	files := rendertest.WithMaterial(t, result.Files, nginx.DefaultTLSDir, certtest.Authority(t, "ca").Cert)
+	rendertest.Write(t, dir, files)
 	cmd := rendertest.Sandboxed(t, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%q: nginx -t: %v\n%s", cm.Data, err, out)

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
@@ -28,6 +29,10 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 			branch.Add(r.Host+r.Path+arrow(r)+r.Service.String(),
 				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(r)})
 		}
+		for _, c := range l.Certificates {
+			branch.Add(c.Secret, printer.Cell{Text: "Certificate"}, o.certificateState(c),
+				printer.Cell{Text: o.certificateDetail(c)})
+		}
 	}
 	for _, c := range st.Conflicts {
 		t.Add(string(c.Kind), printer.Cell{Text: "Conflict"}, printer.Cell{Text: "Open", Color: printer.Bad},
@@ -42,6 +47,33 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 	}
 	columns := []printer.Column{{Name: "NAME"}, {Name: "KIND"}, {Name: "STATE"}, {Name: "DETAIL"}}
 	return printer.Table(o.Out, columns, t.Rows(), o.tableOptions(o.output))
+}
+
+// expiresSoon is how long before its end a certificate is marked.
+const expiresSoon = 21 * 24 * time.Hour
+
+func (o *statusOptions) certificateState(c v1alpha1.Certificate) printer.Cell {
+	switch left := c.Expires.Sub(o.now()); {
+	case left <= 0:
+		return printer.Cell{Text: "Expired", Color: printer.Bad}
+	case left < expiresSoon:
+		return printer.Cell{Text: "Expiring", Color: printer.Doubtful}
+	}
+	return printer.Cell{Text: "Valid", Color: printer.Good}
+}
+
+// certificateDetail says what a certificate is for, and how long.
+func (o *statusOptions) certificateDetail(c v1alpha1.Certificate) string {
+	const shown = 4
+	names := printer.Or(strings.Join(c.Names[:min(shown, len(c.Names))], ", "), "no DNS name")
+	if more := len(c.Names) - shown; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	until := c.Expires.UTC().Format(time.DateOnly)
+	if left := c.Expires.Sub(o.now()); left > 0 {
+		return fmt.Sprintf("for %s until %s (%d days)", names, until, int(left.Hours()/24))
+	}
+	return fmt.Sprintf("for %s, ended %s", names, until)
 }
 
 func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {

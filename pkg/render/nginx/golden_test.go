@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
@@ -222,7 +223,7 @@ func TestGolden(t *testing.T) {
 func accepted(tb testing.TB, res nginx.Result) {
 	tb.Helper()
 	dir := tb.TempDir()
-	rendertest.Write(tb, dir, withMaterial(tb, res.Files))
+	rendertest.Write(tb, dir, rendertest.WithMaterial(tb, res.Files, nginx.DefaultTLSDir, certtest.Authority(tb, "ca").Cert))
 	cmd := rendertest.Sandboxed(tb, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Errorf("nginx -t: %v\n%s", err, out)

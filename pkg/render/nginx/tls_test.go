@@ -1,18 +1,11 @@
 package nginx_test
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
-	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 )
 
@@ -70,30 +63,6 @@ func tlsGoldens() map[string]nginx.Input {
 func withTickets(in nginx.Input) nginx.Input {
 	in.TicketKeys = []string{"tickets-aa.0.key", "tickets-aa.1.key", "tickets-aa.2.key"}
 	return in
-}
-
-// materialPath finds the files that nginx reads when it is configured.
-var materialPath = regexp.MustCompile(regexp.QuoteMeta(nginx.DefaultTLSDir) + `/([a-z0-9.-]+\.(pem|key))"`)
-
-// withMaterial makes these files, in a directory of the test's own, and returns the files that name them there.
-func withMaterial(tb testing.TB, files render.Files) render.Files {
-	tb.Helper()
-	dir := tb.TempDir()
-	ca := certtest.Authority(tb, "ca")
-	out := slices.Clone(files)
-	for i, f := range files {
-		for _, m := range materialPath.FindAllSubmatch(f.Data, -1) {
-			data := ca.Cert
-			if string(m[2]) == "key" {
-				data = bytes.Repeat([]byte("k"), 80)
-			}
-			if err := os.WriteFile(filepath.Join(dir, string(m[1])), data, 0o600); err != nil {
-				tb.Fatal(err)
-			}
-		}
-		out[i].Data = bytes.ReplaceAll(f.Data, []byte(nginx.DefaultTLSDir), []byte(dir))
-	}
-	return out
 }
 
 func TestTLSRefused(t *testing.T) {
