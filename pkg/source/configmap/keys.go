@@ -151,7 +151,7 @@ func tlsKeys() []Key {
 		{Name: KeyTLSSecret, Takes: "Secrets' names separated by commas", Default: "required for HTTPS and TLS", Since: next,
 			Meaning: "The certificates to show: Secrets of type `kubernetes.io/tls` in the ConfigMap's own namespace. Each is " +
 				"shown to the clients that ask for one of its DNS names (SNI), the first to all others. A new version of a " +
-				"Secret is served within about a second, without a reload ([tls.md](tls.md)).",
+				"Secret is served within a few seconds, without a reload ([tls.md](tls.md)).",
 			read: (*reading).readTLSSecret},
 		{Name: KeyClientCA, Takes: "`secret/NAME` or `configmap/NAME`", Default: "nobody is asked", Since: next,
 			Meaning: "Clients need a certificate that one of these authorities has signed: the key `ca.crt` of a Secret or " +
