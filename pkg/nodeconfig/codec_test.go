@@ -60,7 +60,7 @@ func sampleShard() nodeconfig.Shard {
 				VIPs:   addrs("10.0.0.9", "fd00::9"),
 				Share:  "default/edge",
 				Listeners: []lb.Listener{{
-					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Certificates: []lb.Certificate{{Secret: "cert"}}}, Routes: []lb.Route{{
+					Port: 443, Protocol: lb.HTTP, TLS: sampleTLS(), Routes: []lb.Route{{
 						Host: "a.b", Path: "/c", Exact: true, Rewrite: "/r", Target: sampleTarget(), Others: []lb.Target{sampleTarget()},
 					}},
 					Options: sampleOptions(),
@@ -69,6 +69,19 @@ func sampleShard() nodeconfig.Shard {
 			Group: 2, Revision: 8,
 		}},
 		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Group: 3, Revision: 6}},
+	}
+}
+
+func sampleBundle() lb.CABundle {
+	return lb.CABundle{Kind: lb.KindSecret, Name: "ca", Material: lb.Material{Name: "lb-tls-ca", Digest: "ab"}}
+}
+
+func sampleTLS() *lb.TLS {
+	return &lb.TLS{
+		Certificates: []lb.Certificate{{
+			Secret: "cert", Material: lb.Material{Name: "lb-tls-cert", Digest: "cd"}, Names: []string{"a.b"}, Expires: then,
+		}},
+		Clients: &lb.ClientAuth{CA: sampleBundle(), Optional: true},
 	}
 }
 
@@ -90,7 +103,7 @@ func sampleOptions() lb.Options {
 		Limits: lb.Limits{Connections: 3, PerClient: 4}, Timeouts: lb.Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 1,
 		Retries: 1, AccessLog: true, HTTP: lb.HTTPOptions{
 			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
-		},
+		}, BackendTLS: &lb.BackendTLS{CA: sampleBundle(), ServerName: "a.b"},
 	}
 }
 
