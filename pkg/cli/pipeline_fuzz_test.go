@@ -20,6 +20,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/endpoints"
 )
 
 // marker is in what a fuzzed object says, so that it can be seen where it gets to.
@@ -46,7 +47,11 @@ func pipeline(t *testing.T, cms ...*corev1.ConfigMap) (plan.Output, nginx.Result
 	}
 	in := plan.Input{Pools: []ipam.Pool{pool}, Capabilities: new(software.Backend).Capabilities()}
 	for _, cm := range cms {
-		in.Wishes = append(in.Wishes, configmap.Parse(cm, services))
+		w := configmap.Parse(cm, services)
+		endpoints.Fill(&w.LoadBalancer, "", func(endpoints.Port) []netip.AddrPort {
+			return []netip.AddrPort{netip.MustParseAddrPort("10.244.0.1:80"), netip.MustParseAddrPort("10.244.0.2:80")}
+		})
+		in.Wishes = append(in.Wishes, w)
 	}
 	out := plan.Make(in)
 	result, err := nginx.Render(nginx.Input{
@@ -88,7 +93,8 @@ func FuzzPipeline(f *testing.F) {
 		{configmap.KeyRoutes, "host=default path=/;} service=web\nhost=*.a service=two:http weight=0 service=six", ""},
 		{configmap.KeySources, "10.0.0.0/8;deny all", ""}, {configmap.KeyMaxBody, "1g;", ""}, {configmap.KeyIdleTimeout, "1h", ""},
 		{configmap.KeyPorts, "80:http/HTTP,443:80/TLS-PASSTHROUGH,53:dns/UDP,70/TCP", ""},
-		{configmap.KeyTrusted, "::/0,0.0.0.0/0", ""}, {configmap.KeyCutAnswer, "A,Server", ""}, {configmap.KeyProxy, "accept", ""},
+		{configmap.KeyTrusted, "::/0,0.0.0.0/0", ""}, {configmap.KeyCutAnswer, "A,Server", ""}, {configmap.KeyUpstream, "endpoints", ""},
+		{configmap.KeyMethod, "request-hash;", ""}, {configmap.KeyAffinity, "cookie", ""}, {configmap.KeyProxy, "accept", ""},
 	} {
 		for _, protocol := range []string{"HTTP", "TCP", "UDP", "TLS-PASSTHROUGH", ""} {
 			f.Add(protocol, "two", index[s[0]], s[1], index[s[2]], "/"+marker, index[configmap.KeyAccessLog], "true")

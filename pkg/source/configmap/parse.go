@@ -26,8 +26,10 @@ type reading struct {
 	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
-	share                          string
-	address                        lb.AddressWish
+	// retried says that retries is given.
+	retried bool
+	share   string
+	address lb.AddressWish
 }
 
 // Parse reads what a ConfigMap asks for. Faults of the user are findings of the wish, all of them at once; a wish with
@@ -81,6 +83,7 @@ func (r *reading) fields() lb.Fields {
 		Responses: field(KeyResponses), Retries: field(KeyRetries), AccessLog: field(KeyAccessLog),
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
+		Upstream: field(KeyUpstream), Method: field(KeyMethod), Affinity: field(KeyAffinity),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
 		at.Protocol, at.Port = field(KeyPorts), field(KeyPorts)
@@ -139,6 +142,7 @@ func (r *reading) contradictions() {
 	r.ownerless()
 	r.headerTwice()
 	r.addressTwice()
+	r.spreadTwice()
 	rewrites := r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool { return w.rewrite != "" })
 	if r.options.HTTP.GRPC && rewrites {
 		r.addf(lb.CodeConflictingKeys, KeyBackend,
