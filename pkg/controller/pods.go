@@ -44,7 +44,10 @@ func (p *pods) drive(c controller.Controller) error {
 	return c.Watch(source.Func(func(
 		_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request],
 	) error {
-		p.watch.changed = newPacer(func() { queue.Add(reconcile.Request{}) }).nudge
+		p.watch.changed = newPacer(func() {
+			p.watch.due.Store(true)
+			queue.Add(reconcile.Request{})
+		}).nudge
 		return nil
 	}))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -31,6 +32,9 @@ type podWatch struct {
 	changed  func()
 	log      *slog.Logger
 	services map[lb.Key]*sliceStore
+	// due says that what has changed since may be shown. Passes are made for other reasons too, not least because nodes
+	// report that they run what the last one wrote, and each would else bring the next change of pods at once.
+	due atomic.Bool
 }
 
 // firstReading bounds how long a pass waits for the slices of Services that are asked for the first time.
@@ -49,6 +53,11 @@ func (w *podWatch) follow(ctx context.Context, services map[lb.Key]bool) {
 		if !services[key] {
 			s.end()
 			delete(w.services, key)
+		}
+	}
+	if w.due.Swap(false) {
+		for _, s := range w.services {
+			s.renew = true
 		}
 	}
 	var fresh []*sliceStore
@@ -138,6 +147,10 @@ type sliceStore struct {
 	byName map[string]*discoveryv1.EndpointSlice
 	read   bool
 	err    error
+
+	// shown is what the passes see until renew is set. Both belong to them.
+	shown []*discoveryv1.EndpointSlice
+	renew bool
 }
 
 var _ cache.ReflectorStore = (*sliceStore)(nil)
@@ -151,11 +164,13 @@ func (s *sliceStore) list() ([]*discoveryv1.EndpointSlice, error) {
 		}
 		return nil, errors.New("the API server has not answered yet")
 	}
-	out := make([]*discoveryv1.EndpointSlice, 0, len(s.byName))
-	for _, slice := range s.byName {
-		out = append(out, slice)
+	if s.shown == nil || s.renew {
+		s.shown, s.renew = make([]*discoveryv1.EndpointSlice, 0, len(s.byName)), false
+		for _, slice := range s.byName {
+			s.shown = append(s.shown, slice)
+		}
 	}
-	return out, nil
+	return s.shown, nil
 }
 
 func (s *sliceStore) fail(err error) {
