@@ -165,7 +165,7 @@ var directives = strings.Fields(`upstream server listen server_name location pro
 	grpc_send_timeout grpc_read_timeout grpc_next_upstream_tries grpc_next_upstream grpc_next_upstream_timeout
 	grpc_pass_header grpc_ignore_headers grpc_buffer_size grpc_socket_keepalive grpc_pass client_body_timeout
 	client_max_body_size gzip gzip_proxied gzip_vary gzip_min_length gzip_types access_log log_format if proxy_timeout
-	proxy_responses proxy_protocol ssl_preread`)
+	proxy_responses proxy_protocol ssl_preread zone hash least_conn`)
 
 // balanced reads the object's files as nginx does, line by line: each is one directive that the renderer can write, and
 // outside quotes there is nothing but the characters that it writes there.

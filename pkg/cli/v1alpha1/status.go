@@ -87,7 +87,9 @@ type VIP struct {
 type Listener struct {
 	Port     uint16      `json:"port"`
 	Protocol lb.Protocol `json:"protocol,omitempty"`
-	Routes   []Route     `json:"routes,omitempty"`
+	// Upstream says how traffic is spread over pods; unset where connections go to the Services' cluster IPs.
+	Upstream *lb.Upstream `json:"upstream,omitempty"`
+	Routes   []Route      `json:"routes,omitempty"`
 }
 
 // Route is where a listener's traffic goes.
@@ -107,7 +109,9 @@ type Route struct {
 // Endpoints counts the addresses behind a Service's port.
 type Endpoints struct {
 	Ready int `json:"ready"`
-	Total int `json:"total"`
+	// Terminating are those on their way out.
+	Terminating int `json:"terminating,omitempty"`
+	Total       int `json:"total"`
 }
 
 // Config names the versions of the controller's documents.
