@@ -116,7 +116,7 @@ func TestDeadPods(t *testing.T) {
 	}
 	failed := 0
 	for range 40 {
-		if ask(t, once, request).status == 502 {
+		if ask(t, once, request).status == 503 {
 			failed++
 		}
 	}
