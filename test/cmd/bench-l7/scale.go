@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubectl-lb/kubectl-lb/test/lab/netspace"
 	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
@@ -148,6 +150,15 @@ func memoryOf(r *rig.Rig) (map[string]float64, error) {
 	processes, err := r.Lab.AllProcesses()
 	if err != nil {
 		return nil, err
+	}
+	processes = slices.DeleteFunc(processes, func(p netspace.Process) bool { return p.Program == "nginx" })
+	// nginx has no environment, by which the lab knows its own.
+	for _, node := range r.LBNodes() {
+		more, err := r.Lab.Processes(node, "nginx")
+		if err != nil {
+			return nil, err
+		}
+		processes = append(processes, more...)
 	}
 	sums := map[string]float64{}
 	for _, p := range processes {
