@@ -82,6 +82,11 @@ bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-failover $(if $(TRIALS),-trials $(TRIALS)) $(if $(ROWS),-rows $(ROWS)) \
 	  $(if $(PROFILE),-profile $(PROFILE))
 
+.PHONY: bench-l7
+bench-l7: deps build ## Measure layer 7; ONLY=throughput,changes,rollout,scale for some of it (root, wrk).
+	@command -v wrk >/dev/null || apt-get install -y -qq --no-install-recommends wrk >/dev/null
+	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-l7 $(if $(ONLY),-only $(ONLY))
+
 .PHONY: chaos
 chaos: deps build ## Break a fleet at random and judge it; DURATION=10m SEED=1 SLACK=1 (root).
 	@mkdir -p dist; KUBECTL_LB_BIN=$(BIN) $(BIN)/chaos -keep dist $(if $(DURATION),-duration $(DURATION)) \

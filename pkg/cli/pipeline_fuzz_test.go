@@ -27,6 +27,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/endpoints"
 )
 
 // marker is in what a fuzzed object says, so that it can be seen where it gets to.
@@ -69,6 +70,9 @@ func pipeline(t *testing.T, cms ...*corev1.ConfigMap) (plan.Output, nginx.Result
 	in := plan.Input{Pools: []ipam.Pool{pool}, Capabilities: new(software.Backend).Capabilities()}
 	for _, cm := range cms {
 		w := configmap.Parse(cm, services)
+		endpoints.Fill(&w.LoadBalancer, "", func(endpoints.Port) []netip.AddrPort {
+			return []netip.AddrPort{netip.MustParseAddrPort("10.244.0.1:80"), netip.MustParseAddrPort("10.244.0.2:80")}
+		})
 		if err := certs.Resolve(t.Context(), &w, everyCertificate{}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
@@ -124,9 +128,10 @@ func FuzzPipeline(f *testing.F) {
 		{configmap.KeySources, "10.0.0.0/8;deny all", ""}, {configmap.KeyMaxBody, "1g;", ""}, {configmap.KeyIdleTimeout, "1h", ""},
 		{configmap.KeyPorts, "80:http/HTTP,443:80/TLS-PASSTHROUGH,53:dns/UDP,70/TCP", ""},
 		{configmap.KeyShare, "edge", configmap.KeyHost}, {configmap.KeyMaxConns, "3", configmap.KeyShare},
+		{configmap.KeyTrusted, "::/0,0.0.0.0/0", ""}, {configmap.KeyCutAnswer, "A,Server", ""}, {configmap.KeyUpstream, "endpoints", ""},
+		{configmap.KeyMethod, "request-hash;", ""}, {configmap.KeyAffinity, "cookie", ""}, {configmap.KeyProxy, "accept", ""},
 		{configmap.KeyTLSSecret, "a, b", configmap.KeySSL}, {configmap.KeyTLSSecret, "a;}server{", ""},
 		{configmap.KeyClientCA, "secret/$x", ""}, {configmap.KeyBackendName, "a\"; } b", configmap.KeyBackendCA},
-		{configmap.KeyTrusted, "::/0,0.0.0.0/0", ""}, {configmap.KeyCutAnswer, "A,Server", ""}, {configmap.KeyProxy, "accept", ""},
 	} {
 		for _, protocol := range []string{"HTTP", "HTTPS", "TCP", "TLS", "UDP", "TLS-PASSTHROUGH", ""} {
 			f.Add(protocol, "web", index[configmap.KeyTLSSecret], "a,b", index[s[0]], s[1], index[configmap.KeyHost], "A."+marker)
@@ -221,7 +226,7 @@ var directives = strings.Fields(`upstream server listen server_name location pro
 	ssl_verify_depth ssl_client_certificate ssl_session_cache ssl_session_tickets ssl_handshake_timeout
 	proxy_ssl_server_name proxy_ssl_protocols proxy_ssl_verify proxy_ssl_verify_depth proxy_ssl_trusted_certificate
 	proxy_ssl_name grpc_ssl_server_name grpc_ssl_protocols grpc_ssl_verify grpc_ssl_verify_depth
-	grpc_ssl_trusted_certificate grpc_ssl_name`)
+	grpc_ssl_trusted_certificate grpc_ssl_name zone hash least_conn`)
 
 // balanced reads the object's files as nginx does, line by line: each is one directive that the renderer can write, and
 // outside quotes there is nothing but the characters that it writes there.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
@@ -24,10 +26,10 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 		t.Add(n.Name, printer.Cell{Text: "Node"}, nodeState(st, n), printer.Cell{Text: o.nodeDetail(n)})
 	}
 	for _, l := range st.Listeners {
-		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{})
+		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{Text: upstreamWords(l)})
 		for _, r := range l.Routes {
 			branch.Add(r.Host+r.Path+arrow(r)+r.Service.String(),
-				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(r)})
+				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(l, r)})
 		}
 		for _, c := range l.Certificates {
 			branch.Add(c.Secret, printer.Cell{Text: "Certificate"}, o.certificateState(c),
@@ -185,7 +187,19 @@ func routeState(r v1alpha1.Route) printer.Cell {
 	return printer.Cell{Text: "Up", Color: printer.Good}
 }
 
-func routeDetail(r v1alpha1.Route) string {
+// upstreamWords says how a listener's traffic is spread over pods; empty where that is kube-proxy's business.
+func upstreamWords(l v1alpha1.Listener) string {
+	if l.Upstream == nil {
+		return ""
+	}
+	words := "to endpoints, " + string(cmp.Or(l.Upstream.Method, lb.RoundRobin))
+	if a := l.Upstream.Affinity; a != "" {
+		words = "to endpoints, by affinity " + string(a)
+	}
+	return words
+}
+
+func routeDetail(l v1alpha1.Listener, r v1alpha1.Route) string {
 	var words []string
 	if r.Exact {
 		words = append(words, "exact")
@@ -193,11 +207,18 @@ func routeDetail(r v1alpha1.Route) string {
 	if r.Weight != nil {
 		words = append(words, fmt.Sprintf("weight %d", *r.Weight))
 	}
-	for _, a := range r.Addresses {
-		words = append(words, a.String())
+	if l.Upstream != nil {
+		words = append(words, fmt.Sprintf("%d in use", len(r.Addresses)))
+	} else {
+		for _, a := range r.Addresses {
+			words = append(words, a.String())
+		}
 	}
-	if r.Endpoints != nil {
-		words = append(words, fmt.Sprintf("%d/%d endpoints ready", r.Endpoints.Ready, r.Endpoints.Total))
+	if e := r.Endpoints; e != nil {
+		words = append(words, fmt.Sprintf("%d/%d endpoints ready", e.Ready, e.Total))
+		if e.Terminating > 0 {
+			words = append(words, fmt.Sprintf("%d terminating", e.Terminating))
+		}
 	}
 	return strings.Join(words, ", ")
 }

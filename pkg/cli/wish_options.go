@@ -11,6 +11,10 @@ func optionFlags() []optionFlag {
 		{configmap.KeyPathType, "Prefix or Exact: whether --path also stands for what is below it (default: Prefix)."},
 		{configmap.KeyRewrite, "Path that the Service gets in place of --path."},
 		{configmap.KeyPorts, `Several ports, such as "80:http/HTTP, 443, 53/UDP", in place of --port and --target-port.`},
+		{configmap.KeyUpstream, `Where connections go: to the "service" (default), or to its "endpoints", the pods themselves.`},
+		{configmap.KeyMethod, "With --upstream endpoints, which pod is next: round-robin (default), least-connections, " +
+			"source-ip-hash or request-hash."},
+		{configmap.KeyAffinity, "With --upstream endpoints, keep a client with its pod by client-ip or cookie (default: none)."},
 		{configmap.KeyShare, "Name of those that have one address in common."},
 		{configmap.KeyShareWith, `Other namespaces whose load balancers may have that --share-key; "*" for all.`},
 		{configmap.KeySources, `Ranges of the clients that are served, such as "10.0.0.0/8, fd00::/8".`},

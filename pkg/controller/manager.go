@@ -51,7 +51,7 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 		return err
 	}
 	reports := &pulses{}
-	r, err := newReconciler(mgr, c, reports, log)
+	r, err := newReconciler(ctx, mgr, c, reports, log)
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,9 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	}
 	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace, reports); err != nil {
 		return fmt.Errorf("set up the watches: %w", err)
+	}
+	if err := r.pods.drive(ctl); err != nil {
+		return fmt.Errorf("set up the watches of pods: %w", err)
 	}
 	return mgr.Start(ctx)
 }
@@ -156,7 +159,7 @@ func addReadiness(ctx context.Context, mgr manager.Manager) error {
 }
 
 func newReconciler(
-	mgr manager.Manager, c config.Configuration, reports *pulses, log *slog.Logger,
+	ctx context.Context, mgr manager.Manager, c config.Configuration, reports *pulses, log *slog.Logger,
 ) (*reconciler, error) {
 	pools, err := c.Pools()
 	if err != nil {
@@ -166,10 +169,15 @@ func newReconciler(
 	if err := metrics.register(ctrlmetrics.Registry); err != nil {
 		return nil, fmt.Errorf("register the metrics: %w", err)
 	}
+	pods, err := newPods(ctx, mgr, log)
+	if err != nil {
+		return nil, err
+	}
 	objects := reader{cache: mgr.GetCache()}
 	return &reconciler{
 		source:  configmap.New(objects),
 		objects: objects,
+		pods:    pods,
 		vault: vault.New(vault.Options{
 			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.SystemNamespace,
 			Owner: fieldManager, Log: log,

@@ -21,6 +21,7 @@ import (
 type reconciler struct {
 	source  source.Source
 	objects reader
+	pods    *pods
 	// connect returns the backend; it is asked once, when there is an API server and this replica leads.
 	connect  func(context.Context) (backend.Backend, error)
 	backend  backend.Backend
@@ -62,6 +63,9 @@ func (r *reconciler) pass(ctx context.Context) (backend.State, error) {
 	}
 	before, err := r.backend.State(ctx)
 	if err != nil {
+		return backend.State{}, err
+	}
+	if err := r.pods.fill(ctx, wishes, before.LoadBalancers); err != nil {
 		return backend.State{}, err
 	}
 	out := plan.Make(plan.Input{

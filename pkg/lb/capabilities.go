@@ -20,6 +20,10 @@ type Capabilities struct {
 	Timeouts, IdleTimeout, Responses, Retries, AccessLog bool
 	// Rewrite, Redirect, GRPC, Headers, MaxBody and Gzip say whether [Route.Rewrite] and what is in [HTTPOptions] are.
 	Rewrite, Redirect, GRPC, Headers, MaxBody, Gzip bool
+	// Endpoints says whether connections can go to the pods themselves; Methods and Affinities are what it then can do.
+	Endpoints  bool
+	Methods    []Method
+	Affinities []Affinity
 	// Sharing says whether several load balancers can have an address in common.
 	Sharing bool
 	// Families that a virtual IP may have.

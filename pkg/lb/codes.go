@@ -20,6 +20,10 @@ const (
 	CodeServiceNoPorts   Code = "LB0202"
 	CodeServiceNoIP      Code = "LB0203"
 	CodeServiceForeign   Code = "LB0204"
+	CodeServiceSticky    Code = "LB0205"
+	CodeNoEndpoints      Code = "LB0206"
+	CodeManyEndpoints    Code = "LB0207"
+	CodeEndpointsUnread  Code = "LB0208"
 	CodeAddressOutside   Code = "LB0301"
 	CodeAddressTaken     Code = "LB0302"
 	CodeAddressPortTaken Code = "LB0303"
@@ -110,11 +114,23 @@ func serviceDescriptions() []Description {
 			"Add a port to the Service."},
 		{CodeServiceNoIP, SeverityError, "Service without cluster IP",
 			"The Service is headless or of type ExternalName, so kube-proxy gives it no address.",
-			"Use a Service with a cluster IP."},
+			"Use a Service with a cluster IP, or upstream: endpoints for a headless one."},
 		{CodeServiceForeign, SeverityError, "Service of another namespace",
 			"The object targets a Service of another namespace, whose owner has not allowed it (any more); what it served " +
 				"goes on, but sends that Service nothing.",
 			"Annotate the Service with kubectl-lb.io/allow-from-namespaces, or put the object beside it."},
+		{CodeServiceSticky, SeverityWarning, "Service sticks to the load balancer",
+			"The Service has sessionAffinity ClientIP, and all that kube-proxy sees of clients is a node's address.",
+			"Take sessionAffinity from the Service, or set upstream: endpoints and session-affinity: client-ip."},
+		{CodeNoEndpoints, SeverityWarning, "no endpoint is ready",
+			"The object goes by endpoints and the Service has none that serves: HTTP gets status 503, others are refused.",
+			"See that the Service's selector finds pods and that these are ready."},
+		{CodeManyEndpoints, SeverityWarning, "too many endpoints",
+			"The Service has more endpoints than a load balancer takes; some of them get no traffic.",
+			"Use upstream: service, or fewer ports and pods."},
+		{CodeEndpointsUnread, SeverityError, "endpoints unread",
+			"The object goes by endpoints, and those of the Service could not be read from the API server yet.",
+			"Wait; if it stays so, see that the lb-controller may list and watch endpointslices."},
 	}
 }
 

@@ -148,7 +148,7 @@ type Target struct {
 	// weight 0 beside others gets none; that of the only target means nothing.
 	Weight uint16 `json:"weight,omitempty"`
 	// Endpoints are the addresses to connect to: the Service's cluster IP and port, which kube-proxy or its like
-	// spreads over the pods.
+	// spreads over the pods, or those of the pods where [Upstream.Endpoints] says so.
 	Endpoints []netip.AddrPort `json:"endpoints"`
 }
 

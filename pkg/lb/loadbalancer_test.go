@@ -58,7 +58,8 @@ func sampleOptions() Options {
 	return Options{
 		Sources: prefixes, TrustedProxies: slices.Clone(prefixes), AcceptProxy: true, SendProxy: true,
 		Limits: Limits{Connections: 3, PerClient: 4}, Timeouts: Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 2,
-		Retries: 1, AccessLog: true, HTTP: HTTPOptions{
+		Upstream: Upstream{Endpoints: true, Method: LeastConnections, Affinity: Cookie},
+		Retries:  1, AccessLog: true, HTTP: HTTPOptions{
 			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
 		}, BackendTLS: &BackendTLS{CA: CABundle{Kind: KindSecret, Name: "ca"}, ServerName: "a.b"},
 	}

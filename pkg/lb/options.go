@@ -27,6 +27,8 @@ type Options struct {
 	// AccessLog says that each request, connection or session is logged when it is over.
 	AccessLog bool        `json:"accessLog,omitempty"`
 	HTTP      HTTPOptions `json:"http,omitzero"`
+	// Upstream is how traffic is spread over the targets' pods.
+	Upstream Upstream `json:"upstream,omitzero"`
 	// Responses is how many datagrams answer one of a UDP client's, after which its session is over; zero means any
 	// number, and only [Timeouts.Idle] ends it.
 	Responses int `json:"responses,omitempty"`

@@ -42,6 +42,8 @@ func everything() lb.Capabilities {
 		Sharing: true, Wildcards: true, ExactPaths: true, Weights: true, SourceRanges: true, ProxyProtocol: true,
 		TrustedProxies: true, Limits: true, IdleTimeout: true, Responses: true, Timeouts: true, Retries: true,
 		AccessLog: true, Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
+		// "x" stands for what is not known yet.
+		Endpoints: true, Methods: append(lb.Methods(), "x"), Affinities: append(lb.Affinities(), "x"),
 	}
 }
 

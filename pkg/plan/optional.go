@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -31,6 +32,14 @@ func optional(at lb.Fields, can lb.Capabilities) []feature[lb.Options] {
 		{func(o options) bool { return o.Responses > 0 }, can.Responses, at.Responses, "count UDP responses"},
 		{func(o options) bool { return o.Retries > 0 }, can.Retries, at.Retries, "try again"},
 		{func(o options) bool { return o.AccessLog }, can.AccessLog, at.AccessLog, "write an access log"},
+		{func(o options) bool { return o.Upstream.Endpoints }, can.Endpoints, at.Upstream, "connect to pods"},
+		{func(o options) bool {
+			return o.Upstream.Method != "" && !slices.Contains(can.Methods, o.Upstream.Method)
+		}, false,
+			at.Method, "choose pods so"},
+		{func(o options) bool {
+			return o.Upstream.Affinity != "" && !slices.Contains(can.Affinities, o.Upstream.Affinity)
+		}, false, at.Affinity, "keep clients with a pod so"},
 		{func(o options) bool { return o.HTTP.RedirectTo > 0 }, can.Redirect, at.Redirect, "redirect to HTTPS"},
 		{func(o options) bool { return o.HTTP.GRPC }, can.GRPC, at.GRPC, "speak gRPC"},
 		{func(o options) bool { return changes(o.HTTP.Request) }, can.Headers, at.Request, "change requests"},

@@ -127,11 +127,14 @@ func (a *arranger) update() {
 				d.dirty = true
 				continue
 			}
-			if !same(e, next) {
+			switch {
+			case same(e, next):
+				next = e
+			case same(podless(e), podless(next)):
+				d.dirty = true
+			default:
 				next.Revision = a.in.revision
 				d.dirty = true
-			} else {
-				next = e
 			}
 			d.entries = append(d.entries, next)
 		}
@@ -151,6 +154,16 @@ func (d *draft) withdraw(e nodeconfig.Entry, keep []netip.Addr, revision int64) 
 		Key: e.Origin.Key, VIPs: lost, Group: e.Group, Revision: revision,
 	})
 	d.dirty = true
+}
+
+// podless returns an entry without the addresses of pods. They come and go while it is served as written: they reach
+// the nodes with the shard, but the entry's revision, which its readiness is judged by, stays.
+func podless(e nodeconfig.Entry) nodeconfig.Entry {
+	if e.ByEndpoints() {
+		e.LoadBalancer = e.Clone()
+		e.EachEndpointTarget(func(t *lb.Target, _ lb.Transport) { t.Endpoints = nil })
+	}
+	return e
 }
 
 // same reports whether two entries are the same text. It compares what is written rather than field by field, so that

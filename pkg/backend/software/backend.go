@@ -78,6 +78,7 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		Hosts:   true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
 		SourceRanges: true, ProxyProtocol: true, TrustedProxies: true, Limits: true,
 		Timeouts: true, IdleTimeout: true, Responses: true, Retries: true, AccessLog: true,
+		Endpoints: true, Methods: lb.Methods(), Affinities: lb.Affinities(),
 		Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}

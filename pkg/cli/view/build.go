@@ -75,6 +75,9 @@ func fromEntry(st *v1alpha1.Status, e placed) {
 	}
 	for _, l := range e.Listeners {
 		out := v1alpha1.Listener{Port: l.Port, Protocol: spoken(l), Certificates: certificatesOf(l)}
+		if u := l.Options.Upstream; u.Endpoints {
+			out.Upstream = &u
+		}
 		for _, r := range l.Routes {
 			out.Routes = append(out.Routes, routesOf(r)...)
 		}

@@ -47,7 +47,7 @@ func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, le
 		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite, name: backendName(s, r.Target)}
 		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			loc.upstream = upstreamName(l.Origin.Key, s, n)
-			httpUpstream(t, loc.upstream, servers)
+			upstream(t, s, loc.upstream, servers)
 		}
 		locs = append(locs, loc)
 	}
@@ -63,20 +63,6 @@ func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, le
 		}
 		httpServer(t, in, l, s, of)
 	}
-}
-
-func httpUpstream(t *render.Text, name string, servers []string) {
-	t.Block("upstream "+name, func() {
-		for _, s := range servers {
-			t.Line(s)
-		}
-		// Connections are kept, for a new one costs every request a round trip, but not long: a connection stays with
-		// the pod that kube-proxy chose for it, so it ends after 30 s and the next finds the pods of then. Idle ones
-		// end after 4 s, before the 5 s of Node.js and others, lest a request meet a closing server.
-		t.Line("keepalive 16;")
-		t.Line("keepalive_time 30s;")
-		t.Line("keepalive_timeout 4s;")
-	})
 }
 
 // httpServer adds a server. A default server that others have at all addresses is theirs.

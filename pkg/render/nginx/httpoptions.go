@@ -55,6 +55,7 @@ func httpOptions(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 	if o.Retries > 0 && !o.HTTP.GRPC {
 		t.Line("proxy_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
 	}
+	giveCookie(t, s)
 	if o.HTTP.MaxBody > 0 {
 		t.Line("client_max_body_size", strconv.FormatInt(o.HTTP.MaxBody, 10)+";")
 	}

@@ -22,7 +22,7 @@ const (
 
 // checkOptions returns the first of a listener's options that nginx would not take.
 func checkOptions(s lb.Listener) (lb.Finding, bool) {
-	for _, check := range []func(lb.Listener) (lb.Finding, bool){checkNumbers, checkRanges, checkProxy} {
+	for _, check := range []func(lb.Listener) (lb.Finding, bool){checkNumbers, checkRanges, checkProxy, checkUpstream} {
 		if f, bad := check(s); bad {
 			return f, true
 		}

@@ -41,11 +41,7 @@ func sniListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 		name := reject
 		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			name = upstreamName(l.Origin.Key, s, n)
-			t.Block("upstream "+name, func() {
-				for _, line := range servers {
-					t.Line(line)
-				}
-			})
+			upstream(t, s, name, servers)
 		}
 		if upstreams[r.Host] = name; r.Host != "" {
 			hosts = append(hosts, r.Host)

@@ -41,6 +41,9 @@ func mainConfig(in Input, b builder) []byte {
 		if len(b.ranges) > 0 {
 			t.Line("include", rangesName+";")
 		}
+		if b.sticky {
+			affinityCookie(&t, b.trusting)
+		}
 		t.Line("include generation.conf;")
 		t.Line("include http/*.conf;")
 	})

@@ -85,6 +85,8 @@ type builder struct {
 	trusting bool
 	// ranges are what listeners look addresses up in, by the names of their variables.
 	ranges map[string]rangeSet
+	// sticky says whether some listener knows its clients by a cookie.
+	sticky bool
 }
 
 // add renders a load balancer that has passed the check.
@@ -97,6 +99,7 @@ func (b *builder) add(l lb.LoadBalancer) {
 			b.https = b.https || s.TLS != nil
 			b.trusting = b.trusting || trusts(s)
 			b.needs(s)
+			b.sticky = b.sticky || s.Options.Upstream.Affinity == lb.Cookie
 		case s.Protocol == lb.Passthrough:
 			sniListener(&stream, b.in, l, s)
 			b.stream = true

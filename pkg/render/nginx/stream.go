@@ -19,11 +19,7 @@ const (
 // streamListener adds the upstream and server of a TCP or UDP listener.
 func streamListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 	name := upstreamName(l.Origin.Key, s, 0)
-	t.Block("upstream "+name, func() {
-		for _, line := range upstreamServers(s, s.Routes[0].Targets()) {
-			t.Line(line)
-		}
-	})
+	upstream(t, s, name, upstreamServers(s, s.Routes[0].Targets()))
 	streamServer(t, in, l, s, func() { t.Line("proxy_pass", name+";") })
 }
 
@@ -51,8 +47,8 @@ func streamServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, pr
 		if o.Timeouts.Connect > 0 {
 			t.Line("proxy_connect_timeout", seconds(o.Timeouts.Connect)+";")
 		}
-		if n := o.Retries; n > 0 {
-			t.Line("proxy_next_upstream_tries", strconv.Itoa(n+1)+";")
+		if o.Retries > 0 {
+			t.Line("proxy_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
 		}
 		if o.AccessLog {
 			t.Line("access_log", logFile, logName(l.Origin.Key, s)+";")

@@ -50,6 +50,7 @@ func (r *reading) readBackend(v string) {
 }
 
 func (r *reading) readRetries(v string) {
+	r.retried = true
 	if v != "0" {
 		r.options.Retries = r.count(KeyRetries, v, 10)
 	}

@@ -80,7 +80,7 @@ type Key struct {
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
 func Keys() []Key {
-	return slices.Concat(targetKeys(), tlsKeys(), optionKeys(), httpKeys(), addressKeys())
+	return slices.Concat(targetKeys(), upstreamKeys(), tlsKeys(), optionKeys(), httpKeys(), addressKeys())
 }
 
 // targetKeys returns the keys that say what is served.
@@ -93,7 +93,7 @@ func targetKeys() []Key {
 				"back, what is served sends nothing there any more.",
 			read: (*reading).readNamespace},
 		{Name: KeyService, Takes: "a Service's name", Default: "required without routes", Since: first,
-			Meaning: "The Service that gets the traffic. It needs a cluster IP.",
+			Meaning: "The Service that gets the traffic. It needs a cluster IP, unless upstream is `endpoints`.",
 			read:    (*reading).readService},
 		{Name: KeyTargetPort, Takes: "a port of the Service, by number or name", Default: "the Service's only port, or all",
 			Since: first, Meaning: "The port of the Service (not of its pods) that gets the traffic.",
@@ -199,7 +199,7 @@ func optionKeys() []Key {
 			Meaning: "How many datagrams answer one of a UDP client's, such as 1 for DNS. After them the session is over, " +
 				"which saves a node's sockets; without it, idle-timeout ends it.",
 			read: (*reading).readResponses},
-		{Name: KeyRetries, Takes: "0 to 10", Default: "`0`", Since: next,
+		{Name: KeyRetries, Takes: "0 to 10", Default: "`0`; `2` with upstream endpoints", Since: next,
 			Meaning: "How many more times a connection is tried that the Service does not accept, or a request of HTTP " +
 				"that it " +
 				"has surely not answered; never one that must not be repeated, such as a POST that was sent.",

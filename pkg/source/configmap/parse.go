@@ -26,7 +26,9 @@ type reading struct {
 	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
-	tls                            securities
+	// retried says that retries is given.
+	retried bool
+	tls     securities
 	// secure says that protocol is one under TLS.
 	secure  bool
 	share   string
@@ -84,6 +86,7 @@ func (r *reading) fields() lb.Fields {
 		Responses: field(KeyResponses), Retries: field(KeyRetries), AccessLog: field(KeyAccessLog),
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
+		Upstream: field(KeyUpstream), Method: field(KeyMethod), Affinity: field(KeyAffinity),
 		Certificates: field(KeyTLSSecret), ClientCA: field(KeyClientCA), BackendTLS: field(KeyBackendCA),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
@@ -143,6 +146,7 @@ func (r *reading) contradictions() {
 	r.ownerless()
 	r.headerTwice()
 	r.addressTwice()
+	r.spreadTwice()
 	r.insecure()
 	rewrites := r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool { return w.rewrite != "" })
 	if r.options.HTTP.GRPC && rewrites {

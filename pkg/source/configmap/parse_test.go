@@ -218,9 +218,9 @@ func TestFindings(t *testing.T) {
 			`LB0201 data[target-service-name]: there is no Service default/nowhere; create it or correct the name`},
 		{"no ports", []string{KeyService, "none"},
 			"LB0202 data[target-service-name]: Service default/none has no ports; add one to it\n" +
-				"LB0203 data[target-service-name]: Service default/none is headless; use one with a cluster IP"},
+				"LB0203 data[target-service-name]: Service default/none is headless; use one with a cluster IP, or set upstream: endpoints"},
 		{"headless", []string{KeyService, "headless"},
-			"LB0203 data[target-service-name]: Service default/headless is headless; use one with a cluster IP"},
+			"LB0203 data[target-service-name]: Service default/headless is headless; use one with a cluster IP, or set upstream: endpoints"},
 		{"ExternalName", []string{KeyService, "external"},
 			"LB0203 data[target-service-name]: Service default/external is of type ExternalName; use one with a cluster IP"},
 		{"no address yet", []string{KeyService, "young"},

@@ -98,7 +98,7 @@ func protocolOf(name string) (p lb.Protocol, secure bool) {
 func protocolNames() string { return either(protocols()) }
 
 // either lists words of which one is meant.
-func either(words []lb.Protocol) string {
+func either[T ~string](words []T) string {
 	var texts []string
 	for _, w := range words {
 		texts = append(texts, string(w))

@@ -140,7 +140,7 @@ func TestRouteFindings(t *testing.T) {
 		{"no such port", "path=/ service=two:81", nil,
 			`LB0106 data[routes]: Service default/two has no port "81"; its ports are 80 "http", 443 "https"`},
 		{"headless", "path=/ service=headless", nil,
-			`LB0203 data[routes]: Service default/headless is headless; use one with a cluster IP`},
+			`LB0203 data[routes]: Service default/headless is headless; use one with a cluster IP, or set upstream: endpoints`},
 		{"the same twice", "path=/a service=web\npath=/a/ service=six", nil,
 			`LB0108 data[routes]: port 80 has two routes for host "" and path "/a/"; remove one`},
 		{"for no port", "path=/a port=81 service=web", []string{KeyService, "web", KeyPath, "/"},

@@ -25,7 +25,7 @@ func rules(o lb.Options) []rule {
 		trusting = connections
 	}
 	web := []lb.Protocol{lb.HTTP}
-	return []rule{
+	return append(upstreamRules(o.Upstream), []rule{
 		{KeyRetries, o.Retries > 0, connections, func(o *lb.Options) { o.Retries = 0 }},
 		{KeyConnectTime, o.Timeouts.Connect > 0, connections, func(o *lb.Options) { o.Timeouts.Connect = 0 }},
 		{KeySendTime, o.Timeouts.Send > 0, web, func(o *lb.Options) { o.Timeouts.Send = 0 }},
@@ -44,7 +44,7 @@ func rules(o lb.Options) []rule {
 		{KeyTrusted, len(o.TrustedProxies) > 0, trusting, func(o *lb.Options) { o.TrustedProxies = nil }},
 		{KeyIdleTimeout, o.Timeouts.Idle > 0, streams, func(o *lb.Options) { o.Timeouts.Idle = 0 }},
 		{KeyResponses, o.Responses > 0, []lb.Protocol{lb.UDP}, func(o *lb.Options) { o.Responses = 0 }},
-	}
+	}...)
 }
 
 // optionsOf returns those of the object's options that mean something for a protocol.
@@ -58,6 +58,9 @@ func (r *reading) optionsOf(p lb.Protocol) lb.Options {
 		if !slices.Contains(rule.need, p) {
 			rule.clear(&o)
 		}
+	}
+	if o.Upstream.Endpoints && !r.retried && p != lb.UDP {
+		o.Retries = endpointRetries
 	}
 	return o
 }

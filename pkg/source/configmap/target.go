@@ -61,10 +61,10 @@ func (r *reading) lookUp(services Services, key lb.Key, at places) (*corev1.Serv
 	if len(svc.Spec.Ports) == 0 {
 		r.addf(lb.CodeServiceNoPorts, at.service, "Service %s has no ports; add one to it", key)
 	}
-	if _, err := netip.ParseAddr(svc.Spec.ClusterIP); err != nil {
-		r.addf(lb.CodeServiceNoIP, at.service, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
+	if !r.reachable(svc, key, at.service) {
 		return nil, false
 	}
+	r.sticky(svc, key, at.service)
 	return svc, len(svc.Spec.Ports) > 0
 }
 
@@ -80,12 +80,29 @@ func (r *reading) target(svc *corev1.Service, key lb.Key, p portWish) (lb.Target
 		return lb.Target{}, "", false
 	}
 	protocol := cmp.Or(p.protocol, lb.Protocol(transportOf(port)))
-	ip, _ := netip.ParseAddr(svc.Spec.ClusterIP)
 	number := uint16(port.Port) //nolint:gosec // the API server keeps it within 1 to 65535
-	return lb.Target{
-		Service:   lb.Service{Key: key, Port: number},
-		Endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, number)},
-	}, protocol, true
+	out := lb.Target{Service: lb.Service{Key: key, Port: number}}
+	// The pods' own addresses are for package endpoints: they change while the object stays.
+	if ip, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil && !r.options.Upstream.Endpoints {
+		out.Endpoints = []netip.AddrPort{netip.AddrPortFrom(ip, number)}
+	}
+	return out, protocol, true
+}
+
+// reachable reports whether there is a way to a Service; false goes with a finding.
+func (r *reading) reachable(svc *corev1.Service, key lb.Key, place string) bool {
+	if r.options.Upstream.Endpoints && svc.Spec.Type != corev1.ServiceTypeExternalName {
+		return true
+	}
+	if _, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil && svc.Spec.Type != corev1.ServiceTypeExternalName {
+		return true
+	}
+	hint := ""
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		hint = fmt.Sprintf(", or set %s: %s", KeyUpstream, upstreamEndpoints)
+	}
+	r.addf(lb.CodeServiceNoIP, place, "Service %s %s; use one with a cluster IP%s", key, withoutIP(svc), hint)
+	return false
 }
 
 // allows reports whether the Service lets ConfigMaps of a namespace target it.
