@@ -240,7 +240,7 @@ func TestTLSToBackends(t *testing.T) {
 	wants := map[uint16]string{}
 	for want, b := range map[string]lb.BackendTLS{
 		"200 SNI svc.default.svc": {CA: ours}, "200 SNI inside": {CA: ours, ServerName: "inside"},
-		"502 502 Bad Gateway": {CA: theirs}, "502 502 Bad": {CA: ours, ServerName: "outside"}, "200 SNI ": {ServerName: "nobody"},
+		"503 " + unanswered: {CA: theirs}, "503 503 Service Un": {CA: ours, ServerName: "outside"}, "200 SNI ": {ServerName: "nobody"},
 	} {
 		port := freePort(t)
 		wants[port] = want

@@ -17,6 +17,10 @@ const backlog = 4096
 const (
 	notFound    = "404 Not Found: no host and path that are served here match this request\n"
 	unavailable = "503 Service Unavailable: the service behind this address has no endpoints\n"
+	// unanswered is said where nginx asked and got no answer. Behind a cluster IP, a refused connection is all that it sees of
+	// a service without endpoints, and it does not keep apart who refused, and who broke off ($upstream_connect_time is set
+	// only once the request was sent).
+	unanswered = "503 Service Unavailable: the service behind this address has no endpoints, or none that answers\n"
 )
 
 // mainConfig returns nginx.conf.
@@ -106,13 +110,8 @@ func httpDefaults(t *render.Text, runDir string, b builder) {
 		t.Line("403", quote("403 Forbidden: this client address is not allowed here\n")+";")
 		t.Line("413", quote("413 Content Too Large: the request's body is larger than is allowed here\n")+";")
 		t.Line("429", quote("429 Too Many Requests: too many connections at once\n")+";")
-		t.Line("503", "$lb_unanswered;")
+		t.Line("503", quote(unanswered)+";")
 		t.Line("504", quote("504 Gateway Timeout: the service behind this address takes too long\n")+";")
-	})
-	// A service whose last try was not even accepted has no endpoints, as far as can be seen by its cluster IP.
-	t.Block("map $upstream_connect_time $lb_unanswered", func() {
-		t.Line(`"~-$"`, quote(unavailable)+";")
-		t.Line("default", quote("503 Service Unavailable: the service behind this address does not answer\n")+";")
 	})
 	// 502 would say that the service answered badly. To tell the two apart costs each server a location, which are a third
 	// of nginx's memory with many of them.
