@@ -23,6 +23,7 @@ const (
 	KeyFloatSubnet    = "floating-subnet"
 	KeyFloatKeep      = "keep-floating-ip"
 	KeyAdopt          = "adopt"
+	KeyTLSContainer   = "tls-container"
 	KeyMemberSubnet   = "member-subnet"
 	KeyFlavor         = "flavor"
 	KeyZone           = "availability-zone"
@@ -120,6 +121,10 @@ func trafficKeys() []Key {
 		{Name: KeyMember, Takes: "`node` or `pod`", Default: "`node`", read: (*reading).readMember,
 			Meaning: "Octavia: what gets the traffic: the Service's node port on each node, or its pods themselves, whose " +
 				"addresses Octavia must be able to reach; upstream endpoints means the same."},
+		{Name: KeyTLSContainer, Takes: "URLs of Barbican's secrets or containers, separated by commas", Default: "none",
+			Meaning: "Octavia: the certificates of HTTPS, in place of tls-secret-name. The first is for clients that ask for none of " +
+				"the others' names.",
+			read: (*reading).readTLSContainer},
 		{Name: KeyClientTimeout, Takes: "a time from `1s` to `24h`", Default: "`50s`, or idle-timeout for TCP",
 			Meaning: "Octavia: how long a client may send nothing.",
 			read:    func(r *reading, v string) { r.cloud.ClientTimeout = r.duration(KeyClientTimeout, v) }},
@@ -238,6 +243,31 @@ func (r *reading) memberTwice() {
 		r.options.Upstream.Endpoints = true
 	}
 	r.cloud.Pods = r.options.Upstream.Endpoints
+}
+
+// maxContainers is how many certificates a listener may have.
+const maxContainers = 64
+
+// containerPattern is what the URLs of Barbican look like; Octavia looks them up there, wherever they seem to lead.
+var containerPattern = regexp.MustCompile(`^https?://[A-Za-z0-9._:/\[\]-]{1,200}/v1/(secrets|containers)/[0-9a-fA-F-]{36}$`)
+
+func (r *reading) readTLSContainer(v string) {
+	for text := range strings.SplitSeq(v, ",") {
+		ref := strings.TrimSpace(text)
+		switch {
+		case !containerPattern.MatchString(ref):
+			r.badf(KeyTLSContainer, "%s is not the URL of a secret or a container in Barbican; give one such as "+
+				"https://barbican.example.com/v1/secrets/ID", quote(ref))
+		case slices.Contains(r.cloud.Certificates, ref):
+			r.badf(KeyTLSContainer, "%s is there twice", quote(ref))
+		case len(r.cloud.Certificates) == maxContainers:
+			r.badf(KeyTLSContainer, "give at most %d", maxContainers)
+		default:
+			r.cloud.Certificates = append(r.cloud.Certificates, ref)
+			continue
+		}
+		return
+	}
 }
 
 func (r *reading) readMonitorType(v string) {

@@ -229,8 +229,8 @@ func TestStatus(t *testing.T) {
 		{"degraded", append(operating("DEGRADED"), "update member set operating_status='ONLINE' where pool_id in "+
 			"(select id from pool where load_balancer_id='"+got.ID+"')", "update member set operating_status='ERROR' where ip_address='"+
 			address+"' and pool_id in (select id from pool where load_balancer_id='"+got.ID+"')"), []string{"LB0506", "ACTIVE/DEGRADED", first, "ACTIVE/ERROR"}},
-		{"error", append(operating("ONLINE"), provisioning("ERROR")), []string{"LB0504", "ERROR"}},
-		{"stuck", []string{provisioning("PENDING_UPDATE")}, []string{"LB0505", "PENDING_UPDATE"}},
+		{"error", append(operating("ONLINE"), provisioning("ERROR")), []string{"LB0604", "ERROR"}},
+		{"stuck", []string{provisioning("PENDING_UPDATE")}, []string{"LB0605", "PENDING_UPDATE"}},
 		{"mended", []string{provisioning("ACTIVE")}, []string{"ACTIVE/ONLINE"}},
 	} {
 		force(step.statements...)
