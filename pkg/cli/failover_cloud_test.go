@@ -81,7 +81,7 @@ func TestFailoverOfACloud(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answers.Close()
+	t.Cleanup(func() { answers.Close() })
 	go func() {
 		for {
 			c, err := answers.Accept()

@@ -54,6 +54,8 @@ type Cloud struct {
 	Certificates []string
 	// Adopt is the ID of a load balancer that is there already, and is to be this one.
 	Adopt string
+	// NodeSelector is a label selector of the nodes that get traffic, beside the configuration's; empty for all.
+	NodeSelector string
 	// Pods says that members are the pods themselves, and not node ports.
 	Pods bool
 }

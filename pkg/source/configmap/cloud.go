@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
@@ -32,6 +34,7 @@ const (
 	KeyInspectTimeout = "inspect-timeout"
 	KeyForwardedFor   = "x-forwarded-for"
 	KeyMember         = "member"
+	KeyNodeSelector   = "node-selector"
 	KeyMonitorType    = "monitor-type"
 	KeyMonitorDelay   = "monitor-delay"
 	KeyMonitorTimeout = "monitor-timeout"
@@ -121,6 +124,9 @@ func trafficKeys() []Key {
 		{Name: KeyMember, Takes: "`node` or `pod`", Default: "`node`", read: (*reading).readMember,
 			Meaning: "Octavia: what gets the traffic: the Service's node port on each node, or its pods themselves, whose " +
 				"addresses Octavia must be able to reach; upstream endpoints means the same."},
+		{Name: KeyNodeSelector, Takes: "a label selector such as `zone=a`", Default: "all nodes",
+			Meaning: "Octavia: which nodes get traffic, of those that the controller's configuration allows.",
+			read:    (*reading).readNodeSelector},
 		{Name: KeyTLSContainer, Takes: "URLs of Barbican's secrets or containers, separated by commas", Default: "none",
 			Meaning: "Octavia: the certificates of HTTPS, in place of tls-secret-name. The first is for clients that ask for none of " +
 				"the others' names.",
@@ -228,6 +234,14 @@ func (r *reading) choice(key, v string, words ...string) string {
 
 func (r *reading) readMember(v string) { r.member = r.choice(KeyMember, v, memberNode, memberPod) }
 
+func (r *reading) readNodeSelector(v string) {
+	if _, err := labels.Parse(v); err != nil {
+		r.badf(KeyNodeSelector, "%s is not a label selector: %s", quote(v), err)
+		return
+	}
+	r.cloud.NodeSelector = v
+}
+
 // The values of member.
 const (
 	memberNode = "node"
@@ -238,6 +252,9 @@ const (
 func (r *reading) memberTwice() {
 	if r.member != "" && r.upstream != "" && (r.member == memberPod) != (r.upstream == upstreamEndpoints) {
 		r.addf(lb.CodeConflictingKeys, KeyMember, "%s: %s means the other one; remove one of the two", KeyUpstream, r.upstream)
+	}
+	if r.cloud.NodeSelector != "" && (r.member == memberPod || r.upstream == upstreamEndpoints) {
+		r.addf(lb.CodeConflictingKeys, KeyNodeSelector, "traffic goes to pods, on whatever nodes they are; remove the key")
 	}
 	if r.member == memberPod {
 		r.options.Upstream.Endpoints = true

@@ -34,6 +34,7 @@ func TestCloud(t *testing.T) {
 			lb.Cloud{FloatingNetwork: id, FloatingSubnet: id, KeepFloating: true, Adopt: id}},
 		{"Barbican", []string{KeyTLSContainer, barbican + "secrets/" + id + ", " + barbican + "containers/" + id, KeyProtocol, "HTTPS"},
 			lb.Cloud{Certificates: []string{barbican + "secrets/" + id, barbican + "containers/" + id}}},
+		{"nodes", []string{KeyNodeSelector, "zone in (a,b)"}, lb.Cloud{NodeSelector: "zone in (a,b)"}},
 		{"internal", []string{KeyInternal, "true"}, lb.Cloud{Internal: true}},
 		{"own cookie", []string{KeyAffinity, "cookie = JSESSIONID", KeyProtocol, "HTTP"}, lb.Cloud{Cookie: "JSESSIONID"}},
 		{"monitor", []string{KeyMonitorType, "http", KeyMonitorDelay, "9s", KeyMonitorTimeout, "8", KeyMonitorUp, "2",
@@ -70,6 +71,8 @@ func TestCloudFindings(t *testing.T) {
 		{KeyAffinity, "client-ip=x", `LB0104 data[session-affinity]: "client-ip" takes no name; give cookie=NAME, or leave it out`},
 		{KeyAffinity, "cookie=a;b", `LB0104 data[session-affinity]: "a;b" is not a name; it takes letters, digits and . _ -` + "\n" +
 			"LB0108 data[session-affinity]: the key needs a port of protocol HTTP; remove it, or set protocol or ports"},
+		{KeyNodeSelector, "zone in a", `LB0104 data[node-selector]: "zone in a" is not a label selector: unable to parse requirement: ` +
+			`found 'a' expected: '('`},
 		{KeyMonitorDelay, "1500ms", `LB0104 data[monitor-delay]: "1500ms" is not a time of whole seconds`},
 		{KeyMonitorCodes, "2xx",
 			`LB0104 data[monitor-codes]: "2xx" is not a list of status codes; give such as "200", "200,202" or "200-204"`},
