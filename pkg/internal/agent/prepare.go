@@ -49,7 +49,7 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 		if err != nil {
 			return nil, err
 		}
-		c.begun = begun
+		c.begun, c.rendered = begun, time.Now()
 		if p.last != nil && c.running.Generation == p.last.running.Generation {
 			return c, nil // it runs: nothing to prove
 		}
