@@ -36,15 +36,35 @@ const tlsByHand = `    ssl_protocols TLSv1.2 TLSv1.3;
     ssl_session_ticket_key {{.Ticket}};
 `
 
-// minimal is what anybody would write who wants the work done fast, and no more.
+// minimal is what anybody would write who wants the work done fast, and no more: services get to know what ours tell
+// them. One server, Bare, tells them less.
 const minimal = `load_module {{.Module}};
 ` + process + `http {
 ` + scratch + tlsByHand + `    upstream target { server 127.0.0.1:{{.Ports.Target}}; keepalive 16; }
+    map $http_upgrade $connection_upgrade {
+        default upgrade;
+        "" "";
+    }
     proxy_http_version 1.1;
     proxy_set_header Host $http_host;
-    proxy_set_header Connection "";
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_upgrade;
+    proxy_set_header X-Real-IP $remote_addr;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_set_header X-Forwarded-Port $server_port;
+    proxy_set_header Forwarded "for=$remote_addr;proto=$scheme";
+    proxy_set_header X-Request-ID $request_id;
+    server {
+        listen 127.0.0.1:{{.Ports.Bare}} backlog=4096;
+        location / {
+            proxy_pass http://target;
+            proxy_set_header Host $http_host;
+            proxy_set_header Connection "";
+            proxy_set_header X-Forwarded-For $remote_addr;
+        }
+    }
     server {
         listen 127.0.0.1:{{.Ports.HTTP}} backlog=4096;
         location / { proxy_pass http://target; }

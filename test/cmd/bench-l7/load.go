@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +19,9 @@ import (
 
 // connections is how many there are at once.
 const connections = 32
+
+// patience bounds a request. What takes long shows in the tail; only what never ends is a failure.
+const patience = 30 * time.Second
 
 // load is what came of loading a server.
 type load struct {
@@ -45,6 +47,7 @@ func wrk(scheme string, args ...string) loader {
 	return func(ctx context.Context, at []netip.AddrPort, d time.Duration) (load, error) {
 		argv := append([]string{
 			"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(int(d.Seconds())) + "s", "--latency",
+			"--timeout", strconv.Itoa(int(patience.Seconds())) + "s",
 		}, args...)
 		out, err := exec.CommandContext(ctx, "wrk", append(argv, scheme+"://"+at[0].String()+"/")...).CombinedOutput()
 		if err != nil {
@@ -100,8 +103,8 @@ func anew(resume bool) loader {
 		for _, v := range visitors {
 			all, whole = append(all, v.times...), whole+v.whole
 		}
-		if err := errors.Join(errs...); err != nil {
-			return load{}, err
+		if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+			return load{}, errs[i] // the others say the same
 		}
 		if n := len(all); resume && whole-connections > n/100 || !resume && whole < n {
 			return load{}, fmt.Errorf("%d of %d handshakes were whole ones", whole, n)
@@ -135,13 +138,13 @@ type visitor struct {
 // visit connects, asks once and reads until the server closes.
 func (v *visitor) visit(ctx context.Context, at netip.AddrPort) error {
 	begun := time.Now()
-	conn, err := (&net.Dialer{Timeout: answerTime}).DialContext(ctx, "tcp", at.String())
+	conn, err := (&net.Dialer{Timeout: patience}).DialContext(ctx, "tcp", at.String())
 	if err != nil {
 		return err
 	}
 	c := tls.Client(conn, v.config)
 	defer c.Close()
-	if err := c.SetDeadline(begun.Add(answerTime)); err != nil {
+	if err := c.SetDeadline(begun.Add(patience)); err != nil {
 		return err
 	}
 	if err := c.HandshakeContext(ctx); err != nil {

@@ -18,8 +18,11 @@ import (
 // streamModule is where Debian has nginx's stream module.
 const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
-// ports are those of the loopback that somebody listens at.
-type ports struct{ Target, HTTP, HTTPS, TCP uint16 }
+// ports are those of the loopback that somebody listens at; nobody of ours at Bare.
+type ports struct{ Target, HTTP, Bare, HTTPS, TCP uint16 }
+
+// bare is a match with one that does less, and so has no goal: it shows what the other headers cost.
+const bare = "HTTP, kept connections, beside one that passes Host and X-Forwarded-For only"
 
 // local is a port of the loopback.
 func local(port uint16) netip.AddrPort {
@@ -61,6 +64,7 @@ func (b *bench) throughput(ctx context.Context) error {
 		ours, byHand uint16
 		run          loader
 	}{
+		{bare, at.HTTP, hand.Bare, wrk("http")},
 		{"HTTP, kept connections", at.HTTP, hand.HTTP, wrk("http")},
 		{"HTTP, new connections", at.HTTP, hand.HTTP, wrk("http", ending...)},
 		{"HTTPS, kept connections", at.HTTPS, hand.HTTPS, wrk("https")},
@@ -72,6 +76,10 @@ func (b *bench) throughput(ctx context.Context) error {
 		o, err := b.compare(ctx, match{ours: ours.on(local(c.ours)), byHand: theirs.on(local(c.byHand)), run: c.run})
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.what, err)
+		}
+		if c.what == bare {
+			b.report(c.what, "%s", o)
+			continue
 		}
 		b.judge(c.what+", beside a minimal nginx", "ratio ≥ 0.97", o.ratio >= 0.97, "%s", o)
 	}
@@ -153,7 +161,7 @@ func workDir() (dir string, cleanUp func(), err error) {
 // freePorts returns ports that nobody listens at.
 func freePorts() (ports, error) {
 	var p ports
-	for _, port := range []*uint16{&p.Target, &p.HTTP, &p.HTTPS, &p.TCP} {
+	for _, port := range []*uint16{&p.Target, &p.HTTP, &p.Bare, &p.HTTPS, &p.TCP} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return p, err
