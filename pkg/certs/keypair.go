@@ -186,12 +186,15 @@ func digest(certs []*x509.Certificate) string {
 // namePattern is a DNS name, or all names one label below one.
 var namePattern = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
+// longLabel is what no name has (RFC 1035, 2.3.4), and no node takes.
+var longLabel = regexp.MustCompile(`[^.]{64}`)
+
 // names returns the DNS names of a certificate that a host could match. Its common name counts for nothing: no client
 // looks at it any more.
 func names(c *x509.Certificate) []string {
 	var out []string
 	for _, n := range c.DNSNames {
-		if n = strings.ToLower(n); len(n) <= 253 && namePattern.MatchString(n) {
+		if n = strings.ToLower(n); len(n) <= 253 && namePattern.MatchString(n) && !longLabel.MatchString(n) {
 			out = append(out, n)
 		}
 	}

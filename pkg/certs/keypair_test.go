@@ -54,7 +54,8 @@ func TestParseKeyPair(t *testing.T) {
 			}
 		})
 	}
-	got, err := ParseKeyPair(split(certtest.New(t, "B.example.com", "a.b", "*.c.d", "a.b", "no_name")))
+	got, err := ParseKeyPair(split(certtest.New(t, "B.example.com", "a.b", "*.c.d", "a.b", "no_name",
+		strings.Repeat("x", 64)+".example.com")))
 	if want := []string{"*.c.d", "a.b", "b.example.com"}; err != nil || !slices.Equal(got.Names, want) {
 		t.Errorf("names %q, %v", got.Names, err)
 	}
