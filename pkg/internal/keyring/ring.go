@@ -24,6 +24,10 @@ type Ring struct {
 	group int
 	log   *slog.Logger
 
+	// taking keeps two of what is handed out from overtaking each other. judged belongs to it.
+	taking sync.Mutex
+	judged verdicts
+
 	mu sync.Mutex
 	// handed are the names of the files that the controller has handed out last.
 	handed map[string]bool
@@ -43,7 +47,8 @@ const (
 	tmpPrefix   = ".new-"
 )
 
-// Open makes the directory, or takes over what is in it. group is that of nginx's workers.
+// Open makes the directory, or takes over what is in it. group is that of nginx's workers; the files become that group's,
+// for another image of the daemon may have given it another number.
 func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -62,6 +67,14 @@ func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 		}
 	}
 	r.tickets = r.latestTickets(names)
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".pem") {
+			continue
+		}
+		if err := os.Chown(r.path(name), -1, group); err != nil {
+			log.Error("nginx's workers may be unable to read a certificate", "file", r.path(name), "error", err)
+		}
+	}
 	return r, nil
 }
 
@@ -119,8 +132,9 @@ func (r *Ring) Missing(l lb.LoadBalancer) []string {
 // Take takes what the controller hands out. What nobody reads yet is on the disk when it returns; what replaces a
 // certificate follows by [Ring.Run]. An error tells what was refused, and all else is done.
 func (r *Ring) Take(m Material) error {
-	single, certificates, err := m.files()
-	errs := []error{err}
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	single, certificates, errs := r.judged.files(m)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.handed = map[string]bool{}
@@ -141,7 +155,12 @@ func (r *Ring) Take(m Material) error {
 		default:
 		}
 	}
-	return errors.Join(errs...)
+	return join(errs)
+}
+
+// Named reports whether a program's words name a file that a load balancer needs.
+func (r *Ring) Named(words string, l lb.LoadBalancer) bool {
+	return slices.ContainsFunc(filesOf(l), func(name string) bool { return strings.Contains(words, `"`+r.path(name)+`"`) })
 }
 
 // takeCertificate writes a new certificate, or notes that one has to be replaced.

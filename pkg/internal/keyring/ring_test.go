@@ -3,11 +3,13 @@ package keyring
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +118,68 @@ func TestTakeAndPrune(t *testing.T) {
 	names, err := r.names()
 	if want := slices.Sorted(slices.Values(r.Tickets())); err != nil || cmp.Diff(want, names) != "" {
 		t.Errorf("left: %q, %v", names, err)
+	}
+}
+
+// A key is looked at once, not each time that all of them are handed out again; and again when it is another one.
+func TestJudgedOnce(t *testing.T) {
+	r := open(t, t.TempDir())
+	one, two := text(t), text(t)
+	take := func(certificates map[string][]byte) *judged {
+		t.Helper()
+		if err := r.Take(Material{Certificates: certificates}); err != nil {
+			t.Fatal(err)
+		}
+		return r.judged.certificates["one"]
+	}
+	first := take(map[string][]byte{"one": one})
+	if again := take(map[string][]byte{"one": bytes.Clone(one), "two": two}); again != first {
+		t.Error("it was looked at again")
+	}
+	if next := take(map[string][]byte{"one": two}); next == first || !bytes.Equal(next.file.data, two) {
+		t.Error("the next version was not looked at")
+	}
+	if take(nil) != nil || len(r.judged.certificates) > 0 {
+		t.Error("what is gone is remembered")
+	}
+}
+
+// An error about thousands is a short one.
+func TestManyRefused(t *testing.T) {
+	r := open(t, t.TempDir())
+	m := Material{Certificates: map[string][]byte{}}
+	for i := range 1000 {
+		m.Certificates[fmt.Sprintf("c%03d", i)] = []byte("rubbish")
+	}
+	err := r.Take(m)
+	if err == nil || len(err.Error()) > 2000 || !strings.Contains(err.Error(), "and 990 more") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The workers of another image have a group of another number, and have to read what is there.
+func TestAnotherGroup(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("not root")
+	}
+	dir := t.TempDir()
+	r := open(t, dir)
+	if err := r.Take(Material{Certificates: map[string][]byte{"one": text(t)}, Tickets: tickets("abc")}); err != nil {
+		t.Fatal(err)
+	}
+	const group = 4711
+	again, err := Open(dir, group, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint32{"one.0.pem": group, "one.1.pem": group, again.Tickets()[0]: 0} {
+		info, err := os.Stat(again.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Gid != want {
+			t.Errorf("%s is of group %d, not %d", name, stat.Gid, want)
+		}
 	}
 }
 
