@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/atomicfile"
@@ -23,6 +24,8 @@ type Ring struct {
 	dir   string
 	group int
 	log   *slog.Logger
+	// barred is a directory above that nginx's workers may not pass through, empty for none.
+	barred string
 
 	// taking keeps two of what is handed out from overtaking each other. judged belongs to it.
 	taking sync.Mutex
@@ -66,7 +69,7 @@ func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 			_ = os.Remove(r.path(name))
 		}
 	}
-	r.tickets = r.latestTickets(names)
+	r.tickets, r.barred = r.latestTickets(names), barred(dir, group)
 	for _, name := range names {
 		if !strings.HasSuffix(name, ".pem") {
 			continue
@@ -76,6 +79,25 @@ func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 		}
 	}
 	return r, nil
+}
+
+// barred returns the first directory above another that a group may not pass through, empty for none. nginx's master,
+// which is root, would find nothing wrong, and no handshake succeed.
+func barred(dir string, group int) string {
+	for above := filepath.Dir(dir); ; above = filepath.Dir(above) {
+		info, err := os.Stat(above)
+		if err != nil {
+			return ""
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		theirs := ok && int(stat.Gid) == group && info.Mode()&0o010 != 0
+		if info.Mode()&0o001 == 0 && !theirs {
+			return above
+		}
+		if above == filepath.Dir(above) {
+			return ""
+		}
+	}
 }
 
 // Dir is the directory.
@@ -135,6 +157,10 @@ func (r *Ring) Take(m Material) error {
 	r.taking.Lock()
 	defer r.taking.Unlock()
 	single, certificates, errs := r.judged.files(m)
+	if r.barred != "" && len(certificates) > 0 {
+		errs = slices.Insert(errs, 0, fmt.Errorf("nginx's workers (group %d) may not pass through %s and read no certificate; "+
+			"allow it (chmod o+x) and start the daemon again", r.group, r.barred))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.handed = map[string]bool{}

@@ -31,6 +31,16 @@ func open(t *testing.T, dir string) *Ring {
 	return r
 }
 
+// tempDir is a directory that nginx's workers could get at.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // it is a directory
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // text is a new certificate as it is handed out.
 func text(t *testing.T) []byte {
 	t.Helper()
@@ -68,7 +78,7 @@ func balancer(name, bundle, digest string) lb.LoadBalancer {
 }
 
 func TestTakeAndPrune(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "tls")
+	dir := filepath.Join(tempDir(t), "tls")
 	r := open(t, dir)
 	ca := certtest.Authority(t, "ca")
 	bundle, err := certs.ParseBundle(ca.Cert)
@@ -123,7 +133,7 @@ func TestTakeAndPrune(t *testing.T) {
 
 // A key is looked at once, not each time that all of them are handed out again; and again when it is another one.
 func TestJudgedOnce(t *testing.T) {
-	r := open(t, t.TempDir())
+	r := open(t, tempDir(t))
 	one, two := text(t), text(t)
 	take := func(certificates map[string][]byte) *judged {
 		t.Helper()
@@ -146,7 +156,7 @@ func TestJudgedOnce(t *testing.T) {
 
 // An error about thousands is a short one.
 func TestManyRefused(t *testing.T) {
-	r := open(t, t.TempDir())
+	r := open(t, tempDir(t))
 	m := Material{Certificates: map[string][]byte{}}
 	for i := range 1000 {
 		m.Certificates[fmt.Sprintf("c%03d", i)] = []byte("rubbish")
@@ -162,7 +172,7 @@ func TestAnotherGroup(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("not root")
 	}
-	dir := t.TempDir()
+	dir := tempDir(t)
 	r := open(t, dir)
 	if err := r.Take(Material{Certificates: map[string][]byte{"one": text(t)}, Tickets: tickets("abc")}); err != nil {
 		t.Fatal(err)
@@ -183,9 +193,38 @@ func TestAnotherGroup(t *testing.T) {
 	}
 }
 
+// A state directory that the workers may not pass through is told: nginx itself, which begins as root, would not notice.
+func TestBarred(t *testing.T) {
+	above := filepath.Join(tempDir(t), "state")
+	if err := os.Mkdir(above, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(filepath.Join(above, "tls"), os.Getgid(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Material{Certificates: map[string][]byte{"one": text(t)}}
+	if err := r.Take(m); err != nil {
+		t.Errorf("the directory is their own group's, and yet: %v", err)
+	}
+	if err := os.Chmod(above, 0o700); err != nil { //nolint:gosec // it is a directory
+		t.Fatal(err)
+	}
+	r = open(t, filepath.Join(above, "tls"))
+	if err := r.Take(Material{}); err != nil {
+		t.Errorf("nobody has to pass, and yet: %v", err)
+	}
+	if err := r.Take(m); err == nil || !strings.Contains(err.Error(), "may not pass through "+above+" ") {
+		t.Errorf("%v", err)
+	}
+	if len(r.Missing(balancer("one", "", ""))) > 0 {
+		t.Error("the certificate was not kept")
+	}
+}
+
 // What cannot be served is refused with a word, and the last good version and all others stay.
 func TestRefused(t *testing.T) {
-	r := open(t, t.TempDir())
+	r := open(t, tempDir(t))
 	good := text(t)
 	if err := r.Take(Material{Certificates: map[string][]byte{"one": good}}); err != nil {
 		t.Fatal(err)
@@ -210,7 +249,7 @@ func TestRefused(t *testing.T) {
 func TestReplace(t *testing.T) {
 	for _, offset := range []time.Duration{0, 100, 250, 400, 749, 750, 999, 1000, 1300, 1999} {
 		synctest.Test(t, func(t *testing.T) {
-			r := open(t, t.TempDir())
+			r := open(t, tempDir(t))
 			versions := [][]byte{text(t), text(t), text(t)}
 			if err := r.Take(Material{Certificates: map[string][]byte{"one": versions[0]}}); err != nil {
 				t.Fatal(err)
