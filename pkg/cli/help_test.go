@@ -64,6 +64,7 @@ func TestTopicsGolden(t *testing.T) {
 		"help/topic":         {"help", "completion", "install"},
 		"help/unknown-flag":  {"status", "--colour"},
 		"help/options-all":   {"options"},
+		"validate-alone":     {"validate", "-f", "coffee.yaml", "--server", "https://127.0.0.1:1", "--kubeconfig", os.DevNull},
 	} {
 		t.Run(name, func(t *testing.T) { call{args: args}.run(t.Context()).expect(t, name, args) })
 	}
