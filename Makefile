@@ -87,8 +87,9 @@ bench-octavia: deps-octavia build ## Measure the Octavia backend before a real O
 	@$(BIN)/bench-octavia
 
 .PHONY: bench
-bench: deps build ## Measure, and write docs/benchmarks.md (root).
+bench: deps build ## Measure from a ConfigMap to an address and layer 7, and write docs/benchmarks.md (root).
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench
+	@$(MAKE) --no-print-directory bench-l7
 
 .PHONY: bench-failover
 bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row, ROWS=lost,drain, PROFILE=default (root).
@@ -96,7 +97,7 @@ bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row
 	  $(if $(PROFILE),-profile $(PROFILE))
 
 .PHONY: bench-l7
-bench-l7: deps build ## Measure layer 7; ONLY=throughput,changes,rollout,scale for some of it (root, wrk).
+bench-l7: deps build ## Measure layer 7; ONLY=throughput,handshakes,changes,rotation,rollout,scale for some (root, wrk).
 	@command -v wrk >/dev/null || apt-get install -y -qq --no-install-recommends wrk >/dev/null
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-l7 $(if $(ONLY),-only $(ONLY))
 
