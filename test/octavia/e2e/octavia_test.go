@@ -1,0 +1,247 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-lb/kubectl-lb/test/rig"
+)
+
+// limit is how long anything may take on a busy machine.
+const limit = 3 * time.Minute
+
+// row is a line of `openstack loadbalancer list`, and of the `neutron lbaas-loadbalancer-list` of 2016.
+type row struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	Address      string `json:"vip_address"`
+	Provisioning string `json:"provisioning_status"`
+	Provider     string `json:"provider"`
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rows are the load balancers of that name in the project, whoever's they are.
+func rows(t *testing.T, name string) []row {
+	t.Helper()
+	text, err := user.Do(t.Context(), http.MethodGet, "loadbalancers?name="+name, "")
+	must(t, err)
+	var answer struct{ LoadBalancers []row }
+	must(t, json.Unmarshal(text, &answer))
+	return answer.LoadBalancers
+}
+
+// members are the addresses and ports that the one load balancer's pools send to, sorted.
+func members(t *testing.T, id string) (all []string) {
+	t.Helper()
+	out, err := cloud.SQL(t.Context(), "select concat(m.ip_address,':',m.protocol_port) from member m join pool p on m.pool_id=p.id "+
+		"where p.load_balancer_id='"+id+"' order by 1")
+	must(t, err)
+	return strings.Fields(out)
+}
+
+// want applies the ConfigMap of 2016 with the provider and further keys under a name, and deletes it when the test ends.
+func want(t *testing.T, name string, keys ...string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(shared.Repo, "examples", "coffee-configmap.yaml"))
+	must(t, err)
+	manifest := strings.ReplaceAll(strings.TrimSpace(string(text)), "configmap-coffee-svc", name) + "\n  provider: octavia\n"
+	for _, k := range keys {
+		manifest += "  " + k + "\n"
+	}
+	must(t, shared.Apply(t.Context(), manifest))
+	t.Cleanup(func() {
+		//nolint:usetesting // in a cleanup the test's context is done
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if _, err := shared.MustKubectl(ctx, "", "delete", "configmap", name, "--ignore-not-found"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// serving waits until the object is done, and returns its load balancer.
+func serving(t *testing.T, name string) row {
+	t.Helper()
+	data, err := shared.WaitStatus(t.Context(), "default", name, "SUCCESS", limit)
+	must(t, err)
+	found := rows(t, "default-"+name+"-loadbalancer")
+	if len(found) != 1 || found[0].Address != data["bind-ip"] {
+		t.Fatalf("bind-ip %s, load balancers %+v", data["bind-ip"], found)
+	}
+	return found[0]
+}
+
+// until polls.
+func until(t *testing.T, what string, done func() (bool, string)) {
+	t.Helper()
+	must(t, rig.Wait(t.Context(), limit, what, func() (bool, string) {
+		ok, missing := done()
+		if !ok {
+			time.Sleep(200 * time.Millisecond) // each look is a call
+		}
+		return ok, missing
+	}))
+}
+
+// TestWalkthrough2016 follows the README of 2016 for the cloud: the ConfigMap, and then the table with a load balancer
+// that is ACTIVE, whose address is in the ConfigMap at once. Deleting the ConfigMap deletes the load balancer first.
+func TestWalkthrough2016(t *testing.T) {
+	const name = "configmap-coffee-svc"
+	want(t, name)
+	until(t, "the address", func() (bool, string) {
+		data, err := shared.Data(t.Context(), "default", name)
+		return err == nil && data["bind-ip"] != "", fmt.Sprint(data, err)
+	})
+	got := serving(t, name)
+	expected := row{ID: got.ID, Name: "default-configmap-coffee-svc-loadbalancer", Address: got.Address,
+		Provisioning: "ACTIVE", Provider: "octavia"}
+	if d := cmp.Diff(expected, got); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(nodePorts(t, "coffee-svc"), members(t, got.ID)); d != "" {
+		t.Errorf("members: %s", d)
+	}
+	for _, read := range []struct {
+		args  []string
+		lacks []string
+	}{
+		{[]string{"lb", "status"}, []string{name, got.Address}},
+		{[]string{"lb", "status", name}, []string{got.ID, got.Name, "Listener", "Pool", "Member", "ACTIVE/"}},
+	} {
+		out, err := shared.MustKubectl(t.Context(), "", read.args...)
+		must(t, err)
+		t.Logf("kubectl %s\n%s", strings.Join(read.args, " "), out)
+		read.lacks = slices.DeleteFunc(read.lacks, func(text string) bool { return strings.Contains(out, text) })
+		if len(read.lacks) > 0 {
+			t.Errorf("kubectl %s lacks %q", strings.Join(read.args, " "), read.lacks)
+		}
+	}
+	_, err := shared.MustKubectl(t.Context(), "", "delete", "configmap", name, "--timeout=120s")
+	must(t, err)
+	if left := rows(t, got.Name); len(left) > 0 {
+		t.Errorf("the ConfigMap is gone, and the load balancer is not: %+v", left)
+	}
+}
+
+// nodePorts are the addresses of all nodes with the NodePort of the Service, sorted.
+func nodePorts(t *testing.T, service string) (all []string) {
+	t.Helper()
+	port, err := shared.MustKubectl(t.Context(), "", "get", "service", service, "-o", "jsonpath={.spec.ports[0].nodePort}")
+	must(t, err)
+	for _, n := range shared.Lab.Info().Nodes {
+		all = append(all, n.Address.String()+":"+strings.TrimSpace(port))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// TestNodes takes a node out and in again: it is no member while it is labelled so.
+func TestNodes(t *testing.T) {
+	want(t, "nodes")
+	got := serving(t, "nodes")
+	all := nodePorts(t, "coffee-svc")
+	node := shared.Lab.Info().Nodes[0]
+	label := func(value string) {
+		_, err := shared.MustKubectl(t.Context(), "", "label", "node", node.Name,
+			"node.kubernetes.io/exclude-from-external-load-balancers"+value)
+		must(t, err)
+	}
+	label("=true")
+	fewer := slices.DeleteFunc(slices.Clone(all), func(m string) bool { return strings.HasPrefix(m, node.Address.String()+":") })
+	until(t, "a member less", func() (bool, string) { m := members(t, got.ID); return slices.Equal(m, fewer), fmt.Sprint(m) })
+	label("-")
+	until(t, "all members", func() (bool, string) { m := members(t, got.ID); return slices.Equal(m, all), fmt.Sprint(m) })
+}
+
+// TestLeaderKilled kills the leading controller as soon as the address is there, and once more while it deletes: the other
+// one goes on, and there is one load balancer, then none.
+func TestLeaderKilled(t *testing.T) {
+	kill := func() {
+		leader, err := shared.Leader(t.Context())
+		must(t, err)
+		_, err = shared.MustKubectl(t.Context(), "", "-n", rig.SystemNamespace, "delete", "pod", leader, "--grace-period=0", "--force")
+		must(t, err)
+	}
+	want(t, "killed")
+	until(t, "a load balancer", func() (bool, string) { return len(rows(t, "default-killed-loadbalancer")) > 0, "" })
+	kill()
+	got := serving(t, "killed")
+	_, err := shared.MustKubectl(t.Context(), "", "delete", "configmap", "killed", "--wait=false")
+	must(t, err)
+	kill()
+	until(t, "gone", func() (bool, string) { r := rows(t, got.Name); return len(r) == 0, fmt.Sprint(r) })
+	until(t, "the ConfigMap is gone", func() (bool, string) {
+		_, err := shared.Data(t.Context(), "default", "killed")
+		return err != nil, "it is there"
+	})
+}
+
+// TestStatus forces each state on a load balancer, and reads it as a user does.
+func TestStatus(t *testing.T) {
+	want(t, "status")
+	got := serving(t, "status")
+	force := func(statements ...string) {
+		for _, s := range statements {
+			_, err := cloud.SQL(t.Context(), s)
+			must(t, err)
+		}
+	}
+	const all = "load_balancer listener pool member"
+	operating := func(status string) (statements []string) {
+		for _, table := range strings.Fields(all) {
+			column := map[string]string{"load_balancer": "id", "member": "pool_id in (select id from pool where load_balancer_id"}[table]
+			tail := map[string]string{"member": ")"}[table]
+			if column == "" {
+				column = "load_balancer_id"
+			}
+			statements = append(statements, fmt.Sprintf("update %s set operating_status='%s' where %s='%s'%s", table, status,
+				column, got.ID, tail))
+		}
+		return append(statements, "update load_balancer set updated_at=utc_timestamp() where id='"+got.ID+"'")
+	}
+	first := members(t, got.ID)[0]
+	address, _, _ := strings.Cut(first, ":")
+	provisioning := func(status string) string {
+		return "update load_balancer set provisioning_status='" + status + "',updated_at=utc_timestamp() where id='" + got.ID + "'"
+	}
+	for _, step := range []struct {
+		name       string
+		statements []string
+		lines      []string
+	}{
+		{"healthy", operating("ONLINE"), []string{"ACTIVE/ONLINE"}},
+		{"degraded", append(operating("DEGRADED"), "update member set operating_status='ONLINE' where pool_id in "+
+			"(select id from pool where load_balancer_id='"+got.ID+"')", "update member set operating_status='ERROR' where ip_address='"+
+			address+"' and pool_id in (select id from pool where load_balancer_id='"+got.ID+"')"), []string{"LB0506", "ACTIVE/DEGRADED", first, "ACTIVE/ERROR"}},
+		{"error", append(operating("ONLINE"), provisioning("ERROR")), []string{"LB0504", "ERROR"}},
+		{"stuck", []string{provisioning("PENDING_UPDATE")}, []string{"LB0505", "PENDING_UPDATE"}},
+		{"mended", []string{provisioning("ACTIVE")}, []string{"ACTIVE/ONLINE"}},
+	} {
+		force(step.statements...)
+		var out string
+		until(t, step.name, func() (bool, string) {
+			res, err := shared.Kubectl(t.Context(), "", "lb", "status", "status") // it ends with 3 where there are findings
+			must(t, err)
+			out = res.Stdout + res.Stderr
+			missing := slices.DeleteFunc(slices.Clone(step.lines), func(l string) bool { return strings.Contains(out, l) })
+			return len(missing) == 0, fmt.Sprintf("lacks %q:\n%s", missing, out)
+		})
+		t.Logf("%s:\n%s", step.name, out)
+	}
+}
