@@ -270,7 +270,7 @@ func uwsgi(address, program string, processes, threads int, args ...string) []st
 // startOctavia starts the API, as one process since the no-op network driver keeps its networks in memory, and the
 // worker.
 func (c *Cloud) startOctavia(ctx context.Context) error {
-	err := c.launch("octavia-api", nil, uwsgi(octaviaAddress, "/usr/bin/octavia-wsgi", 1, 8,
+	err := c.launch("octavia-api", nil, uwsgi(octaviaAddress, c.path("conf", "api.py"), 1, 8,
 		"--pyargv", "--config-file "+c.path("conf", "octavia.conf"))...)
 	if err != nil {
 		return err

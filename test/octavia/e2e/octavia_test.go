@@ -13,6 +13,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
@@ -55,24 +59,64 @@ func members(t *testing.T, id string) (all []string) {
 	return strings.Fields(out)
 }
 
-// want applies the ConfigMap of 2016 with the provider and further keys under a name, and deletes it when the test ends.
-func want(t *testing.T, name string, keys ...string) {
+// object is the ConfigMap of 2016 under another name, with the provider and further lines such as "key: value".
+func object(t *testing.T, name string, lines ...string) *corev1.ConfigMap {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(shared.Repo, "examples", "coffee-configmap.yaml"))
 	must(t, err)
-	manifest := strings.ReplaceAll(strings.TrimSpace(string(text)), "configmap-coffee-svc", name) + "\n  provider: octavia\n"
-	for _, k := range keys {
-		manifest += "  " + k + "\n"
+	var cm corev1.ConfigMap
+	must(t, yaml.Unmarshal(text, &cm))
+	cm.Name = name
+	for _, line := range append([]string{"provider: octavia"}, lines...) {
+		key, value, _ := strings.Cut(line, ": ")
+		cm.Data[key] = value
 	}
-	must(t, shared.Apply(t.Context(), manifest))
-	t.Cleanup(func() {
-		//nolint:usetesting // in a cleanup the test's context is done
-		ctx, cancel := context.WithTimeout(context.Background(), limit)
-		defer cancel()
-		if _, err := shared.MustKubectl(ctx, "", "delete", "configmap", name, "--ignore-not-found"); err != nil {
-			t.Error(err)
-		}
+	return &cm
+}
+
+// want makes an object, and deletes it when the test ends.
+func want(t *testing.T, name string, lines ...string) {
+	t.Helper()
+	_, err := shared.Client.CoreV1().ConfigMaps("default").Create(t.Context(), object(t, name, lines...), metav1.CreateOptions{})
+	must(t, err)
+	t.Cleanup(func() { remove(t, name) })
+}
+
+// remove deletes an object that may have gone already, and waits until it has.
+func remove(t *testing.T, name string) {
+	t.Helper()
+	//nolint:usetesting // in a cleanup the test's context is done
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	err := shared.Client.CoreV1().ConfigMaps("default").Delete(ctx, name, metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Error(err)
+		return
+	}
+	err = rig.Wait(ctx, limit, name+" to go", func() (bool, string) {
+		_, err := shared.Client.CoreV1().ConfigMaps("default").Get(ctx, name, metav1.GetOptions{})
+		return apierrors.IsNotFound(err), "it is there"
 	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// change gives an object other lines in place of those that it has beyond the common ones.
+func change(t *testing.T, name string, lines []string) {
+	t.Helper()
+	maps := shared.Client.CoreV1().ConfigMaps("default")
+	for {
+		cm, err := maps.Get(t.Context(), name, metav1.GetOptions{})
+		must(t, err)
+		written := []string{"bind-ip: " + cm.Data["bind-ip"], "status: " + cm.Data["status"]}
+		cm.Data = object(t, name, append(written, lines...)...).Data
+		_, err = maps.Update(t.Context(), cm, metav1.UpdateOptions{})
+		if !apierrors.IsConflict(err) {
+			must(t, err)
+			return
+		}
+	}
 }
 
 // serving waits until the object is done, and returns its load balancer.
@@ -103,7 +147,10 @@ func until(t *testing.T, what string, done func() (bool, string)) {
 // that is ACTIVE, whose address is in the ConfigMap at once. Deleting the ConfigMap deletes the load balancer first.
 func TestWalkthrough2016(t *testing.T) {
 	const name = "configmap-coffee-svc"
-	want(t, name)
+	t.Cleanup(func() { remove(t, name) })
+	manifest, err := os.ReadFile(filepath.Join(shared.Repo, "examples", "coffee-configmap.yaml"))
+	must(t, err)
+	must(t, shared.Apply(t.Context(), strings.TrimSpace(string(manifest))+"\n  provider: octavia\n"))
 	until(t, "the address", func() (bool, string) {
 		data, err := shared.Data(t.Context(), "default", name)
 		return err == nil && data["bind-ip"] != "", fmt.Sprint(data, err)
@@ -132,7 +179,7 @@ func TestWalkthrough2016(t *testing.T) {
 			t.Errorf("kubectl %s lacks %q", strings.Join(read.args, " "), read.lacks)
 		}
 	}
-	_, err := shared.MustKubectl(t.Context(), "", "delete", "configmap", name, "--timeout=120s")
+	_, err = shared.MustKubectl(t.Context(), "", "delete", "configmap", name, "--timeout=120s")
 	must(t, err)
 	if left := rows(t, got.Name); len(left) > 0 {
 		t.Errorf("the ConfigMap is gone, and the load balancer is not: %+v", left)
