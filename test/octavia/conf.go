@@ -18,6 +18,7 @@ const (
 	octaviaAddress  = "127.0.0.1:9876"
 	keystoneURL     = "http://" + keystoneAddress
 	octaviaURL      = "http://" + octaviaAddress
+	neutronURL      = "http://127.0.0.1:9696" // only in the catalogue: see [Gate]
 )
 
 // Password is everybody's. Nothing outside this machine can reach what it opens.

@@ -172,7 +172,7 @@ func (c *Cloud) answers(url string) func(context.Context) error {
 // http is a client inside the namespace.
 func (c *Cloud) http() *http.Client {
 	return &http.Client{
-		Timeout:   time.Minute,
+		Timeout:   patience,
 		Transport: &http.Transport{DialContext: c.dialer.DialContext, DisableKeepAlives: true},
 	}
 }

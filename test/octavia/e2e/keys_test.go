@@ -63,13 +63,13 @@ func placed() []keyCase {
 func balanced() []keyCase {
 	return []keyCase{
 		{name: "members-subnet", data: []string{"member-subnet: " + otherSubnet}, want: []string{"member tcp-80 subnet_id " + otherSubnet}},
-		{name: "method", data: []string{"lb-method: LEAST_CONNECTIONS"}, want: []string{"pool tcp-80 lb_algorithm LEAST_CONNECTIONS"},
-			then: []string{"lb-method: source_ip"}, next: []string{"pool tcp-80 lb_algorithm SOURCE_IP"}},
-		{name: "persistence", data: []string{"session-persistence: SOURCE_IP"},
+		{name: "method", data: []string{"lb-method: least-connections"}, want: []string{"pool tcp-80 lb_algorithm LEAST_CONNECTIONS"},
+			then: []string{"lb-method: source-ip-hash"}, next: []string{"pool tcp-80 lb_algorithm SOURCE_IP"}},
+		{name: "affinity", data: []string{"session-affinity: client-ip"},
 			want: []string{`pool tcp-80 session_persistence.type SOURCE_IP`}, then: []string{}, next: plain},
-		{name: "cookies", data: []string{"protocol: HTTP", "session-persistence: HTTP_COOKIE"},
+		{name: "cookies", data: []string{"protocol: HTTP", "session-affinity: cookie"},
 			want: []string{"pool http-80 session_persistence.type HTTP_COOKIE"},
-			then: []string{"protocol: HTTP", "session-persistence: APP_COOKIE=JSESSIONID"},
+			then: []string{"protocol: HTTP", "session-affinity: cookie=JSESSIONID"},
 			next: []string{"pool http-80 session_persistence.type APP_COOKIE",
 				"pool http-80 session_persistence.cookie_name JSESSIONID"}},
 		{name: "times", data: []string{"client-timeout: 10s", "inspect-timeout: 2s", "connect-timeout: 3s"},
@@ -161,8 +161,13 @@ func TestKeys(t *testing.T) {
 
 // elsewhere are the keys that another test is about.
 var elsewhere = map[string]string{
-	"provider": "every case has it",
-	"member":   "TestPodsAndLocal",
+	"provider":         "every case has it",
+	"member":           "TestPodsAndLocal",
+	"floating-network": "TestFloating",
+	"floating-subnet":  "TestFloating",
+	"keep-floating-ip": "TestFloating",
+	"internal":         "TestFloating",
+	"adopt":            "TestAdopt",
 }
 
 // offers enters what the cases choose from into Octavia's database, as its administrator would by the API.

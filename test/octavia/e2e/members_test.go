@@ -103,12 +103,13 @@ func TestRefused(t *testing.T) {
 	}{
 		{"no-node-port", []string{"target-service-name: inner"}, "LB0205 data[target-service-name]"},
 		{"ovn-http", []string{"octavia-provider: ovn", "protocol: HTTP"}, "LB0401 data[protocol]"},
-		{"ovn-method", []string{"octavia-provider: ovn", "lb-method: ROUND_ROBIN"}, "LB0401 data[lb-method]"},
-		{"flow-method", []string{"lb-method: SOURCE_IP_PORT"}, "LB0401 data[lb-method]"},
-		{"cookie-tcp", []string{"session-persistence: HTTP_COOKIE"}, "LB0401 data[session-persistence]"},
+		{"ovn-method", []string{"octavia-provider: ovn", "lb-method: round-robin"}, "LB0401 data[lb-method]"},
+		{"hash-method", []string{"protocol: HTTP", "lb-method: request-hash"}, "LB0401 data[lb-method]"},
+		{"cookie-tcp", []string{"session-affinity: cookie"}, "data[session-affinity]"},
 		{"pool", []string{"address-pool: default"}, "LB0401 data[address-pool]"},
 		{"named-subnet", []string{"vip-subnet: public"}, "LB0104 data[vip-subnet]"},
 		{"slow-check", []string{"monitor-delay: 2s", "monitor-timeout: 3s"}, "data[monitor-timeout]"},
+		{"no-gzip", []string{"protocol: HTTP", "gzip: true"}, "LB0401 data[gzip]"},
 		{"no-flavor", []string{"flavor: " + profile}, "LB0501"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
