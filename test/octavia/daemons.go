@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a daemon may take to answer on a busy machine.
-const patience = 5 * time.Minute
+const patience = 15 * time.Minute
 
 func (c *Cloud) say(format string, args ...any) { fmt.Fprintf(c.options.Out, format+"\n", args...) }
 

@@ -13,7 +13,7 @@ import (
 // port is the one of the load balancer's virtual IP.
 func port(t *testing.T, id string) string {
 	t.Helper()
-	root, _ := get(t, "loadbalancers/" + id)["loadbalancer"].(map[string]any)
+	root, _ := get(t, "loadbalancers/"+id)["loadbalancer"].(map[string]any)
 	return text(root["vip_port_id"])
 }
 
