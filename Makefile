@@ -56,6 +56,7 @@ test: deps build ## Run every test, with all that this needs (root).
 	run() { echo "== $$*"; "$$@" || failed="$$failed; $$*"; }; \
 	run go test -timeout 20m $(HEAVY); \
 	CGO_ENABLED=1 run go test -race -p 1 -timeout 20m $(LIGHT); \
+	run hack/fuzz-l7.sh 30s plain; \
 	run go test -C test -p 1 -count 1 -timeout 40m $$(go list -C test ./... | grep -v '/test/octavia'); \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" >&2; exit 1; fi; echo "all tests passed"
 
@@ -94,6 +95,11 @@ bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-failover $(if $(TRIALS),-trials $(TRIALS)) $(if $(ROWS),-rows $(ROWS)) \
 	  $(if $(PROFILE),-profile $(PROFILE))
 
+.PHONY: bench-l7
+bench-l7: deps build ## Measure layer 7; ONLY=throughput,changes,rollout,scale for some of it (root, wrk).
+	@command -v wrk >/dev/null || apt-get install -y -qq --no-install-recommends wrk >/dev/null
+	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-l7 $(if $(ONLY),-only $(ONLY))
+
 .PHONY: chaos
 chaos: deps build ## Break a fleet at random and judge it; DURATION=10m SEED=1 SLACK=1 (root).
 	@mkdir -p dist; KUBECTL_LB_BIN=$(BIN) $(BIN)/chaos -keep dist $(if $(DURATION),-duration $(DURATION)) \
@@ -102,6 +108,10 @@ chaos: deps build ## Break a fleet at random and judge it; DURATION=10m SEED=1 S
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME each.
 	hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: fuzz-l7
+fuzz-l7: ## Feed arbitrary objects to source, plan, renderer and nginx -t for FUZZTIME, such as 1h (root).
+	hack/fuzz-l7.sh $(FUZZTIME)
 
 .PHONY: lint
 lint: $(LINT) ## Run golangci-lint, go vet and gofmt over both modules.

@@ -35,6 +35,7 @@ var floors = map[string]int{
 	"pkg/source":     3,
 	"pkg/render":     2,
 	"pkg/plan":       2,
+	"pkg/certs":      1,
 	"pkg/nodeconfig": 1,
 	"pkg/lb":         0,
 }
@@ -55,7 +56,7 @@ var reserved = map[string][]string{
 
 // core are the rooms that perform no IO and import nothing but themselves and the standard library, not even through
 // somebody else.
-var core = []string{"pkg/lb", "pkg/nodeconfig", "pkg/plan", "pkg/render"}
+var core = []string{"pkg/certs", "pkg/lb", "pkg/nodeconfig", "pkg/plan", "pkg/render"}
 
 // goPackage is what `go list -json` says about a package.
 type goPackage struct {

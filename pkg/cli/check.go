@@ -23,6 +23,8 @@ import (
 // against it.
 type checker struct {
 	services *services
+	hosts    *hosts
+	certs    *certificates
 	// docs are what is served now; nil where that is unknown.
 	docs *view.Documents
 	// pools are the address pools where poolsKnown.
@@ -35,12 +37,16 @@ type checker struct {
 
 // offlineChecker judges without a cluster.
 func (p *program) offlineChecker(ctx context.Context) *checker {
-	return &checker{services: newServices(ctx, nil), now: p.now()}
+	return &checker{
+		services: newServices(ctx, nil), hosts: newHosts(ctx, nil), certs: newCertificates(nil), now: p.now(),
+	}
 }
 
 // liveChecker judges by what is in the cluster, as far as it may be read.
 func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error) {
-	k := &checker{services: newServices(ctx, c), now: p.now()}
+	k := &checker{
+		services: newServices(ctx, c), hosts: newHosts(ctx, c), certs: newCertificates(c), now: p.now(),
+	}
 	var err error
 	if k.docs, err = p.readDocuments(ctx, c, "conflicts with others are not looked for"); err != nil {
 		return nil, err
@@ -52,12 +58,15 @@ func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error)
 
 // check returns what is wrong with each load balancer, keyed by it. Load balancers are judged beside each other and
 // beside all that is served, of which they replace the ones of their own name.
-func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error) {
+func (k *checker) check(ctx context.Context, cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error) {
 	in := plan.Input{Pools: k.pools, Capabilities: new(software.Backend).Capabilities()}
 	asked := map[lb.Key]bool{}
 	var clouded []lb.Wish
 	for _, cm := range cms {
 		w := k.wish(cm)
+		if err := k.certs.judge(ctx, &w, k.now); err != nil {
+			return nil, err
+		}
 		if cmp.Or(w.LoadBalancer.Provider, k.provider) == lb.ProviderOctavia {
 			clouded = append(clouded, w)
 			continue
@@ -68,6 +77,7 @@ func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error)
 	if k.services.err != nil {
 		return nil, k.services.err
 	}
+	judged := slices.Clone(in.Wishes)
 	if k.docs != nil {
 		for _, e := range k.docs.Config.LoadBalancers() {
 			in.Current = append(in.Current, e.LoadBalancer)
@@ -77,6 +87,11 @@ func (k *checker) check(cms []corev1.ConfigMap) (map[lb.Key][]lb.Finding, error)
 		}
 		in.Withdrawn = k.docs.Holds()
 	}
+	invitations, err := k.hosts.invitations(judged, in.Current)
+	if err != nil {
+		return nil, err
+	}
+	in.Wishes = append(in.Wishes, invitations...)
 	if !k.poolsKnown {
 		in.Pools = anyPool()
 		for i := range in.Wishes {
@@ -138,7 +153,5 @@ func targetOf(cm *corev1.ConfigMap) lb.Key {
 
 // served is the wish of a load balancer that is served: to stay as it is.
 func served(l lb.LoadBalancer) lb.Wish {
-	// With whom it shares is not known here, and not judged: the controller does that.
-	address := lb.AddressWish{Recorded: slices.Clone(l.VIPs), ShareWith: []string{"*"}}
-	return lb.Wish{LoadBalancer: l.Clone(), Address: address}
+	return lb.Wish{LoadBalancer: l.Clone(), Address: lb.AddressWish{Recorded: slices.Clone(l.VIPs)}}
 }

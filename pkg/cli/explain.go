@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -38,8 +39,12 @@ func (p *program) explainCommand() *cobra.Command {
 			if !ok {
 				return usagef("there is no code %q; '%s explain' lists them", args[0], p.display)
 			}
-			_, err := fmt.Fprintf(p.Out, "CODE:      %s\nSEVERITY:  %s\nTITLE:     %s\n\nCAUSE:\n  %s\n\nFIX:\n  %s\n",
-				d.Code, d.Severity, d.Title, d.Cause, d.Fix)
+			var b strings.Builder
+			fmt.Fprintf(&b, "CODE:      %s\nSEVERITY:  %s\nTITLE:     %s\n\nCAUSE:\n  ", d.Code, d.Severity, d.Title)
+			hang(&b, 2, d.Cause)
+			b.WriteString("\nFIX:\n  ")
+			hang(&b, 2, d.Fix)
+			_, err := io.WriteString(p.Out, b.String())
 			return err
 		},
 	}
@@ -59,7 +64,9 @@ func (p *program) exitCodesTopic() *cobra.Command {
 	var b strings.Builder
 	b.WriteString("The exit status of every command, whatever its output format:\n\n")
 	for _, c := range exitCodes() {
-		fmt.Fprintf(&b, "  %3d  %-12s %s\n", c.Code, c.Name, c.Meaning)
+		head := fmt.Sprintf("  %3d  %-12s ", c.Code, c.Name)
+		b.WriteString(head)
+		hang(&b, len(head), c.Meaning)
 	}
 	topic := &cobra.Command{Use: "exit-codes", Short: "What the exit status says", Long: strings.TrimSpace(b.String())}
 	topic.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprintln(p.Out, cmd.Long) })

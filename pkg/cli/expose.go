@@ -129,12 +129,18 @@ func (o *exposeOptions) judge(ctx context.Context, c *cluster, cm, old *corev1.C
 	if old != nil {
 		asked.CreationTimestamp, asked.UID = old.CreationTimestamp, old.UID
 	}
-	found, err := k.check([]corev1.ConfigMap{asked})
+	found, err := k.check(ctx, []corev1.ConfigMap{asked})
 	if err != nil {
 		return err
 	}
+	for _, n := range k.certs.notes() {
+		o.note("note: %s", n)
+	}
 	findings := found[lb.Key{Namespace: cm.Namespace, Name: cm.Name}]
 	o.wish = k.wish(asked)
+	for _, n := range k.hosts.notes() {
+		o.note("note: %s", n)
+	}
 	for _, f := range findings {
 		o.note("%s: %s", f.Severity(), describeFinding(f))
 	}
@@ -157,7 +163,7 @@ func (o *exposeOptions) apply(ctx context.Context, c *cluster, cm *corev1.Config
 	applied, err := c.CoreV1().ConfigMaps(cm.Namespace).Patch(ctx, cm.Name, types.ApplyPatchType, body,
 		metav1.PatchOptions{FieldManager: o.fieldManager, Force: &o.forceConflicts, DryRun: o.server()})
 	if apierrors.IsConflict(err) {
-		return nil, fmt.Errorf("%w\nAnother tool owns these fields; --force-conflicts takes them over", err)
+		return nil, &advised{err, "Another tool owns these fields; --force-conflicts takes them over"}
 	}
 	if err != nil {
 		return nil, err
@@ -239,7 +245,7 @@ func (o *exposeOptions) takenUp(docs view.Documents) bool {
 				return false
 			}
 		}
-		return reflect.DeepEqual(e.Listeners, o.wish.LoadBalancer.Listeners)
+		return e.Share == o.wish.LoadBalancer.Share && reflect.DeepEqual(e.Listeners, o.wish.LoadBalancer.Listeners)
 	}
 	return false
 }

@@ -162,6 +162,17 @@ func TestExposeWait(t *testing.T) {
 		args := []string{"expose", "svc/tea", "--port", "81", "--wait", "--timeout", "300ms"}
 		w.lb(t, args...).expect(t, "expose-stale", args)
 	})
+	t.Run("stale share", func(t *testing.T) {
+		args := []string{"expose", "svc/tea", "--port", "80", "--share-key", "edge", "--wait", "--timeout", "300ms"}
+		if r := w.lb(t, args...); r.code != ExitTimeout || !strings.Contains(r.errOut, "not taken it up yet") {
+			t.Errorf("it has an address of its own, and shall share one: %+v", r)
+		}
+		w.shard.LoadBalancers[0].Share = w.user + "/edge"
+		w.publish()
+		if r := w.lb(t, args...); r.code != ExitOK {
+			t.Errorf("it shares: %+v", r)
+		}
+	})
 }
 
 func TestDeleteGolden(t *testing.T) {

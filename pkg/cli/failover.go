@@ -36,6 +36,8 @@ type failoverOptions struct {
 	output       *printer.Flags
 	// name is the load balancer that was named.
 	name string
+	// budget is --max-gap where it was given: that of a cloud's failover is another one by nature.
+	budget time.Duration
 }
 
 func (p *program) failoverCommand() *cobra.Command {
@@ -69,14 +71,23 @@ are asked by new connections every few milliseconds from where this command runs
   nginx     nginx is killed and stays down
   isolate   the node's adverts, ARP and virtual IPs are cut off
 
+A load balancer of Octavia is failed over by Octavia itself, with your own credentials of OpenStack; the kinds of
+faults and --count are not for it, and it passes unless --max-gap was given.
+
 The exit status is 3 if a run did not pass. docs/failover.md says more.`,
 		Example: p.example(
 			"kubectl lb failover test tea",
-			"kubectl lb failover test 192.0.2.10 --kind crash --count 20 --yes --report failover.html",
+			"kubectl lb failover test 192.0.2.10 --kind nginx",
+			"kubectl lb failover test tea --kind crash --count 20 --yes --report crash.html",
 			"kubectl lb failover test --node lb1 --kind isolate --max-gap 1s",
 			"kubectl lb failover test tea --dry-run"),
-		Args:              func(_ *cobra.Command, args []string) error { return o.complete(args) },
-		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+		Args: func(_ *cobra.Command, args []string) error { return o.complete(args) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("max-gap") {
+				o.budget = o.wish.MaxGap
+			}
+			return o.run(cmd.Context())
+		},
 		ValidArgsFunction: p.completeLoadBalancers,
 	}
 	flags := cmd.Flags()
@@ -147,6 +158,9 @@ func (o *failoverOptions) validate() error {
 	case o.wish.Duration < o.wish.Hold+time.Second || o.wish.Duration > nodeconfig.MaxDrill:
 		return usagef("--duration must be at least a second more than --hold, and at most %s", nodeconfig.MaxDrill)
 	}
+	if o.reportFile != "" && !o.real() {
+		return usagef("--report tells of a test; with --dry-run there is none")
+	}
 	if o.reportFile != "" {
 		if dir, err := os.Stat(filepath.Dir(o.reportFile)); err != nil || !dir.IsDir() {
 			return usagef("--report: there is no directory %s", filepath.Dir(o.reportFile))
@@ -162,6 +176,12 @@ func (o *failoverOptions) run(ctx context.Context) error {
 	}
 	if o.name != "" {
 		o.wish.Key = lb.Key{Namespace: c.namespace, Name: o.name}
+	}
+	if l, err := o.cloudOf(ctx, c); l != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return o.runCloud(ctx, l, o.budget)
 	}
 	if err := o.mayDrill(ctx, c); err != nil {
 		return err
@@ -185,11 +205,26 @@ func (o *failoverOptions) run(ctx context.Context) error {
 	t := &tester{failoverOptions: o, c: c, plan: plan, by: report.By,
 		holdTime: time.Duration(docs.Config.Fleet.Timing.HoldTime)}
 	runs, err := t.runAll(ctx)
-	if err != nil {
+	if len(runs) == 0 {
 		return err
 	}
 	report.Runs, report.Summary = runs, drill.Summarize(runs)
-	return o.conclude(ctx, report)
+	if err == nil {
+		return o.conclude(report)
+	}
+	stop(&report.Summary, err)
+	if shown := o.conclude(report); shown != nil && !errors.Is(shown, errFindings) {
+		o.note("%s", explain(shown))
+	}
+	return err
+}
+
+// stop notes that an error came before all runs were done.
+func stop(s *v1alpha1.FailoverSummary, err error) {
+	s.Result, s.Message = v1alpha1.FailoverStopped, err.Error()
+	if errors.Is(err, context.Canceled) {
+		s.Result, s.Message = v1alpha1.FailoverInterrupted, "interrupted"
+	}
 }
 
 // plan makes the plan, and refuses what only --force may do.
@@ -199,15 +234,40 @@ func (o *failoverOptions) plan(docs view.Documents) (v1alpha1.FailoverPlan, erro
 			return v1alpha1.FailoverPlan{}, err
 		}
 	}
+	if err := o.servedOrNear(docs); err != nil {
+		return v1alpha1.FailoverPlan{}, err
+	}
 	plan, objections, err := drill.Plan(o.wish, docs, o.now())
-	switch {
-	case err != nil:
-		return plan, err
-	case len(objections) > 0 && !o.force:
-		return plan, fmt.Errorf("%s; --force goes on all the same", strings.Join(objections, "; "))
+	if err == nil && !o.force {
+		err = objection(objections)
 	}
 	plan.Warnings = slices.Concat(objections, plan.Warnings)
-	return plan, nil
+	return plan, err
+}
+
+// servedOrNear reports a load balancer that no node serves, with the names that were probably meant.
+func (o *failoverOptions) servedOrNear(docs view.Documents) error {
+	if o.name == "" || docs.Has(o.wish.Key) {
+		return nil
+	}
+	var names []string
+	for _, e := range docs.Config.LoadBalancers() {
+		if e.Origin.Namespace == o.wish.Key.Namespace {
+			names = append(names, e.Origin.Name)
+		}
+	}
+	if near := nearestNames(o.name, names); len(near) > 0 {
+		return fmt.Errorf("%s is not served by any node; did you mean %s?", o.wish.Key, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("%s is not served by any node; '%s status' says what is, and why not", o.wish.Key, o.display)
+}
+
+// objection makes what only --force overrides an error; nil where there is nothing.
+func objection(objections []string) error {
+	if len(objections) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s; --force goes on all the same", strings.Join(objections, "; "))
 }
 
 // confirm asks the user, who must be there to be asked unless --yes was given.

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +26,8 @@ const (
 	// warmUp is how long every address must have answered before a fault, and warmUpLimit how long that may take.
 	warmUp      = time.Second
 	warmUpLimit = 10 * time.Second
+	// readyLimit is how long something may stand against a run.
+	readyLimit = 10 * time.Second
 	// orderTimeout bounds one try to change the order.
 	orderTimeout = 5 * time.Second
 )
@@ -42,7 +46,7 @@ type tester struct {
 }
 
 // runAll performs the runs, up to the first that does not pass. What has been ordered is always taken back and waited
-// for: the context's end only makes that happen sooner.
+// for: the context's end only makes that happen sooner. With an error it still returns the runs that passed before.
 func (t *tester) runAll(ctx context.Context) ([]v1alpha1.FailoverRun, error) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -50,24 +54,45 @@ func (t *tester) runAll(ctx context.Context) ([]v1alpha1.FailoverRun, error) {
 	t.watch(lasting)
 	var runs []v1alpha1.FailoverRun
 	for n := range t.plan.Count {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		run, err := t.perform(ctx, lasting, herald, n+1)
-		if err != nil {
-			return nil, err
+		if err == nil && run.Result == v1alpha1.FailoverRefused {
+			err = errors.New(run.Message)
 		}
-		runs = append(runs, run)
 		switch {
-		case run.Result == v1alpha1.FailoverInterrupted:
-			return nil, ctx.Err()
-		case run.Result == v1alpha1.FailoverRefused && n == 0:
-			return nil, fmt.Errorf("no failover test: %s", run.Message)
-		case run.Result != v1alpha1.FailoverPassed:
+		case ctx.Err() != nil && (err != nil || run.Result == v1alpha1.FailoverInterrupted):
+			return runs, ctx.Err()
+		case err != nil && t.plan.Count > 1:
+			return runs, fmt.Errorf("run %d of %d: %w", n+1, t.plan.Count, err)
+		case err != nil:
+			return runs, err
+		}
+		if runs = append(runs, run); run.Result != v1alpha1.FailoverPassed {
 			return runs, nil
 		}
 	}
 	return runs, nil
+}
+
+// ready waits until the plan can be carried out as it was confirmed: that may be minutes ago, and each run changes
+// much. What stands against it may pass, such as a standby that is just taking a new configuration up.
+func (t *tester) ready(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, readyLimit)
+	defer cancel()
+	for {
+		objections, err := t.wish.Again(t.plan, t.feed.documents(), t.now())
+		if err == nil && !t.force {
+			err = objection(objections)
+		}
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-t.feed.changed:
+		case <-time.After(lastLook): // A node that falls silent says nothing more.
+		case <-limited.Done():
+			return cmp.Or(ctx.Err(), err)
+		}
+	}
 }
 
 // watch follows the documents, and keeps every report of a node with the time at which it arrived.
@@ -95,6 +120,9 @@ func (t *tester) observed() []drill.Observation {
 
 // perform performs one run. An error says that nothing was done.
 func (t *tester) perform(ctx, lasting context.Context, h *herald, number int) (v1alpha1.FailoverRun, error) {
+	if err := t.ready(ctx); err != nil {
+		return v1alpha1.FailoverRun{}, err
+	}
 	rec := drill.Recording{Number: number, Begin: time.Now()}
 	prober := probe.Start(lasting, probeTargets(t.plan), probe.Options{
 		Interval: t.plan.ProbeIntervalMillis.Duration(), Timeout: t.plan.ProbeTimeoutMillis.Duration(),
@@ -218,18 +246,18 @@ func (t *tester) attend(ctx, lasting context.Context, run *drill.Run, prober *pr
 	}
 }
 
-// order writes the drill into the node's order.
+// order writes the drill into the node's order, unless the orders that it is written beside forbid it: two who begin at
+// the same moment both see a fleet without a drill.
 func (t *tester) order(ctx context.Context, id string) error {
-	w := orderWriter{c: t.c, manager: t.fieldManager}
-	_, err := w.node(ctx, t.plan.Node, func(o *nodeconfig.Order) error {
-		if o.Drain != nil && !t.force {
-			return fmt.Errorf("%s has been drained meanwhile", t.plan.Node)
-		}
+	w := orderWriter{c: t.c, manager: t.fieldManager, check: func(orders map[string]nodeconfig.Order) error {
 		docs := t.feed.documents()
-		docs.Config.Orders[t.plan.Node] = *o
-		if docs.Drilled(t.plan.Node, t.now()) {
-			return fmt.Errorf("another drill has begun meanwhile%s", byWhom(o.Drill.By))
+		docs.Config.Orders = orders
+		if d := orders[t.plan.Node].Drain; d != nil && !t.force {
+			return fmt.Errorf("%s has been drained meanwhile%s", t.plan.Node, byWhom(d.By))
 		}
+		return drill.Other(docs, t.now())
+	}}
+	_, err := w.node(ctx, t.plan.Node, func(o *nodeconfig.Order) error {
 		o.Drill = &nodeconfig.Drill{
 			ID: id, Kind: t.plan.Kind, Requested: t.now().UTC(), By: t.by,
 			Duration: nodeconfig.Duration(t.plan.DurationMillis),
@@ -243,7 +271,7 @@ func byWhom(user string) string {
 	if user == "" {
 		return ""
 	}
-	return ", by " + user
+	return fmt.Sprintf(", by %q", user)
 }
 
 // takeBack takes the drill out of the node's order, unless it is somebody else's.

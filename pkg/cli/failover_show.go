@@ -102,7 +102,7 @@ func (o *failoverOptions) showAddresses(plan v1alpha1.FailoverPlan, table printe
 }
 
 // conclude prints and writes what came of the test. What did not pass is exit status 3.
-func (o *failoverOptions) conclude(_ context.Context, r *v1alpha1.FailoverReport) error {
+func (o *failoverOptions) conclude(r *v1alpha1.FailoverReport) error {
 	if o.reportFile != "" {
 		page, err := timeline.Render(r)
 		if err == nil {

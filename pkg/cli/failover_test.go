@@ -198,6 +198,8 @@ func TestFailoverPlan(t *testing.T) {
 		"failover-plan-node":    {"--node", "lb2", "--dry-run", "--max-gap", "100ms", "--kind", "isolate"},
 		"failover-plan-yaml":    {"tea", "--dry-run", "-o", "yaml"},
 		"failover-unserved":     {"ghost"},
+		"failover-unserved-far": {"nothing-of-the-kind"},
+		"failover-near-name":    {"te"},
 		"failover-idle":         {"--node", "lb3"},
 		"failover-near":         {"--node", "lb"},
 		"failover-no-terminal":  {"tea"},
@@ -208,6 +210,7 @@ func TestFailoverPlan(t *testing.T) {
 		"failover-usage-gap":    {"tea", "--max-gap", "0s"},
 		"failover-usage-file":   {"tea", "--report", "/nowhere/at/all.html"},
 		"failover-usage-dry":    {"tea", "--dry-run=maybe"},
+		"failover-usage-report": {"tea", "--dry-run", "--report", "x.html"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.drill(t, call{}, args...)
@@ -253,10 +256,11 @@ func TestFailoverRefusals(t *testing.T) {
 	change(func() {
 		w.statuses["lb1"].Reported = time.Now().Add(-time.Hour)
 		w.statuses["lb3"].Reported = time.Now().Add(-time.Hour)
+		p.silent = map[string]bool{"lb1": true, "lb3": true}
 	})
 	refused("nobody can take 127.88.5.1 over (lb1 has been silent for 60m; lb3 has been silent for 60m); --force", "tea")
 	change(func() {
-		w.statuses["lb1"].Reported, w.statuses["lb3"].Reported = time.Now(), time.Now()
+		w.statuses["lb1"].Reported, w.statuses["lb3"].Reported, p.silent = time.Now(), time.Now(), nil
 		w.statuses["lb3"].Running.Shards = map[string]int64{"lb-shard-000": 6}
 	})
 	refused("lb3 would take over, but does not run the same configuration as lb2", "tea")
@@ -268,7 +272,7 @@ func TestFailoverRefusals(t *testing.T) {
 	w.must(err)
 	p.mu.Lock()
 	w.document(nodeconfig.OrdersName, nodeconfig.AppOrders, "node.lb3", text)
-	refused("another drill is under way on lb3 (crash, ordered by joe)", "tea")
+	refused("another drill is under way on lb3: crash, ordered ", "tea")
 	w.deploy()
 	p.mu.Unlock()
 	w.eventually("lb3 is well again", func() bool {

@@ -158,7 +158,7 @@ func (w *world) endpoints(service string, ready, unready int) {
 			Name: service + "-abcde", Labels: map[string]string{discoveryv1.LabelServiceName: service},
 		},
 		AddressType: discoveryv1.AddressTypeIPv4,
-		Ports:       []discoveryv1.EndpointPort{{Name: new(string)}},
+		Ports:       []discoveryv1.EndpointPort{{Name: new(string), Port: new(int32(8080))}},
 	}
 	for i := range ready + unready {
 		isReady := i < ready

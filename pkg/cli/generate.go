@@ -98,9 +98,13 @@ func (o *generateOptions) run(ctx context.Context) error {
 		return err
 	}
 	cm := o.configMap(namespace)
-	found, err := o.offlineChecker(ctx).check([]corev1.ConfigMap{*cm})
+	checker := o.offlineChecker(ctx)
+	found, err := checker.check(ctx, []corev1.ConfigMap{*cm})
 	if err != nil {
 		return err
+	}
+	for _, n := range checker.hosts.notes() {
+		o.note("note: %s", n)
 	}
 	findings := found[lb.Key{Namespace: namespace, Name: o.name}]
 	for _, f := range findings {

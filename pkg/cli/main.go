@@ -13,6 +13,8 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/klog/v2"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 )
 
 // LookupEnv reads an environment variable, as os.LookupEnv does.
@@ -81,7 +83,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	return code
 }
 
-// note tells the user something beside the data.
+// note tells the user something beside the data, on one line: what it quotes of the cluster or a file can't make
+// another.
 func (p *program) note(format string, args ...any) {
-	fmt.Fprintln(p.ErrOut, escapeNote(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(p.ErrOut, printer.Escape(fmt.Sprintf(format, args...)))
 }

@@ -92,6 +92,14 @@ func (m manifest) configMap() (*corev1.ConfigMap, error) {
 	return cm, nil
 }
 
+func (m manifest) secret() (*corev1.Secret, error) {
+	s := &corev1.Secret{}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(m.Object, s); err != nil {
+		return nil, fmt.Errorf("%s: not a Secret", m.source) // its own words could tell of a key
+	}
+	return s, nil
+}
+
 func (m manifest) service() (*corev1.Service, error) {
 	svc := &corev1.Service{}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(m.Object, svc); err != nil {

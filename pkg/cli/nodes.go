@@ -114,10 +114,10 @@ func nodeNote(n v1alpha1.NodeStatus) string {
 	case n.Drain != nil:
 		text := "drained"
 		if n.Drain.By != "" {
-			text += " by " + n.Drain.By
+			text += fmt.Sprintf(" by %q", n.Drain.By)
 		}
 		if n.Drain.Reason != "" {
-			text += ": " + n.Drain.Reason
+			text += fmt.Sprintf(": %q", n.Drain.Reason)
 		}
 		return text
 	case n.Problem != "":

@@ -30,6 +30,8 @@ type orderWriter struct {
 	// manager owns what is written; dryRun is the field of the requests.
 	manager string
 	dryRun  []string
+	// check, if not nil, may forbid a change for what is asked of all the nodes at the moment of writing.
+	check func(orders map[string]nodeconfig.Order) error
 }
 
 // node changes a node's order and reports whether anything changed. An order that asks for nothing is taken away.
@@ -62,6 +64,11 @@ func (w orderWriter) key(ctx context.Context, key string, change func(old string
 		cm, err := w.read(ctx)
 		if err != nil {
 			return false, err
+		}
+		if w.check != nil {
+			if err := w.check(view.DecodeDocuments([]corev1.ConfigMap{*cm}).Config.Orders); err != nil {
+				return false, err
+			}
 		}
 		text, err := change(cm.Data[key])
 		if err != nil {
@@ -122,7 +129,7 @@ func (w orderWriter) create(ctx context.Context, key, text string) error {
 		Data: map[string]string{key: text},
 	}, metav1.CreateOptions{FieldManager: w.manager, DryRun: w.dryRun})
 	if apierrors.IsForbidden(err) {
-		return fmt.Errorf("%w\nThe ConfigMap %s/%s is missing; deploy/ has it", err, w.c.system, nodeconfig.OrdersName)
+		return &advised{err, fmt.Sprintf("The ConfigMap %s/%s is missing; deploy/ has it", w.c.system, nodeconfig.OrdersName)}
 	}
 	return err
 }

@@ -22,6 +22,8 @@ type puppets struct {
 	mu sync.Mutex
 	// deaf nodes do not hear orders; idle ones obey, but nobody takes their addresses over; stuck ones never restore.
 	deaf, idle, stuck bool
+	// silent nodes do not report that they are alive.
+	silent map[string]bool
 	// refuse is why drills are refused.
 	refuse string
 	// homes are the homes that a rebalance leads to, by group.
@@ -66,9 +68,11 @@ func (p *puppets) act(ctx context.Context) {
 	}
 	p.elect(docs)
 	for n, s := range p.statuses {
-		if text, _ := nodeconfig.Encode(*s); text != before[n] && ctx.Err() == nil {
+		beats := p.live && !p.silent[n] && time.Since(s.Reported) > nodeconfig.HeartbeatInterval
+		if text, _ := nodeconfig.Encode(*s); (text != before[n] || beats) && ctx.Err() == nil {
 			if p.live {
 				s.Reported = time.Now()
+				text, _ = nodeconfig.Encode(*s)
 			}
 			p.document(nodeconfig.StatusName(n), nodeconfig.AppNode, nodeconfig.KeyStatus, text)
 		}

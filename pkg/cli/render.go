@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
@@ -23,6 +25,7 @@ type nodeSoftware struct {
 	name      string
 	iface     string
 	runDir    string
+	stateDir  string
 	nginxUser string
 	modules   []string
 }
@@ -32,6 +35,7 @@ func (n *nodeSoftware) addTo(cmd *cobra.Command) {
 	flags.StringVar(&n.name, "node", "", "Node whose files are printed.")
 	flags.StringVar(&n.iface, "interface", "eth0", "The node's network interface, in keepalived's files.")
 	flags.StringVar(&n.runDir, "run-dir", "/run/kubectl-lb", "The daemon's --run-dir.")
+	flags.StringVar(&n.stateDir, "state-dir", "/var/lib/kubectl-lb", "The daemon's --state-dir.")
 	flags.StringVar(&n.nginxUser, "nginx-user", "", "User of nginx's workers (default: www-data).")
 	flags.StringSliceVar(&n.modules, "nginx-module", []string{"/usr/lib/nginx/modules/ngx_stream_module.so"},
 		"Modules that nginx has to load.")
@@ -48,7 +52,7 @@ func (o *generateOptions) renderFiles(ctx context.Context) error {
 		return err
 	}
 	if o.forProgram == forNginx {
-		return o.renderNginx(v)
+		return o.renderNginx(v, *docs)
 	}
 	return o.renderKeepalived(v, *docs)
 }
@@ -100,15 +104,29 @@ func complete(docs *view.Documents, lacking string) (*view.Documents, error) {
 	return docs, nil
 }
 
-func (o *generateOptions) renderNginx(v nodeconfig.View) error {
+// nginxVersion returns the version that a node reports, empty where it does not.
+func nginxVersion(docs view.Documents, node string) string {
+	for _, s := range docs.Statuses {
+		if s.Node == node {
+			return s.Versions.Nginx
+		}
+	}
+	return ""
+}
+
+func (o *generateOptions) renderNginx(v nodeconfig.View, docs view.Documents) error {
 	result, err := nginx.Render(nginx.Input{
 		LoadBalancers: v.LoadBalancers, RunDir: o.node.runDir, Modules: o.node.modules, User: o.node.nginxUser,
+		TLSDir: path.Join(o.node.stateDir, "tls"), Version: nginxVersion(docs, v.Node.Name),
 	})
 	if err != nil {
 		return err
 	}
 	if err := o.printFiles(result.Files); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(v.LoadBalancers, func(l lb.LoadBalancer) bool { return len(l.Certificates()) > 0 }) {
+		o.note("note: the node has keys for session tickets as well, which only it and the controller know")
 	}
 	for _, r := range result.Refused {
 		o.note("error: %s: %s", r.Key, r.Finding)

@@ -69,6 +69,7 @@ that survives the loss of any load-balancer node.`,
 // layOut wraps the descriptions of a command and those below it.
 func layOut(cmd *cobra.Command) {
 	cmd.Long = wrapParagraphs(cmd.Long)
+	cmd.Flags().BoolP("help", "h", false, "Show this help.")
 	for _, c := range cmd.Commands() {
 		layOut(c)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/endpoints"
 )
 
 // take reads the load balancers of a namespace ("" for all) and the nodes' documents. Whoever may not read the
@@ -62,7 +64,7 @@ func (p *program) countEndpoints(ctx context.Context, c *cluster, s *v1alpha1.Lo
 			if services[r.Service.Key] == nil {
 				services[r.Service.Key] = p.newCounter(ctx, c, r.Service.Key)
 			}
-			r.Endpoints = services[r.Service.Key].count(r.Service.Port)
+			r.Endpoints = services[r.Service.Key].count(r.Service.Port, lb.Listener{Protocol: l.Protocol}.Transport())
 		}
 	}
 }
@@ -70,7 +72,7 @@ func (p *program) countEndpoints(ctx context.Context, c *cluster, s *v1alpha1.Lo
 // counter counts a Service's endpoints.
 type counter struct {
 	service *corev1.Service
-	slices  []discoveryv1.EndpointSlice
+	slices  []*discoveryv1.EndpointSlice
 }
 
 func (p *program) newCounter(ctx context.Context, c *cluster, key lb.Key) *counter {
@@ -90,43 +92,20 @@ func (p *program) newCounter(ctx context.Context, c *cluster, key lb.Key) *count
 		p.note("note: endpoints of %s: %s", key, strings.TrimPrefix(explain(err), "error: "))
 		return &counter{}
 	}
-	return &counter{service: svc, slices: list.Items}
-}
-
-// count counts the endpoints behind one port of the Service: a slice counts when it has the port's name.
-func (n *counter) count(port uint16) *v1alpha1.Endpoints {
-	if n.service == nil {
-		return nil
-	}
-	name, found := "", false
-	for _, sp := range n.service.Spec.Ports {
-		if sp.Port == int32(port) {
-			name, found = sp.Name, true
-		}
-	}
-	if !found {
-		return nil
-	}
-	out := &v1alpha1.Endpoints{}
-	for _, slice := range n.slices {
-		if !hasPort(slice, name) {
-			continue
-		}
-		for _, e := range slice.Endpoints {
-			out.Total++
-			if e.Conditions.Ready == nil || *e.Conditions.Ready {
-				out.Ready++
-			}
-		}
+	out := &counter{service: svc}
+	for i := range list.Items {
+		out.slices = append(out.slices, &list.Items[i])
 	}
 	return out
 }
 
-func hasPort(slice discoveryv1.EndpointSlice, name string) bool {
-	for _, p := range slice.Ports {
-		if p.Name == nil && name == "" || p.Name != nil && *p.Name == name {
-			return true
-		}
+// count counts the endpoints behind one port of the Service, as the controller sees them.
+func (n *counter) count(port uint16, t lb.Transport) *v1alpha1.Endpoints {
+	if n.service == nil || !slices.ContainsFunc(n.service.Spec.Ports, func(p corev1.ServicePort) bool {
+		return p.Port == int32(port)
+	}) {
+		return nil
 	}
-	return false
+	pods := endpoints.Of(n.service, n.slices, port, t)
+	return &v1alpha1.Endpoints{Ready: pods.Ready, Terminating: pods.Terminating, Total: pods.Total}
 }

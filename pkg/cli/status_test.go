@@ -192,7 +192,7 @@ func TestStatusOwners(t *testing.T) {
 			Other: "02:00:00:00:00:03", Since: since},
 		{Kind: nodeconfig.ConflictVRID, Group: 1, Family: lb.IPv4, Other: "10.88.0.77", Since: since},
 		{Kind: nodeconfig.ConflictVRID, Group: 1, Family: lb.IPv6, Other: "fe80::1", Since: since},
-		{Kind: nodeconfig.ConflictSkew, Group: 2, Family: lb.IPv4, Since: since},
+		{Kind: nodeconfig.ConflictSkew, Group: 2, Family: lb.IPv4, Since: since, Other: "10.88.0.13"},
 	}
 	w.statuses["lb3"].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "nginx does not answer"}
 	w.publish()

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
@@ -26,10 +29,14 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 		o.cloudBranch(t, *st.Cloud)
 	}
 	for _, l := range st.Listeners {
-		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{})
+		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{Text: upstreamWords(l)})
 		for _, r := range l.Routes {
 			branch.Add(r.Host+r.Path+arrow(r)+r.Service.String(),
-				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(r)})
+				printer.Cell{Text: "Service"}, routeState(r), printer.Cell{Text: routeDetail(l, r)})
+		}
+		for _, c := range l.Certificates {
+			branch.Add(c.Secret, printer.Cell{Text: "Certificate"}, o.certificateState(c),
+				printer.Cell{Text: o.certificateDetail(c)})
 		}
 	}
 	for _, c := range st.Conflicts {
@@ -45,6 +52,33 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 	}
 	columns := []printer.Column{{Name: "NAME"}, {Name: "KIND"}, {Name: "STATE"}, {Name: "DETAIL"}}
 	return printer.Table(o.Out, columns, t.Rows(), o.tableOptions(o.output))
+}
+
+// expiresSoon is how long before its end a certificate is marked.
+const expiresSoon = 21 * 24 * time.Hour
+
+func (o *statusOptions) certificateState(c v1alpha1.Certificate) printer.Cell {
+	switch left := c.Expires.Sub(o.now()); {
+	case left <= 0:
+		return printer.Cell{Text: "Expired", Color: printer.Bad}
+	case left < expiresSoon:
+		return printer.Cell{Text: "Expiring", Color: printer.Doubtful}
+	}
+	return printer.Cell{Text: "Valid", Color: printer.Good}
+}
+
+// certificateDetail says what a certificate is for, and how long.
+func (o *statusOptions) certificateDetail(c v1alpha1.Certificate) string {
+	const shown = 4
+	names := printer.Or(strings.Join(c.Names[:min(shown, len(c.Names))], ", "), "no DNS name")
+	if more := len(c.Names) - shown; more > 0 {
+		names += fmt.Sprintf(" and %d more", more)
+	}
+	until := c.Expires.UTC().Format(time.DateOnly)
+	if left := c.Expires.Sub(o.now()); left > 0 {
+		return fmt.Sprintf("for %s until %s (%d days)", names, until, int(left.Hours()/24))
+	}
+	return fmt.Sprintf("for %s, ended %s", names, until)
 }
 
 func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {
@@ -158,7 +192,19 @@ func routeState(r v1alpha1.Route) printer.Cell {
 	return printer.Cell{Text: "Up", Color: printer.Good}
 }
 
-func routeDetail(r v1alpha1.Route) string {
+// upstreamWords says how a listener's traffic is spread over pods; empty where that is kube-proxy's business.
+func upstreamWords(l v1alpha1.Listener) string {
+	if l.Upstream == nil {
+		return ""
+	}
+	words := "to endpoints, " + string(cmp.Or(l.Upstream.Method, lb.RoundRobin))
+	if a := l.Upstream.Affinity; a != "" {
+		words = "to endpoints, by affinity " + string(a)
+	}
+	return words
+}
+
+func routeDetail(l v1alpha1.Listener, r v1alpha1.Route) string {
 	var words []string
 	if r.Exact {
 		words = append(words, "exact")
@@ -166,11 +212,18 @@ func routeDetail(r v1alpha1.Route) string {
 	if r.Weight != nil {
 		words = append(words, fmt.Sprintf("weight %d", *r.Weight))
 	}
-	for _, a := range r.Addresses {
-		words = append(words, a.String())
+	if l.Upstream != nil {
+		words = append(words, fmt.Sprintf("%d in use", len(r.Addresses)))
+	} else {
+		for _, a := range r.Addresses {
+			words = append(words, a.String())
+		}
 	}
-	if r.Endpoints != nil {
-		words = append(words, fmt.Sprintf("%d/%d endpoints ready", r.Endpoints.Ready, r.Endpoints.Total))
+	if e := r.Endpoints; e != nil {
+		words = append(words, fmt.Sprintf("%d/%d endpoints ready", e.Ready, e.Total))
+		if e.Terminating > 0 {
+			words = append(words, fmt.Sprintf("%d terminating", e.Terminating))
+		}
 	}
 	return strings.Join(words, ", ")
 }

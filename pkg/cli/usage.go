@@ -19,7 +19,8 @@ const (
 func (p *program) usage(cmd *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString("Usage:\n")
-	if cmd.Runnable() && cmd.HasParent() {
+	// What only has commands of its own is run for its help alone.
+	if cmd.Runnable() && cmd.HasParent() && (!cmd.HasAvailableSubCommands() || strings.Contains(cmd.Use, " ")) {
 		b.WriteString("  " + cmd.UseLine() + "\n")
 	}
 	if cmd.HasAvailableSubCommands() {
@@ -90,6 +91,17 @@ func listFlags(b *strings.Builder, flags *pflag.FlagSet) {
 			name = ""
 		}
 	})
+}
+
+// hang writes a text in lines of the help's width, all of which but the first are indented by that many blanks: the
+// first follows what stands there already.
+func hang(b *strings.Builder, indent int, text string) {
+	for i, line := range wrapText(text, helpWidth-indent) {
+		if i > 0 {
+			b.WriteString(strings.Repeat(" ", indent))
+		}
+		b.WriteString(line + "\n")
+	}
 }
 
 // wrapText breaks text into lines of at most that many characters, longer words aside.

@@ -122,7 +122,7 @@ func (o *validateOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := judgeSubjects(checker, subjects, report); err != nil {
+	if err := judgeSubjects(ctx, checker, subjects, report); err != nil {
 		return err
 	}
 	o.tellUnknown(checker)
@@ -171,6 +171,13 @@ func (o *validateOptions) fromFiles(namespace string, k *checker) (found []subje
 				continue
 			}
 			k.services.add(imagine(svc))
+		case m.is("Secret"):
+			s, err := m.secret()
+			if err != nil {
+				unreadable = errors.Join(unreadable, err)
+				continue
+			}
+			k.certs.add(s)
 		case m.is("ConfigMap") && m.GetLabels()[configmap.LabelKey] == configmap.LabelValue:
 			quoted := m.quoteValues()
 			cm, err := m.configMap()
@@ -182,6 +189,10 @@ func (o *validateOptions) fromFiles(namespace string, k *checker) (found []subje
 		case m.is("ConfigMap") && looksLikeOurs(m.Unstructured):
 			o.note("note: %s: configmap %s names a Service but lacks the label %s: %s, so the controller passes it over",
 				m.source, m.GetName(), configmap.LabelKey, configmap.LabelValue)
+		case m.is("ConfigMap"): // it may hold a bundle of authorities
+			if cm, err := m.configMap(); err == nil {
+				k.certs.configMaps[lb.Key{Namespace: cm.Namespace, Name: cm.Name}] = cm
+			}
 		}
 	}
 	return found, unreadable
@@ -240,7 +251,7 @@ func unquoted(cm *corev1.ConfigMap, keys []string) []lb.Finding {
 
 // judgeSubjects judges all load balancers beside each other. Of two of the same name, which only files can hold, the
 // last one counts, as kubectl apply would have it.
-func judgeSubjects(k *checker, subjects []subject, report *v1alpha1.FindingReport) error {
+func judgeSubjects(ctx context.Context, k *checker, subjects []subject, report *v1alpha1.FindingReport) error {
 	last := map[lb.Key]subject{}
 	var order []lb.Key
 	for _, s := range subjects {
@@ -254,7 +265,7 @@ func judgeSubjects(k *checker, subjects []subject, report *v1alpha1.FindingRepor
 	for _, key := range order {
 		cms = append(cms, last[key].ConfigMap)
 	}
-	found, err := k.check(cms)
+	found, err := k.check(ctx, cms)
 	if err != nil {
 		return err
 	}
@@ -274,7 +285,7 @@ func objectFinding(s subject, f lb.Finding) v1alpha1.ObjectFinding {
 	}
 }
 
-// tellUnknown names the Services that nothing could be said about.
+// tellUnknown names the Services, and the share-keys of other namespaces, that nothing could be said about.
 func (o *validateOptions) tellUnknown(k *checker) {
 	var keys []lb.Key
 	for key := range k.services.unknown {
@@ -283,6 +294,9 @@ func (o *validateOptions) tellUnknown(k *checker) {
 	slices.SortFunc(keys, lb.Key.Compare)
 	for _, key := range keys {
 		o.note("note: service %s was not checked: %s", key, k.services.unknown[key])
+	}
+	for _, n := range slices.Concat(k.hosts.notes(), k.certs.notes()) {
+		o.note("note: %s", n)
 	}
 }
 

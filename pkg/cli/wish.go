@@ -40,7 +40,7 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&w.targetNamespace, "target-namespace", "",
 		"Namespace of the Service, whose owner must have allowed it (default: the load balancer's own).")
 	flags.StringVar(&w.protocol, "protocol", "",
-		"TCP, UDP, HTTP or TLS-PASSTHROUGH (default: that of the Service's port; HTTP with --host or --path).")
+		"HTTP, HTTPS, TCP, TLS, UDP or TLS-PASSTHROUGH (default: that of the Service's port; HTTP with --host or --path).")
 	flags.StringVar(&w.host, "host", "", "Serve only HTTP requests for this host; \"*.example.com\" for all below.")
 	flags.StringVar(&w.path, "path", "", "Serve only HTTP requests below this path.")
 	flags.StringVar(&w.requestedIP, "requested-ip", "", "Address to ask for (two, of both families, joined by a comma).")
@@ -53,7 +53,7 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 		w.options[o.key] = flags.String(o.key, "", o.usage)
 	}
 	_ = cmd.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(
-		[]string{string(lb.TCP), string(lb.UDP), string(lb.HTTP), string(lb.Passthrough)},
+		[]string{string(lb.TCP), string(lb.UDP), string(lb.HTTP), "HTTPS", "TLS", string(lb.Passthrough)},
 		cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("ip-families",
 		cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6"}, cobra.ShellCompDirectiveNoFileComp))

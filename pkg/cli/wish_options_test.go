@@ -10,8 +10,8 @@ import (
 
 // Every key that users write has a flag, and a finding about the key names the flag.
 func TestFlagsForKeys(t *testing.T) {
-	// The keys of TLS come with a backend that can terminate it.
-	without := map[string]bool{configmap.KeySSL: true, configmap.KeySSLPort: true, configmap.KeyService: true}
+	// SSL of 2016 is --ports "80:http/HTTP, 443:http/HTTPS", or --protocol HTTPS.
+	without := map[string]bool{configmap.KeySSL: true, configmap.KeyService: true}
 	var w wishFlags
 	cmd := &cobra.Command{}
 	w.addTo(cmd)

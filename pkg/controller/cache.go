@@ -6,11 +6,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
@@ -20,13 +22,9 @@ import (
 // appLoadBalancer is the value of the app label of the users' ConfigMaps, as in 2016.
 const appLoadBalancer = "loadbalancer"
 
-// maxValue is how much of a user's value is kept in memory. It is more than any key takes, so that the source still
-// sees that a value is too long.
-const maxValue = 8 << 10
-
 // cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
 // of the cluster in memory.
-func cacheOptions(nodes labels.Selector, cloud bool) (cache.Options, error) {
+func cacheOptions(nodes labels.Selector, systemNamespace string, cloud bool) (cache.Options, error) {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return cache.Options{}, err
@@ -38,6 +36,7 @@ func cacheOptions(nodes labels.Selector, cloud bool) (cache.Options, error) {
 			&corev1.ConfigMap{}: {Label: ours, Transform: stripConfigMap},
 			&corev1.Service{}:   {Transform: stripService},
 			&corev1.Node{}:      {Label: nodes, Transform: stripNode},
+			&corev1.Secret{}:    {Transform: stripSecret, Namespaces: secretsOf(systemNamespace)},
 		},
 	}
 	if cloud {
@@ -46,6 +45,7 @@ func cacheOptions(nodes labels.Selector, cloud bool) (cache.Options, error) {
 			&corev1.ConfigMap{}:          {Label: ours, Transform: stripConfigMap},
 			&corev1.Service{}:            {Transform: stripService},
 			&corev1.Node{}:               {Transform: stripNode},
+			&corev1.Secret{}:             {Transform: stripSecret, Namespaces: secretsOf(systemNamespace)},
 			&discoveryv1.EndpointSlice{}: {Transform: stripSlice},
 		}
 	}
@@ -62,16 +62,26 @@ func ourConfigMaps() (labels.Selector, error) {
 	return labels.NewSelector().Add(*ours), nil
 }
 
+// secretsOf selects the Secrets that can hold a certificate, and in the system namespace the copies.
+func secretsOf(systemNamespace string) map[string]cache.Config {
+	copies := labels.SelectorFromSet(labels.Set{nodeconfig.LabelApp: nodeconfig.AppTLS})
+	return map[string]cache.Config{
+		cache.AllNamespaces: {FieldSelector: fields.OneTermEqualSelector("type", certs.TypeTLS)},
+		systemNamespace:     {LabelSelector: copies},
+	}
+}
+
 // watched returns the kinds that have informers.
 func watched(cloud bool) []client.Object {
-	kinds := []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}}
+	kinds := []client.Object{&corev1.ConfigMap{}, &corev1.Service{}, &corev1.Node{}, &corev1.Secret{}}
 	if cloud {
 		kinds = append(kinds, &discoveryv1.EndpointSlice{})
 	}
 	return kinds
 }
 
-// stripConfigMap cuts what a user may have filled up to 1 MiB.
+// stripConfigMap cuts what a user may have filled up to 1 MiB, one byte behind what a key takes: the source still sees
+// that it is too long, and never takes a part for the whole.
 func stripConfigMap(in any) (any, error) {
 	cm, ok := in.(*corev1.ConfigMap)
 	if !ok {
@@ -86,8 +96,8 @@ func stripConfigMap(in any) (any, error) {
 		cm.Annotations = map[string]string{configmap.AnnotationCloud: told}
 	}
 	for k, v := range cm.Data {
-		if len(v) > maxValue {
-			cm.Data[k] = string([]byte(v[:maxValue]))
+		if most := configmap.MaxValue(k) + 1; len(v) > most {
+			cm.Data[k] = string([]byte(v[:most]))
 		}
 	}
 	for k := range cm.BinaryData {
@@ -110,6 +120,25 @@ func stripService(in any) (any, error) {
 	}
 	s.Spec.Selector = nil
 	s.Status = corev1.ServiceStatus{}
+	return s, nil
+}
+
+// stripSecret keeps what a certificate is made from, or a copy.
+func stripSecret(in any) (any, error) {
+	s, ok := in.(*corev1.Secret)
+	if !ok {
+		return in, nil
+	}
+	s.ManagedFields, s.OwnerReferences = nil, nil
+	if s.Labels[nodeconfig.LabelApp] == nodeconfig.AppTLS {
+		return s, nil
+	}
+	s.Annotations, s.Labels = nil, nil
+	for key := range s.Data {
+		if key != certs.KeyCert && key != certs.KeyKey {
+			delete(s.Data, key)
+		}
+	}
 	return s, nil
 }
 

@@ -34,7 +34,7 @@ func clusterUID(ctx context.Context, api client.Reader) (string, error) {
 
 // connectSoftware returns a function that sets the software backend up. It needs the API server.
 func connectSoftware(
-	mgr manager.Manager, c config.Configuration, log *slog.Logger,
+	mgr manager.Manager, c config.Configuration, reports *pulses, log *slog.Logger,
 ) func(context.Context) (backend.Backend, error) {
 	return func(ctx context.Context) (backend.Backend, error) {
 		cluster, err := clusterUID(ctx, mgr.GetAPIReader())
@@ -58,6 +58,7 @@ func connectSoftware(
 		}
 		st := &store{
 			namespace: c.SystemNamespace, cache: mgr.GetCache(), api: mgr.GetAPIReader(), writer: mgr.GetClient(), nodes: nodes,
+			pulses: reports,
 		}
 		return software.New(st, software.Options{
 			Cluster: cluster, VRIDBase: c.Software.VRIDBase, Timing: timing, Witness: witness,

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/controller/config"
+	"github.com/kubectl-lb/kubectl-lb/pkg/controller/vault"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/version"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
@@ -45,7 +46,8 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	if err := addReadiness(ctx, mgr, c.UsesOctavia()); err != nil {
 		return err
 	}
-	r, cloud, err := newReconciler(mgr, c, log)
+	reports := &pulses{}
+	r, cloud, err := newReconciler(ctx, mgr, c, reports, log)
 	if err != nil {
 		return err
 	}
@@ -60,8 +62,11 @@ func run(ctx context.Context, rc *rest.Config, c config.Configuration, log *slog
 	if err != nil {
 		return fmt.Errorf("set up the controller: %w", err)
 	}
-	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace); err != nil {
+	if err := watch(ctl, mgr.GetCache(), c.SystemNamespace, reports); err != nil {
 		return fmt.Errorf("set up the watches: %w", err)
+	}
+	if err := r.pods.drive(ctl); err != nil {
+		return fmt.Errorf("set up the watches of pods: %w", err)
 	}
 	if cloud != nil {
 		if err := cloud.watch(ctl); err != nil {
@@ -80,7 +85,7 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err != nil {
 		return nil, err
 	}
-	caches, err := cacheOptions(nodes, c.UsesOctavia())
+	caches, err := cacheOptions(nodes, c.SystemNamespace, c.UsesOctavia())
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +161,7 @@ func addReadiness(ctx context.Context, mgr manager.Manager, cloud bool) error {
 
 // newReconciler returns the reconciler, and what connects it with OpenStack, nil where that is not used.
 func newReconciler(
-	mgr manager.Manager, c config.Configuration, log *slog.Logger,
+	ctx context.Context, mgr manager.Manager, c config.Configuration, reports *pulses, log *slog.Logger,
 ) (*reconciler, *connector, error) {
 	pools, err := c.Pools()
 	if err != nil {
@@ -166,11 +171,20 @@ func newReconciler(
 	if err := metrics.register(ctrlmetrics.Registry); err != nil {
 		return nil, nil, fmt.Errorf("register the metrics: %w", err)
 	}
+	pods, err := newPods(ctx, mgr, log)
+	if err != nil {
+		return nil, nil, err
+	}
 	objects := reader{cache: mgr.GetCache()}
 	r := &reconciler{
-		source:   configmap.New(objects),
-		objects:  objects,
-		connect:  connectSoftware(mgr, c, log),
+		source:  configmap.New(objects),
+		objects: objects,
+		pods:    pods,
+		vault: vault.New(vault.Options{
+			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.SystemNamespace,
+			Owner: fieldManager, Log: log,
+		}),
+		connect:  connectSoftware(mgr, c, reports, log),
 		provider: c.Provider(),
 		pools:    pools,
 		statuses: newStatusWriter(mgr, log),

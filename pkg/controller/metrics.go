@@ -20,6 +20,7 @@ type passMetrics struct {
 	disputes      *prometheus.GaugeVec
 	nodes         *prometheus.GaugeVec
 	notices       *prometheus.GaugeVec
+	certificates  *prometheus.GaugeVec
 	duration      prometheus.Histogram
 	failures      prometheus.Counter
 	applyErrors   prometheus.Counter
@@ -50,6 +51,10 @@ func newMetrics() *passMetrics {
 			Namespace: namespace, Name: "node_notices",
 			Help: "Nodes with something that does not go away by itself, by reason, as in their Events.",
 		}, []string{"reason"}),
+		certificates: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "certificate_expiry_timestamp_seconds",
+			Help: "When a certificate that is served ends, in seconds since 1970.",
+		}, []string{"namespace", "secret"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "pass_duration_seconds", Help: "Time of a pass over all load balancers.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
@@ -71,8 +76,8 @@ func newMetrics() *passMetrics {
 // register adds the metrics to a registry. Those of an earlier controller of the same process give way.
 func (m *passMetrics) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
-		m.loadBalancers, m.addresses, m.withdrawn, m.disputes, m.nodes, m.notices, m.duration, m.failures, m.applyErrors,
-		m.orphans,
+		m.loadBalancers, m.addresses, m.withdrawn, m.disputes, m.nodes, m.notices, m.certificates, m.duration, m.failures,
+		m.applyErrors, m.orphans,
 	} {
 		err := r.Register(c)
 		if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
@@ -105,6 +110,7 @@ func (m *passMetrics) observe(verdicts map[types.UID]verdict, pools []ipam.Pool,
 	m.withdrawn.Set(float64(len(s.Withdrawn)))
 	m.observeOwners(s)
 	m.observeNodes(s.Nodes)
+	m.observeCertificates(s.LoadBalancers)
 	for _, p := range pools {
 		for _, f := range []lb.Family{lb.IPv4, lb.IPv6} {
 			if p.Has(f) {
@@ -124,6 +130,15 @@ func (m *passMetrics) observeOwners(s backend.State) {
 	for _, h := range s.Health {
 		for _, d := range h.Disputes {
 			m.disputes.WithLabelValues(d.Kind, d.Cause).Inc()
+		}
+	}
+}
+
+func (m *passMetrics) observeCertificates(all []lb.LoadBalancer) {
+	m.certificates.Reset()
+	for i := range all {
+		for _, c := range all[i].Certificates() {
+			m.certificates.WithLabelValues(all[i].Origin.Namespace, c.Secret).Set(float64(c.Expires.Unix()))
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
@@ -36,6 +37,14 @@ func TestServiceAccount(t *testing.T) {
 	r.stop = r.start()
 	cm := r.waitStatus(r.coffee("coffee"), "SUCCESS")
 	r.waitEvent(cm, "Normal", "Ready", "10.88.0.1")
+	r.secret("web", certtest.New(t, "a.b"))
+	secure := r.waitStatus(r.configMap("default", "secure", map[string]string{
+		"target-service-name": "coffee", "protocol": "HTTPS", "tls-secret-name": "web", "tls-client-ca": "configmap/none",
+	}), "ERROR : LB0501 data[tls-client-ca]: ConfigMap default/none does not exist")
+	delete(secure.Data, "tls-client-ca")
+	r.must(r.client.Update(t.Context(), secure))
+	r.waitStatus(secure, "SUCCESS")
+	r.must(r.client.Delete(t.Context(), secure))
 	bad := r.waitStatus(r.configMap("default", "bad", nil), "ERROR : LB0102")
 	r.waitEvent(bad, "Warning", "Invalid", "LB0102")
 	r.node(4)

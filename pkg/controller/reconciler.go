@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/controller/vault"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan/ipam"
@@ -25,6 +26,7 @@ import (
 type reconciler struct {
 	source  source.Source
 	objects reader
+	pods    *pods
 	// connect returns the backend; it is asked once, when there is an API server and this replica leads.
 	connect func(context.Context) (backend.Backend, error)
 	backend backend.Backend
@@ -33,6 +35,7 @@ type reconciler struct {
 	cloud        *clouds
 	// provider makes the load balancers of objects that do not choose.
 	provider lb.Provider
+	vault    *vault.Vault
 	pools    []ipam.Pool
 	statuses *statusWriter
 	metrics  *passMetrics
@@ -62,6 +65,9 @@ func (r *reconciler) pass(ctx context.Context) (expires time.Time, err error) {
 	if err != nil {
 		return expires, err
 	}
+	if err := r.vault.Resolve(ctx, wishes); err != nil {
+		return expires, err
+	}
 	cms, err := r.objects.all(ctx)
 	if err != nil {
 		return expires, err
@@ -71,7 +77,7 @@ func (r *reconciler) pass(ctx context.Context) (expires time.Time, err error) {
 	if verdicts == nil {
 		return expires, applyErr
 	}
-	expires = after.Expires
+	expires = earlier(after.Expires, r.vault.Next())
 	var cloudErr error
 	if r.cloud != nil {
 		var more map[types.UID]verdict
@@ -114,11 +120,16 @@ func (r *reconciler) passSoftware(
 	if err != nil {
 		return nil, backend.State{}, err
 	}
+	if err := r.pods.fill(ctx, wishes, before.LoadBalancers); err != nil {
+		return nil, backend.State{}, err
+	}
 	out := plan.Make(plan.Input{
 		Wishes: wishes, Current: before.LoadBalancers, Withdrawn: before.Withdrawn,
 		Pools: r.pools, Capabilities: r.backend.Capabilities(),
 	})
-	applyErr := r.backend.Apply(ctx, out.LoadBalancers)
+	// The copies come first: a node that hears of a certificate is to find it.
+	handErr := r.vault.HandOut(ctx, out.LoadBalancers)
+	applyErr := errors.Join(handErr, r.backend.Apply(ctx, out.LoadBalancers))
 	if applyErr != nil {
 		r.metrics.applyErrors.Inc()
 	}

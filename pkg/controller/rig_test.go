@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,8 +47,28 @@ type rig struct {
 	t      *testing.T
 	client client.Client
 	config config.Configuration
-	frozen atomic.Bool // the nodes neither run anything new nor say anything
+	frozen frost // the nodes neither run anything new nor say anything
 	stop   func()
+}
+
+// frost stops the nodes. When Store(true) returns, none is in the middle of a report that would undo the test's own.
+type frost struct {
+	mu sync.Mutex
+	on bool
+}
+
+func (f *frost) Store(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on = on
+}
+
+func (f *frost) unless(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.on {
+		do()
+	}
 }
 
 // newRig returns a clean cluster with the Service default/coffee, three nodes, and a controller with the addresses.
@@ -108,6 +128,9 @@ func (r *rig) clean() {
 		for i := range list.Items {
 			r.must(client.IgnoreNotFound(r.client.Delete(ctx, &list.Items[i])))
 		}
+	}
+	for _, namespace := range []string{"default", r.config.SystemNamespace} {
+		r.must(r.client.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace)))
 	}
 	var services corev1.ServiceList
 	r.must(r.client.List(ctx, &services))
@@ -181,7 +204,12 @@ func (r *rig) coffee(name string) *corev1.ConfigMap {
 // eventually polls until the check returns "", and fails with what it returned last.
 func (r *rig) eventually(check func() string) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	r.eventuallyWithin(20*time.Second, check)
+}
+
+func (r *rig) eventuallyWithin(limit time.Duration, check func() string) {
+	r.t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		wrong := check()
 		if wrong == "" {
@@ -243,9 +271,7 @@ func (r *rig) playNodes() {
 		defer close(done)
 		last := map[string]string{}
 		for ctx.Err() == nil {
-			if !r.frozen.Load() {
-				r.report(ctx, last)
-			}
+			r.frozen.unless(func() { r.report(ctx, last) })
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()

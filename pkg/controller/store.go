@@ -31,7 +31,8 @@ type store struct {
 	cache     client.Reader // cached
 	api       client.Reader // not cached
 	writer    client.Writer
-	nodes     labels.Selector  // of the load-balancer nodes; nil for all
+	nodes     labels.Selector // of the load-balancer nodes; nil for all
+	pulses    *pulses
 	ahead     map[string]ahead // by name; what the cache has not caught up with
 	primed    bool
 }
@@ -65,7 +66,9 @@ func (s *store) Documents(ctx context.Context) (software.Documents, error) {
 				docs.Orders = cm.Data
 			}
 		case nodeconfig.AppNode:
-			docs.Status = append(docs.Status, object(cm, nodeconfig.KeyStatus))
+			report := object(cm, nodeconfig.KeyStatus)
+			report.Heard = s.pulses.at(cm.Name, cm.ResourceVersion)
+			docs.Status = append(docs.Status, report)
 		case nodeconfig.AppConfig:
 			seen[cm.Name] = true
 			docs.Config = append(docs.Config, s.newest(object(cm, nodeconfig.KeyConfig)))

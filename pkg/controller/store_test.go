@@ -86,7 +86,7 @@ func TestStoreReadsItsOwnWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := fake.NewClientBuilder().WithObjects(configDocument("a", "last leader's")).Build()
 		cache := &lagging{api: api}
-		s := &store{namespace: "sys", cache: cache, api: api, writer: api}
+		s := &store{namespace: "sys", pulses: &pulses{}, cache: cache, api: api, writer: api}
 		// The cache does not show yet what the last leader wrote.
 		expect(t, s, "a=last leader's")
 		write := func(o software.Object) {
@@ -124,7 +124,7 @@ func TestStoreConflict(t *testing.T) {
 	api := fake.NewClientBuilder().WithObjects(configDocument("a", "1")).Build()
 	cache := &lagging{api: api}
 	cache.sync(t)
-	s := &store{namespace: "sys", cache: cache, api: api, writer: api}
+	s := &store{namespace: "sys", pulses: &pulses{}, cache: cache, api: api, writer: api}
 	old := storedVersion(t, s, "a")
 	other := configDocument("a", "somebody else's")
 	if err := api.Update(t.Context(), other); err != nil {
@@ -147,7 +147,7 @@ func TestStoreLostAnswer(t *testing.T) {
 			return lost
 		},
 	}).Build()
-	s := &store{namespace: "sys", cache: &lagging{api: api}, api: api, writer: api}
+	s := &store{namespace: "sys", pulses: &pulses{}, cache: &lagging{api: api}, api: api, writer: api}
 	expect(t, s)
 	if err := s.Write(t.Context(), software.Object{Name: "a", Text: "1"}); !errors.Is(err, lost) {
 		t.Fatalf("error %v", err)

@@ -21,13 +21,16 @@ import (
 
 // watch lets every change of what is read ask for one and the same pass. Addresses are a matter between all load
 // balancers, so a pass is about all of them; the queue makes one of many requests, and so batches a burst.
-func watch(c controller.Controller, cch cache.Cache, systemNamespace string) error {
+func watch(c controller.Controller, cch cache.Cache, systemNamespace string, p *pulses) error {
 	if err := on(c, cch, &corev1.ConfigMap{}, func(older, newer *corev1.ConfigMap) bool {
-		return configMapMatters(older, newer, systemNamespace)
+		return configMapMatters(older, newer, systemNamespace, p)
 	}); err != nil {
 		return err
 	}
 	if err := on(c, cch, &corev1.Service{}, serviceMatters); err != nil {
+		return err
+	}
+	if err := on(c, cch, &corev1.Secret{}, secretMatters); err != nil {
 		return err
 	}
 	return on(c, cch, &corev1.Node{}, nodeMatters)
@@ -45,6 +48,11 @@ func on[T client.Object](c controller.Controller, cch cache.Cache, kind T, matte
 
 func serviceMatters(older, newer *corev1.Service) bool {
 	return !reflect.DeepEqual(older.Spec, newer.Spec) || !reflect.DeepEqual(older.Annotations, newer.Annotations)
+}
+
+func secretMatters(older, newer *corev1.Secret) bool {
+	return older.UID != newer.UID || !reflect.DeepEqual(older.Data, newer.Data) ||
+		!reflect.DeepEqual(older.Annotations, newer.Annotations)
 }
 
 func nodeMatters(older, newer *corev1.Node) bool {
@@ -78,8 +86,9 @@ func watchCloud(c controller.Controller, cch cache.Cache, services *watchedServi
 	return c.Watch(source.Kind(cch, &discoveryv1.EndpointSlice{}, slicePass, changed))
 }
 
-// configMapMatters leaves out what says nothing new: a change of nothing but metadata, and the heartbeat of a report.
-func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string) bool {
+// configMapMatters leaves out what says nothing new: a change of nothing but metadata, and the heartbeat of a report,
+// whose time it notes.
+func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string, p *pulses) bool {
 	if newer.Labels[nodeconfig.LabelApp] != appLoadBalancer && newer.Namespace != systemNamespace {
 		return false
 	}
@@ -89,17 +98,20 @@ func configMapMatters(older, newer *corev1.ConfigMap, systemNamespace string) bo
 		return true
 	}
 	if newer.Labels[nodeconfig.LabelApp] == nodeconfig.AppNode {
-		return !onlyHeartbeat(older.Data[nodeconfig.KeyStatus], newer.Data[nodeconfig.KeyStatus])
+		silent := p.silent(older.Name, older.ResourceVersion)
+		if older.ResourceVersion != newer.ResourceVersion { // else the informer repeats itself
+			p.beat(newer.Name, newer.ResourceVersion)
+		}
+		return silent || !onlyHeartbeat(older.Data[nodeconfig.KeyStatus], newer.Data[nodeconfig.KeyStatus])
 	}
 	return !reflect.DeepEqual(older.Data, newer.Data) || !reflect.DeepEqual(older.BinaryData, newer.BinaryData)
 }
 
-// onlyHeartbeat reports whether two reports of a node differ in nothing but their time, and the older one had not grown
-// stale, which makes the newer one news.
+// onlyHeartbeat reports whether two reports of a node differ in nothing but their time.
 func onlyHeartbeat(older, newer string) bool {
 	a, errA := nodeconfig.Decode[nodeconfig.Status](older)
 	b, errB := nodeconfig.Decode[nodeconfig.Status](newer)
-	if errA != nil || errB != nil || a.Stale(time.Now()) {
+	if errA != nil || errB != nil {
 		return false
 	}
 	a.Reported, b.Reported = time.Time{}, time.Time{}

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 func labelled(namespace, app string, data map[string]string) *corev1.ConfigMap {
@@ -56,7 +57,11 @@ func TestConfigMapMatters(t *testing.T) {
 		{"a document", labelled("sys", nodeconfig.AppConfig, nil),
 			labelled("sys", nodeconfig.AppConfig, map[string]string{"a": "b"}), true},
 	} {
-		if got := configMapMatters(tc.older, tc.newer, "sys"); got != tc.want {
+		p := &pulses{}
+		if !strings.Contains(tc.name, "silence") {
+			p.beat(tc.older.Name, tc.older.ResourceVersion)
+		}
+		if got := configMapMatters(tc.older, tc.newer, "sys", p); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
@@ -64,17 +69,22 @@ func TestConfigMapMatters(t *testing.T) {
 
 func TestStrip(t *testing.T) {
 	big := strings.Repeat("x", 1<<20)
-	cm := labelled("u", appLoadBalancer, map[string]string{"a": big, "b": "short"})
+	most := configmap.MaxValue(configmap.KeyRoutes)
+	cm := labelled("u", appLoadBalancer, map[string]string{"a": big, "b": "short", configmap.KeyRoutes: big[:most]})
 	cm.BinaryData = map[string][]byte{"c": []byte(big)}
 	cm.ManagedFields = []metav1.ManagedFieldsEntry{{}}
 	if _, err := stripConfigMap(cm); err != nil {
 		t.Fatal(err)
 	}
-	if len(cm.Data["a"]) != maxValue || cm.Data["b"] != "short" || len(cm.ManagedFields) > 0 {
+	if len(cm.Data["a"]) != configmap.MaxValue("a")+1 || cm.Data["b"] != "short" || len(cm.ManagedFields) > 0 {
 		t.Errorf("data of %d bytes, managed fields %v", len(cm.Data["a"]), cm.ManagedFields)
 	}
 	if v, ok := cm.BinaryData["c"]; !ok || len(v) > 0 {
 		t.Error("a binary key must stay, without its value")
+	}
+	// A part of the routes would be served as if it were the whole.
+	if got := len(cm.Data[configmap.KeyRoutes]); got != most {
+		t.Errorf("%d bytes of %d that routes may have", got, most)
 	}
 	doc := labelled("sys", nodeconfig.AppConfig, map[string]string{nodeconfig.KeyConfig: big})
 	if _, err := stripConfigMap(doc); err != nil || len(doc.Data[nodeconfig.KeyConfig]) != len(big) {

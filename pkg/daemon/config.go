@@ -26,7 +26,8 @@ type Configuration struct {
 	Kubeconfig string `mapstructure:"kubeconfig"`
 	StateDir   string `mapstructure:"state-dir"`
 	RunDir     string `mapstructure:"run-dir"`
-	// Interface carries the virtual IPs; empty means the one with the node's address.
+	// Interface carries the virtual IPs, and the adverts, from its own addresses; empty means the one with the node's
+	// address.
 	Interface string `mapstructure:"interface"`
 	// MetricsBindAddress serves /metrics, /healthz and /readyz; "0" serves nothing. The daemon is on the host's network,
 	// so the default is only reachable from the node itself.

@@ -9,8 +9,9 @@ type Capabilities struct {
 	// Wildcards, ExactPaths and Weights say what more a route may have: a host such as "*.example.com", a path that
 	// matches nothing below it, several targets.
 	Wildcards, ExactPaths, Weights bool
-	// TLS says whether TLS can be terminated.
-	TLS bool
+	// TLS, ClientAuth and BackendTLS say whether TLS can be terminated, clients be asked for certificates, and targets
+	// be spoken to by TLS.
+	TLS, ClientAuth, BackendTLS bool
 	// SourceRanges, TrustedProxies, Limits and ClientLimits say whether [Options.Sources], [Options.TrustedProxies],
 	// [Limits.Connections] and [Limits.PerClient] are kept.
 	SourceRanges, TrustedProxies, Limits, ClientLimits bool
@@ -21,6 +22,12 @@ type Capabilities struct {
 	Timeouts, SendTimeout, IdleTimeout, Responses, Retries, AccessLog bool
 	// Rewrite, Redirect, GRPC, Headers, MaxBody and Gzip say whether [Route.Rewrite] and what is in [HTTPOptions] are.
 	Rewrite, Redirect, GRPC, Headers, MaxBody, Gzip bool
+	// Endpoints says whether connections can go to the pods themselves; Methods and Affinities are what it then can do.
+	Endpoints  bool
+	Methods    []Method
+	Affinities []Affinity
+	// Spread says that it can do those also where connections do not go to the pods themselves.
+	Spread bool
 	// Cloud says whether what is in [Cloud] is kept.
 	Cloud bool
 	// Sharing says whether several load balancers can have an address in common.

@@ -39,10 +39,9 @@ type Cloud struct {
 	FloatingNetwork string
 	FloatingSubnet  string
 	KeepFloating    bool
-	// Method and Persistence choose the member: see Octavia's lb_algorithm and session_persistence.
-	Method      string
-	Persistence string
-	// Cookie is the name of the cookie that Persistence goes by, where that is one of the members'.
+	// Method is [Upstream.Method] as it is asked for, also where that is the model's default.
+	Method Method
+	// Cookie is the name of a cookie of the members' own that [Cookie] goes by; empty for one that the cloud sets.
 	Cookie  string
 	Monitor CloudMonitor
 	// ClientTimeout is how long a client may send nothing, InspectTimeout how long is waited for what a connection

@@ -6,7 +6,7 @@ import "slices"
 type Code string
 
 // The codes, by the part of the work that finds them: LB01 the object's own data, LB02 the Service it targets, LB03
-// its address, LB04 the backend, LB05 OpenStack.
+// its address, LB04 the backend, LB05 the certificates, LB06 OpenStack.
 const (
 	CodeUnknownKey        Code = "LB0101"
 	CodeMissingKey        Code = "LB0102"
@@ -20,7 +20,11 @@ const (
 	CodeServiceNoPorts    Code = "LB0202"
 	CodeServiceNoIP       Code = "LB0203"
 	CodeServiceForeign    Code = "LB0204"
-	CodeServiceNoNodePort Code = "LB0205"
+	CodeServiceSticky     Code = "LB0205"
+	CodeNoEndpoints       Code = "LB0206"
+	CodeManyEndpoints     Code = "LB0207"
+	CodeEndpointsUnread   Code = "LB0208"
+	CodeServiceNoNodePort Code = "LB0209"
 	CodeAddressOutside    Code = "LB0301"
 	CodeAddressTaken      Code = "LB0302"
 	CodeAddressPortTaken  Code = "LB0303"
@@ -35,12 +39,20 @@ const (
 	CodeNoOwner           Code = "LB0405"
 	CodeForeignOwner      Code = "LB0406"
 	CodeBackendAbsent     Code = "LB0407"
-	CodeCloudRefused      Code = "LB0501"
-	CodeCloudQuota        Code = "LB0502"
-	CodeCloudDenied       Code = "LB0503"
-	CodeCloudError        Code = "LB0504"
-	CodeCloudStuck        Code = "LB0505"
-	CodeCloudDegraded     Code = "LB0506"
+	CodeSecretNotFound    Code = "LB0501"
+	CodeSecretType        Code = "LB0502"
+	CodeCertMalformed     Code = "LB0503"
+	CodeKeyMismatch       Code = "LB0504"
+	CodeCertExpired       Code = "LB0505"
+	CodeCertExpiring      Code = "LB0506"
+	CodeHostUncovered     Code = "LB0507"
+	CodeBundleMalformed   Code = "LB0508"
+	CodeCloudRefused      Code = "LB0601"
+	CodeCloudQuota        Code = "LB0602"
+	CodeCloudDenied       Code = "LB0603"
+	CodeCloudError        Code = "LB0604"
+	CodeCloudStuck        Code = "LB0605"
+	CodeCloudDegraded     Code = "LB0606"
 )
 
 // Description documents a code for docs/findings.md and `kubectl lb explain`.
@@ -66,7 +78,7 @@ func Describe(c Code) (Description, bool) {
 // Descriptions returns the documentation of every code, in their order.
 func Descriptions() []Description {
 	return slices.Concat(dataDescriptions(), serviceDescriptions(), addressDescriptions(), backendDescriptions(),
-		cloudDescriptions())
+		certificateDescriptions(), cloudDescriptions())
 }
 
 // dataDescriptions documents LB01: the object's own data.
@@ -110,10 +122,23 @@ func serviceDescriptions() []Description {
 			"Add a port to the Service."},
 		{CodeServiceNoIP, SeverityError, "Service without cluster IP",
 			"The Service is headless or of type ExternalName, so kube-proxy gives it no address.",
-			"Use a Service with a cluster IP."},
+			"Use a Service with a cluster IP, or upstream: endpoints for a headless one."},
 		{CodeServiceForeign, SeverityError, "Service of another namespace",
-			"The object targets a Service of another namespace, whose owner has not allowed it.",
+			"The object targets a Service of another namespace, whose owner has not allowed it (any more); what it served " +
+				"goes on, but sends that Service nothing.",
 			"Annotate the Service with kubectl-lb.io/allow-from-namespaces, or put the object beside it."},
+		{CodeServiceSticky, SeverityWarning, "Service sticks to the load balancer",
+			"The Service has sessionAffinity ClientIP, and all that kube-proxy sees of clients is a node's address.",
+			"Take sessionAffinity from the Service, or set upstream: endpoints and session-affinity: client-ip."},
+		{CodeNoEndpoints, SeverityWarning, "no endpoint is ready",
+			"The object goes by endpoints and the Service has none that serves: HTTP gets status 503, others are refused.",
+			"See that the Service's selector finds pods and that these are ready."},
+		{CodeManyEndpoints, SeverityWarning, "too many endpoints",
+			"The Service has more endpoints than a load balancer takes; some of them get no traffic.",
+			"Use upstream: service, or fewer ports and pods."},
+		{CodeEndpointsUnread, SeverityError, "endpoints unread",
+			"The object goes by endpoints, and those of the Service could not be read from the API server yet.",
+			"Wait; if it stays so, see that the lb-controller may list and watch endpointslices."},
 		{CodeServiceNoNodePort, SeverityError, "Service without node port",
 			"A load balancer of Octavia reaches a Service by a node port, and the Service has none.",
 			"Make the Service's type NodePort or LoadBalancer, or set member to pod where pods can be reached."},
@@ -130,8 +155,9 @@ func addressDescriptions() []Description {
 			"The requested address belongs to another load balancer, or is still being withdrawn from the nodes.",
 			"Request another address, or delete the other load balancer."},
 		{CodeAddressPortTaken, SeverityError, "address and port taken",
-			"Another load balancer already serves the same port of the same address.",
-			"Request another address, or delete the other load balancer."},
+			"Another load balancer already serves the same port of the same address, or the host there, or a wildcard " +
+				"above the host.",
+			"Request another address, take another port or host, or delete the other load balancer."},
 		{CodePoolExhausted, SeverityError, "pool exhausted",
 			"No address is left in the pools that the object may use.",
 			"Delete load balancers that are no longer needed, or have a pool extended."},
@@ -142,7 +168,8 @@ func addressDescriptions() []Description {
 			"The load balancer keeps its address, but no pool (or not the named one) holds it.",
 			"Extend a pool by the address, request one of the pool, or recreate the load balancer to get another one."},
 		{CodeShareRefused, SeverityError, "share refused",
-			"The object wants to share an address of another namespace, where nobody has allowed it.",
+			"The object wants to share an address of another namespace, where nobody has allowed it; if somebody had, it " +
+				"has left the address.",
 			"Add share-with-namespaces to an object there that has the share-key, or share within the namespace."},
 	}
 }
@@ -174,7 +201,7 @@ func backendDescriptions() []Description {
 	}
 }
 
-// cloudDescriptions documents LB05: OpenStack.
+// cloudDescriptions documents LB06: OpenStack.
 func cloudDescriptions() []Description {
 	return []Description{
 		{CodeCloudRefused, SeverityError, "refused by Octavia",
@@ -195,5 +222,36 @@ func cloudDescriptions() []Description {
 		{CodeCloudDegraded, SeverityWarning, "members do not answer",
 			"Members of the load balancer fail Octavia's health monitor.",
 			"See that the nodes run, that their node ports answer, and that security groups let Octavia reach them."},
+	}
+}
+
+// certificateDescriptions documents LB05: the certificates.
+func certificateDescriptions() []Description {
+	return []Description{
+		{CodeSecretNotFound, SeverityError, "certificate not found",
+			"The Secret or ConfigMap that the object names does not exist in the object's namespace.",
+			"Create it beside the object, or correct the name; those of other namespaces are not used."},
+		{CodeSecretType, SeverityError, "Secret of the wrong type",
+			"The Secret is not of type kubernetes.io/tls.",
+			"Make it with `kubectl create secret tls`; the type of a Secret cannot be changed, so delete the old one."},
+		{CodeCertMalformed, SeverityError, "malformed certificate or key",
+			"The Secret's tls.crt is no certificate chain in PEM, its tls.key is no key without a passphrase, or one of them " +
+				"is too weak.",
+			"Replace the Secret; the message says what is wrong. Until then the last good version is served."},
+		{CodeKeyMismatch, SeverityError, "key of another certificate",
+			"The Secret's tls.key does not belong to the first certificate of its tls.crt.",
+			"Put the server's own certificate first and the key that it was made with beside it."},
+		{CodeCertExpired, SeverityError, "certificate not valid now",
+			"The certificate has expired, or is not valid yet.",
+			"Renew the certificate and replace the Secret; it is served at once."},
+		{CodeCertExpiring, SeverityWarning, "certificate expires soon",
+			"The certificate expires within 21 days, or has less than a third of its life left where that is shorter.",
+			"Renew the certificate and replace the Secret; it is served at once, without a reload."},
+		{CodeHostUncovered, SeverityWarning, "host without a certificate",
+			"None of the object's certificates is for a host that it serves, so clients will refuse the connection.",
+			"Add the Secret of a certificate for the host to tls-secret-name, or correct the host."},
+		{CodeBundleMalformed, SeverityError, "malformed CA bundle",
+			"The Secret or ConfigMap has no ca.crt, or that is no list of certificates in PEM.",
+			"Put the authorities' certificates under the key ca.crt."},
 	}
 }

@@ -125,7 +125,7 @@ finding of one object touches another one.
 `)
 	groups := []struct{ prefix, title string }{
 		{"LB01", "The object's own data"}, {"LB02", "The Service it targets"}, {"LB03", "Its address"}, {"LB04",
-			"The backend"}, {"LB05", "OpenStack"},
+			"The backend"}, {"LB05", "The certificates"}, {"LB06", "OpenStack"},
 	}
 	for _, g := range groups {
 		fmt.Fprintf(&b, "\n## %s: %s\n\n| code | | what is wrong | why | what to do |\n|---|---|---|---|---|\n", g.prefix,

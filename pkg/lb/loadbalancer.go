@@ -111,17 +111,22 @@ func (l Listener) Clashes(o Listener) bool { return l.Port == o.Port && l.Transp
 
 // besides reports whether two listeners can be at one socket.
 func (l Listener) besides(o Listener) bool {
-	alike := l.Protocol == HTTP && o.Protocol == HTTP && l.TLS == nil && o.TLS == nil &&
-		l.Options.AcceptProxy == o.Options.AcceptProxy && l.Options.HTTP.GRPC == o.Options.HTTP.GRPC
-	return alike && !slices.ContainsFunc(l.Routes, func(r Route) bool {
+	mine, social := l.Speech()
+	theirs, too := o.Speech()
+	return social && too && mine == theirs && !slices.ContainsFunc(l.Routes, func(r Route) bool {
 		return slices.ContainsFunc(o.Routes, func(s Route) bool { return r.Host == s.Host })
 	})
 }
 
-// TLS is the termination of TLS at a listener. It names the Secret; key material never enters the model.
-type TLS struct {
-	// Secret is the name of a kubernetes.io/tls Secret in the load balancer's namespace.
-	Secret string `json:"secret"`
+// Speech is what those have in common that are at one socket, each with hosts of its own.
+type Speech struct{ AcceptProxy, GRPC, TLS bool }
+
+// Speech returns how a listener speaks to its clients before it knows their host; false where it must be the only one
+// at its socket, as one that asks clients for certificates.
+func (l Listener) Speech() (Speech, bool) {
+	// By TLS clients choose their version of HTTP.
+	grpc := l.Options.HTTP.GRPC && l.TLS == nil
+	return Speech{l.Options.AcceptProxy, grpc, l.TLS != nil}, l.Protocol == HTTP && (l.TLS == nil || l.TLS.Clients == nil)
 }
 
 // Route sends the requests of one host and path to a target.
@@ -151,7 +156,8 @@ type Target struct {
 	// weight 0 beside others gets none; that of the only target means nothing.
 	Weight uint16 `json:"weight,omitempty"`
 	// Endpoints are the addresses to connect to: the Service's cluster IP and port, which kube-proxy or its like
-	// spreads over the pods. For a cloud, see package internal/members.
+	// spreads over the pods, or those of the pods where [Upstream.Endpoints] says so. For a cloud, see package
+	// internal/members.
 	Endpoints []netip.AddrPort `json:"endpoints"`
 	// Check, where set, is where the addresses of the endpoints tell a cloud whether they can serve; it is in no document.
 	Check Check `json:"-"`
@@ -259,10 +265,7 @@ func (l LoadBalancer) Clone() LoadBalancer {
 	l.VIPs = slices.Clone(l.VIPs)
 	l.Listeners = slices.Clone(l.Listeners)
 	for i := range l.Listeners {
-		if t := l.Listeners[i].TLS; t != nil {
-			c := *t
-			l.Listeners[i].TLS = &c
-		}
+		l.Listeners[i].TLS = l.Listeners[i].TLS.clone()
 		routes := slices.Clone(l.Listeners[i].Routes)
 		for j := range routes {
 			routes[j].Target.Endpoints = slices.Clone(routes[j].Target.Endpoints)

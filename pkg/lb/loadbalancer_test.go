@@ -31,10 +31,20 @@ func sample() LoadBalancer {
 				{Host: "a.b", Path: "/b", Target: target("d")},
 				{Host: "a.b", Path: "/b", Exact: true, Rewrite: "/r", Target: target("d"), Others: []Target{target("e"), target("f")}},
 			}},
-			{Port: 443, Protocol: HTTP, TLS: &TLS{Secret: "s"}, Routes: []Route{{Target: target("e")}}},
+			{Port: 443, Protocol: HTTP, TLS: sampleTLS(), Routes: []Route{{Target: target("e")}}},
 			{Port: 5432, Protocol: TCP, Routes: []Route{{Target: target("f")}}},
 			{Port: 5432, Protocol: UDP, Routes: []Route{{Target: target("g")}}, Options: sampleOptions()},
 		},
+	}
+}
+
+func sampleTLS() *TLS {
+	ca := CABundle{Kind: KindSecret, Name: "ca", Material: Material{Name: "n", Digest: "d"}}
+	return &TLS{
+		Certificates: []Certificate{
+			{Secret: "s", Material: Material{Name: "m", Digest: "e"}, Names: []string{"a.b"}, Expires: time.Unix(1, 0).UTC()}, {Secret: "a"},
+		},
+		Clients: &ClientAuth{CA: ca, Optional: true},
 	}
 }
 
@@ -48,9 +58,10 @@ func sampleOptions() Options {
 	return Options{
 		Sources: prefixes, TrustedProxies: slices.Clone(prefixes), AcceptProxy: true, SendProxy: true, SendProxyV2: true,
 		Limits: Limits{Connections: 3, PerClient: 4}, Timeouts: Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 2,
-		Retries: 1, AccessLog: true, HTTP: HTTPOptions{
+		Upstream: Upstream{Endpoints: true, Method: LeastConnections, Affinity: Cookie},
+		Retries:  1, AccessLog: true, HTTP: HTTPOptions{
 			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
-		},
+		}, BackendTLS: &BackendTLS{CA: CABundle{Kind: KindSecret, Name: "ca"}, ServerName: "a.b"},
 	}
 }
 

@@ -29,9 +29,13 @@ type Options struct {
 	// AccessLog says that each request, connection or session is logged when it is over.
 	AccessLog bool        `json:"accessLog,omitempty"`
 	HTTP      HTTPOptions `json:"http,omitzero"`
+	// Upstream is how traffic is spread over the targets' pods.
+	Upstream Upstream `json:"upstream,omitzero"`
 	// Responses is how many datagrams answer one of a UDP client's, after which its session is over; zero means any
 	// number, and only [Timeouts.Idle] ends it.
 	Responses int `json:"responses,omitempty"`
+	// BackendTLS, where set, says that HTTP targets speak TLS.
+	BackendTLS *BackendTLS `json:"backendTLS,omitempty"`
 }
 
 // Limits bound what a listener takes on at once, on each node; zero is no limit. For HTTP a connection counts while it
@@ -57,8 +61,8 @@ type Timeouts struct {
 type HTTPOptions struct {
 	// RedirectTo is the port of HTTPS that all requests are redirected to; zero serves them.
 	RedirectTo uint16 `json:"redirectTo,omitempty"`
-	// GRPC says that the targets speak HTTP/2 in clear text, as gRPC does. A listener without TLS then speaks nothing
-	// else to its clients.
+	// GRPC says that the targets speak HTTP/2, as gRPC does: in clear text unless [Options.BackendTLS] is set. A listener
+	// without TLS then speaks nothing else to its clients.
 	GRPC bool `json:"grpc,omitempty"`
 	// Request are changes to what targets get, Response to what clients get.
 	Request  HeaderChanges `json:"request,omitzero"`
@@ -87,6 +91,7 @@ type Header struct {
 func (o Options) clone() Options {
 	o.Sources = slices.Clone(o.Sources)
 	o.TrustedProxies = slices.Clone(o.TrustedProxies)
+	o.BackendTLS = clonePointer(o.BackendTLS)
 	for _, c := range []*HeaderChanges{&o.HTTP.Request, &o.HTTP.Response} {
 		c.Set, c.Remove = slices.Clone(c.Set), slices.Clone(c.Remove)
 	}

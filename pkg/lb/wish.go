@@ -7,7 +7,10 @@ import "net/netip"
 type Wish struct {
 	LoadBalancer LoadBalancer
 	Address      AddressWish
-	Findings     []Finding
+	// Leaves are the Services of other namespaces that the object may target, sorted. Where it has lost the leave of one,
+	// its last good version sends nothing there any more.
+	Leaves   []Key
+	Findings []Finding
 	// Fields let the plan point its own findings at the object.
 	Fields Fields
 	// Clouded are the places of what is in [Cloud], in the form of [Finding.Field], for a backend that knows nothing of
@@ -16,13 +19,15 @@ type Wish struct {
 }
 
 // Fields are the places of the object that a wish was read from, in the form of [Finding.Field]. An empty one makes
-// the finding point at the whole object.
+// the finding point at the whole object; that of Retries says that nobody has asked for them.
 type Fields struct {
 	Requested, Pool, Families, Protocol, Port, Host, Path, PathType, Routes, TLS, Share string
 	Sources, TrustedProxies, ProxyProtocol, Limits, Timeouts, Idle, Responses           string
 	Retries, AccessLog, Rewrite, Redirect, GRPC, Request, Response, Body, Gzip          string
 	PerClient, SendTimeout                                                              string
-	Provider, Service, Subnet, Method, Persistence, Monitor                             string
+	Provider, Service, Subnet, Monitor                                                  string
+	Upstream, Method, Affinity                                                          string
+	Certificates, ClientCA, BackendTLS                                                  string
 }
 
 // AddressWish is how a load balancer would like its virtual IPs.

@@ -60,7 +60,7 @@ func sampleShard() nodeconfig.Shard {
 				VIPs:   addrs("10.0.0.9", "fd00::9"),
 				Share:  "default/edge",
 				Listeners: []lb.Listener{{
-					Port: 443, Protocol: lb.HTTP, TLS: &lb.TLS{Secret: "cert"}, Routes: []lb.Route{{
+					Port: 443, Protocol: lb.HTTP, TLS: sampleTLS(), Routes: []lb.Route{{
 						Host: "a.b", Path: "/c", Exact: true, Rewrite: "/r", Target: sampleTarget(), Others: []lb.Target{sampleTarget()},
 					}},
 					Options: sampleOptions(),
@@ -69,6 +69,19 @@ func sampleShard() nodeconfig.Shard {
 			Group: 2, Revision: 8,
 		}},
 		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Group: 3, Revision: 6}},
+	}
+}
+
+func sampleBundle() lb.CABundle {
+	return lb.CABundle{Kind: lb.KindSecret, Name: "ca", Material: lb.Material{Name: "lb-tls-ca", Digest: "ab"}}
+}
+
+func sampleTLS() *lb.TLS {
+	return &lb.TLS{
+		Certificates: []lb.Certificate{{
+			Secret: "cert", Material: lb.Material{Name: "lb-tls-cert", Digest: "cd"}, Names: []string{"a.b"}, Expires: then,
+		}},
+		Clients: &lb.ClientAuth{CA: sampleBundle(), Optional: true},
 	}
 }
 
@@ -90,7 +103,8 @@ func sampleOptions() lb.Options {
 		Limits: lb.Limits{Connections: 3, PerClient: 4}, Timeouts: lb.Timeouts{Connect: time.Second, Send: time.Second, Read: time.Second, Idle: time.Minute}, Responses: 1,
 		Retries: 1, AccessLog: true, HTTP: lb.HTTPOptions{
 			RedirectTo: 443, GRPC: true, MaxBody: 1, Gzip: true, Request: sampleChanges(), Response: sampleChanges(),
-		},
+		}, BackendTLS: &lb.BackendTLS{CA: sampleBundle(), ServerName: "a.b"},
+		Upstream: lb.Upstream{Endpoints: true, Method: lb.LeastConnections, Affinity: lb.Cookie},
 	}
 }
 
@@ -101,7 +115,7 @@ func sampleStatus() nodeconfig.Status {
 		Version: nodeconfig.Version, Node: "lb1", Reported: then,
 		Versions: nodeconfig.Versions{Daemon: "0.1", Nginx: "1.22.1", Keepalived: "2.2.7"},
 		Wanted:   running, Running: running, Holding: addrs("10.0.0.9", "fd00::9"),
-		Hardware: "02:42:0a:58:00:0b",
+		Hardware: "02:42:0a:58:00:0b", Addresses: addrs("10.0.0.1", "fd00::1"),
 		Share:    nodeconfig.Share{State: nodeconfig.ShareDrained, Since: then, Reason: "new disk"},
 		Drill: &nodeconfig.DrillStatus{
 			ID: "d1", Kind: nodeconfig.DrillCrash, State: nodeconfig.DrillRestored, Started: then, Ended: then, Message: "in time",

@@ -11,7 +11,7 @@ import (
 const departed = HeartbeatInterval + 2*time.Second
 
 // Awaited returns the nodes, sorted, whose reports a node of the fleet waits for before its phase ends; none for a
-// full member. Statuses are by node.
+// full member. Statuses are by node, and their times, like now, of the caller's own clock: a node's may be wrong.
 //
 // A newcomer must have heard that it joins, and every other node must run a fleet that has it as a peer: silence is no
 // consent, for a node whose daemon is dead still announces. Only who can't be announcing anything is passed over: a

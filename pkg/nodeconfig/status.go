@@ -30,6 +30,9 @@ type Status struct {
 	Groups []GroupStatus `json:"groups"`
 	// Hardware is the hardware address of the interface that carries the virtual IPs, such as "02:42:0a:58:00:0b".
 	Hardware string `json:"hardware,omitempty"`
+	// Addresses are those of the interface that the daemon was told to use, at most one of each family, IPv4 first: what
+	// the node is to speak VRRP with. Empty where it was told none; then those of the Node object count.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
 	// Share says whether the node carries its share of the addresses.
 	Share Share `json:"share,omitzero"`
 	// Drill is the last drill that was ordered, nil when there was none since the daemon started.
@@ -105,7 +108,7 @@ type DrillStatus struct {
 	// Started and Ended are the node's clock; zero where it has not come to that.
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
-	// Message says why it was refused or how it ended.
+	// Message says why it was refused, how it ended, or what keeps it from ending.
 	Message string `json:"message,omitempty"`
 }
 
@@ -168,5 +171,6 @@ type NodeFinding struct {
 	lb.Finding
 }
 
-// Stale reports whether the status is too old at that time to say anything about the present.
+// Stale reports whether the status is too old at that time to say anything about the present. Reported and the time
+// must be of one clock, or of clocks that agree.
 func (s Status) Stale(now time.Time) bool { return now.Sub(s.Reported) > StaleAfter }

@@ -31,7 +31,9 @@ func BenchmarkMake(b *testing.B) {
 		a := addr(fmt.Sprintf("10.0.%d.%d", (i+1)/256, (i+1)%256))
 		full.Withdrawn = append(full.Withdrawn, Hold{Key: lb.Key{Namespace: "gone", Name: fmt.Sprint(i)}, Address: a})
 	}
-	for name, in := range map[string]Input{"new": fresh, "steady": steady, "full": full} {
+	for name, in := range map[string]Input{
+		"new": fresh, "steady": steady, "full": full, "shared": sharers(b, 5000), "sharing": served5000(b),
+	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				Make(in)
@@ -40,16 +42,37 @@ func BenchmarkMake(b *testing.B) {
 	}
 }
 
+// sharers returns the input of n load balancers that share one address by hosts.
+func sharers(tb testing.TB, n int) Input {
+	tb.Helper()
+	in := many(tb, n)
+	for i := range in.Wishes {
+		w := &in.Wishes[i]
+		sharing("default/edge")(w)
+		hosts(fmt.Sprintf("h%d.example.com", i), fmt.Sprintf("www.h%d.example.com", i))(w)
+	}
+	return in
+}
+
+// served5000 is the same when all of them are served.
+func served5000(tb testing.TB) Input {
+	tb.Helper()
+	in := sharers(tb, 5000)
+	in.Current = Make(in).LoadBalancers
+	return in
+}
+
 // The controller plans anew with every change, so 5,000 load balancers must not take it long. The bound leaves room
 // for a slow and busy machine; the benchmark has the real figure.
 func TestMakeIsFast(t *testing.T) {
-	in := many(t, 5000)
-	start := time.Now()
-	out := Make(in)
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("took %s", took)
-	}
-	if len(out.LoadBalancers) != 5000 {
-		t.Errorf("%d load balancers", len(out.LoadBalancers))
+	for name, in := range map[string]Input{"alone": many(t, 5000), "shared": sharers(t, 5000)} {
+		start := time.Now()
+		out := Make(in)
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("%s: took %s", name, took)
+		}
+		if len(out.LoadBalancers) != 5000 {
+			t.Errorf("%s: %d load balancers", name, len(out.LoadBalancers))
+		}
 	}
 }

@@ -32,6 +32,19 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 		if l.TLS != nil && !can.TLS {
 			add(w.Fields.TLS, "the backend cannot terminate TLS; leave it to the Service and use protocol TCP")
 		}
+		if l.TLS != nil && l.TLS.Clients != nil && !can.ClientAuth {
+			add(w.Fields.ClientCA, "the backend cannot ask clients for certificates")
+		}
+		if u := l.Options.Upstream; !u.Endpoints && !can.Spread {
+			const why = "the pods are kube-proxy's to choose, and all that it sees of clients is a node's address; add " +
+				"upstream: endpoints"
+			if u.Affinity != "" {
+				add(w.Fields.Affinity, why)
+			}
+			if u.Method != "" {
+				add(w.Fields.Method, why)
+			}
+		}
 		for _, o := range optional(w.Fields, can) {
 			if o.asked(l.Options) && !o.can {
 				add(o.field, "the backend cannot %s; remove the key", o.what)
@@ -131,19 +144,14 @@ func (p *planner) occupied(w *lb.Wish, a netip.Addr) lb.Finding {
 // serving returns a load balancer as it will be served, nil when it is to be withdrawn.
 func (p *planner) serving(key lb.Key) *lb.LoadBalancer {
 	if key.Namespace == "" {
-		for _, c := range p.candidates {
-			if l := p.serving(c.key()); l != nil && l.Owner() == key {
-				return l
-			}
-		}
-		return nil
+		return p.shares.first(p, key, lb.Key{})
 	}
 	c := p.wishes[key]
 	switch {
 	case c == nil:
 		return nil
 	case c.failed() || c.vips == nil && c.current != nil:
-		return c.current
+		return c.lastGood()
 	}
 	l := c.wish.LoadBalancer
 	l.VIPs = c.vips

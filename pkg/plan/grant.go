@@ -32,11 +32,12 @@ func (p *planner) grant(c *candidate, last bool) bool {
 	}
 	for _, a := range vips {
 		if p.renames(c, a) {
-			p.ledger.owners[a] = c.owner()
+			p.ledger.give(a, c.owner())
 		}
 		p.ledger.claim(a, c.owner())
 	}
 	c.vips = vips
+	p.shares.settle(c)
 	return true
 }
 
@@ -50,8 +51,8 @@ func (p *planner) address(c *candidate, f lb.Family, last bool) (a netip.Addr, f
 		if isServed && want == served {
 			return served, nil, false
 		}
-		if others := p.others(c); isServed && len(others) > 0 {
-			return netip.Addr{}, new(p.settled(c, served, others[0])), false
+		if other := p.other(c); isServed && other != nil {
+			return netip.Addr{}, new(p.settled(c, served, other)), false
 		}
 		return p.request(c, want, last)
 	}

@@ -38,10 +38,13 @@ func pool(tb testing.TB, name string, addresses ...string) ipam.Pool {
 func everything() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP, lb.Passthrough}, Hosts: true, Paths: true, TLS: true,
+		ClientAuth: true, BackendTLS: true,
 		Sharing: true, Wildcards: true, ExactPaths: true, Weights: true, SourceRanges: true, AcceptProxy: true,
-		SendProxy: true, SendProxyV2: true, ClientLimits: true, SendTimeout: true, Cloud: true,
+		SendProxy: true, SendProxyV2: true, ClientLimits: true, SendTimeout: true, Cloud: true, Spread: true,
 		TrustedProxies: true, Limits: true, IdleTimeout: true, Responses: true, Timeouts: true, Retries: true,
 		AccessLog: true, Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
+		// "x" stands for what is not known yet.
+		Endpoints: true, Methods: append(lb.Methods(), "x"), Affinities: append(lb.Affinities(), "x"),
 	}
 }
 

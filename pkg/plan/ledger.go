@@ -10,6 +10,8 @@ import (
 // A ledger knows who has which address, or wants it. Claims are never undone.
 type ledger struct {
 	owners map[netip.Addr]lb.Key
+	// owned are the addresses of an owner, and some that it has had.
+	owned map[lb.Key][]netip.Addr
 	// holds are sorted by key.
 	holds map[netip.Addr][]Hold
 	// held are the addresses on hold, by who had them, sorted.
@@ -21,7 +23,8 @@ type ledger struct {
 // newLedger returns a ledger in which the withdrawn addresses are on hold.
 func newLedger(withdrawn []Hold) *ledger {
 	l := &ledger{
-		owners: map[netip.Addr]lb.Key{}, holds: map[netip.Addr][]Hold{}, held: map[lb.Key][]netip.Addr{},
+		owners: map[netip.Addr]lb.Key{}, owned: map[lb.Key][]netip.Addr{}, holds: map[netip.Addr][]Hold{},
+		held:     map[lb.Key][]netip.Addr{},
 		recorded: map[netip.Addr]bool{}, requested: map[netip.Addr]bool{},
 	}
 	for _, h := range withdrawn {
@@ -61,8 +64,24 @@ func (l *ledger) claim(a netip.Addr, key lb.Key) bool {
 	if owner, ok := l.owners[a]; ok {
 		return owner == key
 	}
-	l.owners[a] = key
+	l.give(a, key)
 	return true
+}
+
+// give makes somebody the owner of an address, whoever has it.
+func (l *ledger) give(a netip.Addr, key lb.Key) {
+	l.owners[a] = key
+	l.owned[key] = append(l.owned[key], a)
+}
+
+// of returns the address of a family that an owner has, the smallest if there are several.
+func (l *ledger) of(owner lb.Key, f lb.Family) (least netip.Addr, found bool) {
+	for _, a := range l.owned[owner] {
+		if l.owners[a] == owner && lb.FamilyOf(a) == f && (!found || a.Less(least)) {
+			least, found = a, true
+		}
+	}
+	return least, found
 }
 
 // taken reports whether the address is out of reach for allocation.

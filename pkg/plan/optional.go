@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -35,13 +36,23 @@ func optional(at lb.Fields, can lb.Capabilities) []feature[lb.Options] {
 			"keep a time for sending"},
 		{func(o options) bool { return o.Timeouts.Idle > 0 }, can.IdleTimeout, at.Idle, "end idle connections"},
 		{func(o options) bool { return o.Responses > 0 }, can.Responses, at.Responses, "count UDP responses"},
-		{func(o options) bool { return o.Retries > 0 }, can.Retries, at.Retries, "try again"},
+		// Those that nobody has asked for are a default of endpoints, and no loss.
+		{func(o options) bool { return o.Retries > 0 && at.Retries != "" }, can.Retries, at.Retries, "try again"},
 		{func(o options) bool { return o.AccessLog }, can.AccessLog, at.AccessLog, "write an access log"},
+		{func(o options) bool { return o.Upstream.Endpoints }, can.Endpoints, at.Upstream, "connect to pods"},
+		{func(o options) bool {
+			return o.Upstream.Method != "" && (can.Spread || o.Upstream.Endpoints) && !slices.Contains(can.Methods, o.Upstream.Method)
+		}, false,
+			at.Method, "choose pods so"},
+		{func(o options) bool {
+			return o.Upstream.Affinity != "" && (can.Spread || o.Upstream.Endpoints) && !slices.Contains(can.Affinities, o.Upstream.Affinity)
+		}, false, at.Affinity, "keep clients with a pod so"},
 		{func(o options) bool { return o.HTTP.RedirectTo > 0 }, can.Redirect, at.Redirect, "redirect to HTTPS"},
 		{func(o options) bool { return o.HTTP.GRPC }, can.GRPC, at.GRPC, "speak gRPC"},
 		{func(o options) bool { return changes(o.HTTP.Request) }, can.Headers, at.Request, "change requests"},
 		{func(o options) bool { return changes(o.HTTP.Response) }, can.Headers, at.Response, "change answers"},
 		{func(o options) bool { return o.HTTP.MaxBody > 0 }, can.MaxBody, at.Body, "limit requests' bodies"},
+		{func(o options) bool { return o.BackendTLS != nil }, can.BackendTLS, at.BackendTLS, "speak TLS to Services"},
 		{func(o options) bool { return o.HTTP.Gzip }, can.Gzip, at.Gzip, "compress answers"},
 	}
 }

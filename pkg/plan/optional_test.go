@@ -62,6 +62,52 @@ func TestEveryRouteNeedsItsCapability(t *testing.T) {
 	}
 }
 
+// A backend that can terminate TLS need not be able to ask for certificates.
+func TestClientAuthNeedsItsCapability(t *testing.T) {
+	w := wish("a", 1)
+	w.Fields = places()
+	w.LoadBalancer.Listeners[0].TLS = &lb.TLS{Clients: &lb.ClientAuth{}}
+	can := everything()
+	can.ClientAuth = false
+	if got := one(t, w, can); got != "a: LB0401 clientca: the backend cannot ask clients for certificates" {
+		t.Errorf("%q", got)
+	}
+	if got := one(t, w, everything()); got != "" {
+		t.Errorf("a backend that can do everything: %s", got)
+	}
+}
+
+// Without endpoints not every backend can say who gets the traffic.
+func TestSpread(t *testing.T) {
+	w := wish("a", 1)
+	w.Fields = places()
+	w.LoadBalancer.Listeners[0].Options.Upstream = lb.Upstream{Method: lb.LeastConnections}
+	can := everything()
+	can.Spread = false
+	const want = "a: LB0401 method: the pods are kube-proxy's to choose, and all that it sees of clients is a node's address; " +
+		"add upstream: endpoints"
+	if got := one(t, w, can); got != want {
+		t.Errorf("%q", got)
+	}
+	if got := one(t, w, everything()); got != "" {
+		t.Errorf("a backend that can: %s", got)
+	}
+	w.LoadBalancer.Listeners[0].Options.Upstream.Endpoints = true
+	if got := one(t, w, can); got != "" {
+		t.Errorf("with endpoints: %s", got)
+	}
+}
+
+// Retries that nobody has asked for are no fault.
+func TestRetriesByDefault(t *testing.T) {
+	w := wish("a", 1)
+	w.Fields = places()
+	w.Fields.Retries, w.LoadBalancer.Listeners[0].Options.Retries = "", 2
+	if got := one(t, w, bare()); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
 // A backend that can do everything has every capability.
 func TestEverything(t *testing.T) {
 	eachLeaf(reflect.TypeFor[lb.Capabilities](), nil, func(name string, index []int) {
@@ -104,6 +150,8 @@ func fill(v reflect.Value) {
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 	case reflect.Uint16:
 		v.SetUint(1)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
 	default:
 		v.SetInt(1)
 	}

@@ -30,6 +30,18 @@ type candidate struct {
 	findings []lb.Finding
 	// vips are granted.
 	vips []netip.Addr
+	// seats are where it sits with those it shares with.
+	seats []*seat
+	// revoked says that the last good version shares an address where that is not wanted any more.
+	revoked bool
+}
+
+// lastGood returns what is served in place of a wish that fails, nil when that is nothing.
+func (c *candidate) lastGood() *lb.LoadBalancer {
+	if c.revoked {
+		return nil
+	}
+	return c.current
 }
 
 // failed reports whether the wish cannot be served.
@@ -54,6 +66,7 @@ type planner struct {
 	candidates []*candidate
 	current    map[lb.Key]*lb.LoadBalancer
 	wishes     map[lb.Key]*candidate
+	shares     *shares
 	// careful leaves out what other wishes record or request, greedy does not.
 	careful, greedy *ipam.Picker
 	exhausted       map[scope]lb.Finding
@@ -90,7 +103,10 @@ func newPlanner(in Input) *planner {
 		return twice
 	})
 	for _, c := range p.candidates {
-		c.current = p.current[c.key()]
+		c.current = withLeave(p.current[c.key()], c.wish.Leaves)
+	}
+	p.shares = newShares(p.candidates)
+	for _, c := range p.candidates {
 		p.prepare(c)
 	}
 	p.careful = ipam.NewPicker(in.Pools, p.ledger.takenOrWanted)
@@ -126,7 +142,7 @@ func (p *planner) prepare(c *candidate) {
 	}
 	c.families = p.families(c)
 	c.findings = append(c.findings, unsupported(c.wish, c.families, p.capabilities)...)
-	c.findings = append(c.findings, p.uninvited(c)...)
+	c.findings = append(c.findings, p.shares.uninvited(c)...)
 	if len(c.families) == 0 && !c.failed() {
 		c.findings = append(c.findings, p.noPool(c.wish))
 	}
@@ -202,7 +218,7 @@ func (p *planner) output() Output {
 			l.Normalize()
 			out.LoadBalancers = append(out.LoadBalancers, l)
 			o.VIPs = slices.Clone(l.VIPs)
-		case c.current != nil:
+		case c.lastGood() != nil:
 			out.LoadBalancers = append(out.LoadBalancers, *c.current)
 			o.VIPs, o.Stale = slices.Clone(c.current.VIPs), true
 		}

@@ -143,7 +143,7 @@ func TestFailoverTestRefuses(t *testing.T) {
 		}
 		undrilled(t, home)
 	}
-	// Behind this one is no pod, so nginx answers 502; the nodes' reports alone do without the answer.
+	// Behind this one is no pod, so nginx answers 503; the nodes' reports alone do without the answer.
 	apply(t, "apiVersion: v1\nkind: Service\nmetadata:\n  name: empty\n  namespace: default\nspec:\n  ports: [{port: 80}]\n")
 	serve(t, "answerless", "target-service-name: empty", "protocol: HTTP")
 	refused(fromClient(t, 1, "failover", "test", "answerless", "--yes"), "not every address answers steadily from here")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
@@ -85,7 +88,8 @@ func TestForeignOwnerFirst(t *testing.T) {
 	if !strings.Contains(status, hardware(t, "w1")) {
 		t.Errorf("status %q does not say whose it is", status)
 	}
-	told(t, "LB0406", ip)
+	warned(t, "taken", "LB0406", ip)
+	counted(t, backend.DisputeForeignOwner, backend.CauseForeign)
 	for _, n := range shared.LBNodes() {
 		holds(t, n, ip, false, time.Second)
 	}
@@ -103,8 +107,7 @@ func TestForeignOwnerLater(t *testing.T) {
 	leave := squat(t, ip)
 	statusHas(t, "stolen", "LB0406", hardware(t, "w1"))
 	leave()
-	_, err := shared.WaitServing(t.Context(), "default", "stolen")
-	must(t, err)
+	undisputed(t, "stolen")
 }
 
 // hardware returns the hardware address of a machine's link. (/sys shows the host's network.)
@@ -130,21 +133,21 @@ func TestTwoOwners(t *testing.T) {
 		mended(t)
 	})
 	must(t, shared.Lab.Cut(alone, others...))
-	told(t, "LB0404", ip, "partition", alone)
+	statusHas(t, "torn", "LB0404", ip, "partition", alone)
+	warned(t, "torn", "LB0404", ip, "partition", alone)
+	counted(t, backend.DisputeTwoOwners, backend.CausePartition)
 	must(t, shared.Lab.Heal(alone))
-	_, err := shared.WaitServing(t.Context(), "default", "torn")
-	must(t, err)
-	holder(t, ip)
+	undisputed(t, "torn")
 }
 
 // TestForeignVRID: a router that is none of ours and uses one of our virtual router identifiers is named, and disturbs
-// nobody.
+// nobody. Where an address has two owners for whatever reason, the router is named as what may be the cause.
 func TestForeignVRID(t *testing.T) {
 	ip := serve(t, "crowded", "target-service-name: coffee-svc")
 	fleet, err := shared.Fleet(t.Context())
 	must(t, err)
 	running := probe(t, ip)
-	stranger := startRouter(t, "w2", fleet.Groups[0].VRID)
+	stranger := startRouter(t, "w2", fleet.Groups[groupOf(t, ip)].VRID)
 	told(t, "ForeignVRID", stranger)
 	var heard bool
 	for _, n := range shared.LBNodes() {
@@ -158,6 +161,34 @@ func TestForeignVRID(t *testing.T) {
 		t.Errorf("no node reports %s", stranger)
 	}
 	lossless(t, running.Stop())
+
+	alone := holder(t, ip)
+	t.Cleanup(func() {
+		must(t, shared.Lab.Heal(alone))
+		mended(t)
+	})
+	must(t, shared.Lab.Cut(alone, slices.DeleteFunc(shared.LBNodes(), func(n string) bool { return n == alone })...))
+	statusHas(t, "crowded", "LB0404", ip, "foreign VRID", stranger)
+	warned(t, "crowded", "LB0404", ip, "foreign VRID", stranger)
+	counted(t, backend.DisputeTwoOwners, backend.CauseForeignVRID)
+	must(t, shared.Lab.Heal(alone))
+	undisputed(t, "crowded")
+}
+
+// groupOf returns the VRRP group that carries an address.
+func groupOf(t *testing.T, address string) int {
+	t.Helper()
+	all, err := shared.Client.CoreV1().ConfigMaps(rig.SystemNamespace).List(t.Context(), metav1.ListOptions{
+		LabelSelector: nodeconfig.LabelApp + "=" + nodeconfig.AppConfig,
+	})
+	must(t, err)
+	for _, e := range view.DecodeDocuments(all.Items).Config.LoadBalancers() {
+		if slices.Contains(e.VIPs, netip.MustParseAddr(address)) {
+			return e.Group
+		}
+	}
+	t.Fatalf("no group carries %s", address)
+	return 0
 }
 
 // startRouter runs a keepalived in a machine that is no load-balancer node, and returns the address it speaks from.

@@ -19,48 +19,63 @@ const (
 	DefaultWriteLimit = 3 * time.Minute
 )
 
-// api is the calls to Octavia that this package makes. Each has a time limit, and each error is a [failure].
+// api is the calls to OpenStack that this package makes. Each has a time limit, and each error is a [failure].
 type api struct {
 	credentials Credentials
 	// The time limits of calls.
 	readLimit, writeLimit time.Duration
 
-	mu     sync.Mutex
-	client *gophercloud.ServiceClient
+	mu      sync.Mutex
+	session *session
 }
 
-// service returns the client, logging in where that has not been done, or has to be done with new credentials.
-func (a *api) service(ctx context.Context) (*gophercloud.ServiceClient, error) {
+// login returns the way into OpenStack, logging in where that has not been done, or has to be done with new credentials.
+func (a *api) login(ctx context.Context) (*session, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.client == nil {
-		client, err := a.credentials.connect(ctx)
+	if a.session == nil {
+		s, err := a.credentials.connect(ctx)
 		if err != nil {
 			return nil, err
 		}
-		a.client = client
+		a.session = s
 	}
-	return a.client, nil
+	return a.session, nil
 }
 
 // forget makes the next call log in from the start, with whatever the credentials are by then.
-func (a *api) forget(client *gophercloud.ServiceClient) {
+func (a *api) forget(s *session) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.client == client {
-		a.client = nil
+	if a.session == s {
+		a.session = nil
 	}
 }
 
-// call makes one call. The body and the answer may be nil.
+// call makes one call to Octavia's load balancing. The body and the answer may be nil.
 func (a *api) call(ctx context.Context, method, path string, body, answer any) error {
+	to := func(s *session) (*gophercloud.ServiceClient, string, error) {
+		return s.octavia, s.octavia.ServiceURL("lbaas") + "/" + path, nil
+	}
+	return a.send(ctx, to, method, body, answer)
+}
+
+// address says which service a call goes to, and its URL.
+type address func(*session) (*gophercloud.ServiceClient, string, error)
+
+// send makes one call.
+func (a *api) send(ctx context.Context, to address, method string, body, answer any) error {
 	limit := a.writeLimit
 	if method == http.MethodGet {
 		limit = a.readLimit
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	client, err := a.service(ctx)
+	in, err := a.login(ctx)
+	if err != nil {
+		return understand(err)
+	}
+	client, url, err := to(in)
 	if err != nil {
 		return understand(err)
 	}
@@ -68,11 +83,11 @@ func (a *api) call(ctx context.Context, method, path string, body, answer any) e
 		JSONBody: body, JSONResponse: answer,
 		OkCodes: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent},
 	}
-	response, err := client.Request(ctx, method, client.ServiceURL("lbaas")+"/"+path, options)
+	response, err := client.Request(ctx, method, url, options)
 	if err != nil {
 		f := understand(err)
 		if f.trouble == troubleLogin {
-			a.forget(client)
+			a.forget(in)
 		}
 		return f
 	}
@@ -92,11 +107,14 @@ type root struct {
 	Created      string   `json:"created_at"`
 	Updated      string   `json:"updated_at"`
 	Address      string   `json:"vip_address"`
+	PortID       string   `json:"vip_port_id"`
+	// Additional are the further virtual IPs.
+	Additional []Additional `json:"additional_vips"`
 }
 
 // rootFields are what a list asks for: a load balancer has much more.
 const rootFields = "fields=id&fields=name&fields=tags&fields=provisioning_status&fields=operating_status" +
-	"&fields=created_at&fields=updated_at&fields=vip_address"
+	"&fields=created_at&fields=updated_at&fields=vip_address&fields=vip_port_id&fields=additional_vips"
 
 // list returns the load balancers that have all the tags, in the order of their creation.
 //

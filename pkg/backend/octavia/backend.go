@@ -103,7 +103,9 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP},
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true,
 		SourceRanges: true, SendProxy: true, SendProxyV2: true, Limits: true, Timeouts: true, IdleTimeout: true, Cloud: true,
-		Families: []lb.Family{lb.IPv4, lb.IPv6},
+		Endpoints: true, Spread: true, Methods: []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
+		Affinities: lb.Affinities(),
+		Families:   []lb.Family{lb.IPv4, lb.IPv6},
 	}
 }
 
@@ -282,14 +284,33 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 			Ready: it.ready, Reason: it.reason, Findings: slices.Clone(it.findings), Cloud: it.cloudStatus(),
 		}
 		l := it.model.Clone()
-		l.VIPs = nil
-		if a, err := netip.ParseAddr(it.last.Address); err == nil {
-			l.VIPs = []netip.Addr{a.Unmap()}
+		if l.VIPs = it.addresses(); len(l.VIPs) > 0 {
 			state.LoadBalancers = append(state.LoadBalancers, l)
 		}
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	return state, nil
+}
+
+// addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that it
+// leads to.
+func (i *item) addresses() (all []netip.Addr) {
+	first := i.last.Address
+	if i.want.Floating != nil {
+		if first = i.buoy.address(); first == "" {
+			return nil
+		}
+	}
+	texts := []string{first}
+	for _, a := range i.last.Additional {
+		texts = append(texts, a.Address)
+	}
+	for _, text := range texts {
+		if a, err := netip.ParseAddr(text); err == nil {
+			all = append(all, a.Unmap())
+		}
+	}
+	return all
 }
 
 // Settled reports whether all that was asked for is done, so that no call is due.

@@ -36,7 +36,7 @@ const actionPool = "REDIRECT_TO_POOL"
 // whole is the body that creates a load balancer with everything below it.
 func whole(t Tree) wholeLoadBalancer {
 	out := wholeLoadBalancer{
-		Name: t.Name, Description: t.Description, Tags: t.Tags, Placement: t.Placement, Listeners: []wholeListener{},
+		Name: t.Name, Description: t.Description, Tags: tagsOf(nil, t), Placement: t.Placement, Listeners: []wholeListener{},
 	}
 	pool := func(name string) *wholePool {
 		p := t.pool(name)

@@ -77,21 +77,13 @@ func (c *checker) listener(l lb.Listener) {
 	if datagrams && l.Options.Timeouts.Idle > 0 {
 		c.add(at.Idle, "Octavia has no time after which a session of %s ends; remove the key", l.Protocol)
 	}
-	// Of several ports, those that cannot have it are left out; one that all cannot have is a mistake.
-	web := slices.ContainsFunc(c.wish.LoadBalancer.Listeners, func(o lb.Listener) bool { return o.Protocol == lb.HTTP })
-	if p := c.settings.Persistence; p != "" && p != persistSource && !web {
-		c.add(at.Persistence, "%s needs a port of protocol HTTP", p)
-	}
 }
 
 // ovn finds what provider ovn cannot do.
 func (c *checker) ovn() {
 	at, s := c.wish.Fields, c.settings
 	if s.Method != methodFlow {
-		c.add(at.Method, "provider ovn knows no method but %s", methodFlow)
-	}
-	if s.Persistence != "" && s.Persistence != persistSource {
-		c.add(at.Persistence, "provider ovn cannot keep clients by cookies")
+		c.add(at.Method, "provider ovn knows no method but its own, %s; remove the key", methodFlow)
 	}
 	if k := s.Monitor.Type; k == monitorHTTP || k == monitorHTTPS || k == "PING" || k == "TLS-HELLO" {
 		c.add(at.Monitor, "provider ovn checks by TCP and UDP-CONNECT only")
@@ -99,6 +91,9 @@ func (c *checker) ovn() {
 	for _, l := range c.wish.LoadBalancer.Listeners {
 		if l.Protocol == lb.HTTP {
 			c.add(at.Protocol, "provider ovn passes connections on, and does not look into them; use protocol TCP")
+		}
+		if l.Options.Upstream.Affinity == lb.Cookie {
+			c.add(at.Affinity, "provider ovn cannot keep clients by cookies; give client-ip")
 		}
 		if l.Options.SendProxy || l.Options.SendProxyV2 {
 			c.add(at.ProxyProtocol, "provider ovn cannot speak the PROXY protocol")

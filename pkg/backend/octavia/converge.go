@@ -101,6 +101,9 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 // settle notes that all is as it is wanted.
 func (s *stepper) settle(ctx context.Context) error {
 	w := &s.work
+	if err := s.float(ctx); err != nil {
+		return err
+	}
 	if err := s.detail(ctx); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
@@ -174,8 +175,35 @@ func trust(caFile string, insecure bool) (*tls.Config, error) {
 	return config, nil
 }
 
+// session is a login that has happened.
+type session struct {
+	octavia *gophercloud.ServiceClient
+	// neutron is nil until it is asked for.
+	neutron  *gophercloud.ServiceClient
+	endpoint gophercloud.EndpointOpts
+	mu       sync.Mutex
+}
+
+// network finds Neutron in the catalogue.
+func (s *session) network() (*gophercloud.ServiceClient, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.neutron == nil {
+		client, err := openstack.NewNetworkV2(s.octavia.ProviderClient, s.endpoint)
+		if err != nil {
+			f := &failure{trouble: loginTrouble(err), text: "no Neutron in the catalogue: " + words(err), err: err}
+			if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
+				f.trouble = troubleRefused
+			}
+			return nil, f
+		}
+		s.neutron = client
+	}
+	return s.neutron, nil
+}
+
 // connect logs in and finds Octavia in the catalogue.
-func (c Credentials) connect(ctx context.Context) (*gophercloud.ServiceClient, error) {
+func (c Credentials) connect(ctx context.Context) (*session, error) {
 	l, err := c.read()
 	if err != nil {
 		return nil, &failure{trouble: troubleLogin, text: err.Error(), err: err}
@@ -198,5 +226,5 @@ func (c Credentials) connect(ctx context.Context) (*gophercloud.ServiceClient, e
 	if err != nil {
 		return nil, &failure{trouble: loginTrouble(err), text: "no Octavia in the catalogue: " + words(err), err: err}
 	}
-	return service, nil
+	return &session{octavia: service, endpoint: l.endpoint}, nil
 }

@@ -21,7 +21,7 @@ func Diff(want Tree, have Seen) []Op {
 	d.makeListeners()
 	d.makePolicies()
 	d.removePools()
-	if have.Name != want.Name || !slices.Equal(want.Tags, ourTags(have.Tags)) {
+	if have.Name != want.Name || !slices.Equal(tagsOf(have.Tags, want), sorted(slices.Clone(have.Tags))) {
 		d.ops = append(d.ops, Op{Verb: Update, Kind: KindLoadBalancer, Name: want.Name, ID: have.ID})
 	}
 	return d.ops

@@ -116,6 +116,7 @@ func (e *engine) turn(ctx context.Context, key lb.Key) {
 func (e *engine) keep(it *item, s *stepper) bool {
 	w := s.work
 	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
+		it.buoy.address() != w.buoy.address() ||
 		it.last.Provisioning != w.last.Provisioning || it.last.Operating != w.last.Operating ||
 		!reflect.DeepEqual(it.children, w.children) || len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
 	model, want, version, held := it.model, it.want, it.version, it.held

@@ -23,6 +23,8 @@ type cloud struct {
 	made  int
 	calls []string
 	lbs   []*fakeLB
+	// neutron is there only where floating IPs are.
+	neutron *fakeNeutron
 	// born is the status that a new load balancer gets, after a second in PENDING_CREATE; nil means ACTIVE.
 	born func(n int) string
 	// deny answers a call in place of doing it; a status of 0 lets it pass.
@@ -39,6 +41,9 @@ type fakeLB struct {
 func (c *cloud) serve(r *http.Request) (int, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if r.URL.Host == "neutron" {
+		return c.neutron.serve(r, &c.calls)
+	}
 	path := strings.TrimPrefix(r.URL.Path, "/v2.0/lbaas/")
 	c.calls = append(c.calls, r.Method+" "+path)
 	if c.deny != nil {
@@ -76,6 +81,7 @@ func (c *cloud) serve(r *http.Request) (int, string) {
 	case strings.HasPrefix(c.lbs[i].Provisioning, pendingPrefix):
 		return http.StatusConflict, `{"faultstring":"Invalid state PENDING_CREATE of loadbalancer resource x"}`
 	}
+	c.neutron.unplug(c.lbs[i].PortID)
 	c.lbs = slices.Delete(c.lbs, i, i+1)
 	return http.StatusNoContent, ""
 }
@@ -91,7 +97,7 @@ func (c *cloud) create(r *http.Request) (int, string) {
 	l := &fakeLB{tree: body.LoadBalancer, ready: time.Now().Add(time.Second), next: statusActive}
 	l.root = root{
 		ID: fmt.Sprintf("id-%d", c.made), Name: l.tree.Name, Tags: l.tree.Tags, Provisioning: "PENDING_CREATE",
-		Updated: fmt.Sprint(c.made), Address: orElse(l.tree.Address, fmt.Sprintf("198.51.100.%d", c.made)),
+		PortID: fmt.Sprintf("port-%d", c.made), Updated: fmt.Sprint(c.made), Address: orElse(l.tree.Address, fmt.Sprintf("198.51.100.%d", c.made)),
 	}
 	if c.born != nil {
 		l.next = c.born(c.made)
@@ -134,7 +140,7 @@ func (c *cloud) begin(t *testing.T, change ...func(*Options)) *Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.engine.api.client = fakeAPI(c.serve).client
+	b.engine.api.session = fakeAPI(c.serve).session
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); b.Run(ctx) }()

@@ -39,6 +39,8 @@ type failure struct {
 	retryAfter time.Duration
 	// taken says that it is refused since something else is there already.
 	taken bool
+	// aside says that it is about something beside the load balancer and what is below it.
+	aside bool
 	// text is in Octavia's own words where it gave some.
 	text string
 	err  error
@@ -82,6 +84,9 @@ func understand(err error) *failure {
 		f.trouble = troubleGone
 	case http.StatusConflict:
 		f.trouble = conflict(f.text)
+		if strings.Contains(strings.ToLower(f.text), "quota") { // so says Neutron
+			f.trouble = troubleQuota
+		}
 		f.taken = f.trouble == troubleRefused
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, 498: // the last is a rate limit of Swift's middleware
 	default:
@@ -118,9 +123,12 @@ func words(err error) string {
 		Error struct {
 			Message string `json:"message"`
 		} `json:"error"`
+		Neutron struct {
+			Message string `json:"message"`
+		} `json:"NeutronError"`
 	}
 	if json.Unmarshal(code.Body, &body) == nil {
-		if text := orElse(body.Fault, body.Error.Message); text != "" {
+		if text := orElse(orElse(body.Fault, body.Error.Message), body.Neutron.Message); text != "" {
 			return text
 		}
 	}
@@ -151,7 +159,11 @@ func (f *failure) finding() lb.Finding {
 		return lb.Finding{Code: lb.CodeCloudDenied,
 			Message: sentence(f.text) + " The controller's user needs the role load-balancer_member in its project."}
 	default:
-		return lb.Finding{Code: lb.CodeCloudRefused, Message: "Octavia refuses: " + f.text}
+		who := "Octavia"
+		if f.aside {
+			who = "OpenStack"
+		}
+		return lb.Finding{Code: lb.CodeCloudRefused, Message: who + " refuses: " + f.text}
 	}
 }
 

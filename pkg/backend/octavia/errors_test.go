@@ -44,8 +44,8 @@ func TestUnderstand(t *testing.T) {
 		if f.trouble != tt.trouble || !strings.Contains(f.text, tt.text) || f.retryAfter != 7*time.Second {
 			t.Errorf("%d %s: %+v", tt.status, tt.body, f)
 		}
-		if (a.client == nil) != (tt.trouble == troubleLogin) {
-			t.Errorf("%d: logged in %v", tt.status, a.client != nil)
+		if (a.session == nil) != (tt.trouble == troubleLogin) {
+			t.Errorf("%d: logged in %v", tt.status, a.session != nil)
 		}
 	}
 }

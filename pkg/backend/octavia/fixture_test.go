@@ -33,7 +33,10 @@ func fakeAPI(f transport) *api {
 	provider := &gophercloud.ProviderClient{HTTPClient: http.Client{Transport: f}, TokenID: "t"}
 	return &api{
 		readLimit: DefaultReadLimit, writeLimit: DefaultWriteLimit,
-		client: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://octavia/", ResourceBase: "http://octavia/v2.0/"},
+		session: &session{
+			octavia: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://octavia/", ResourceBase: "http://octavia/v2.0/"},
+			neutron: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://neutron/", ResourceBase: "http://neutron/v2.0/"},
+		},
 	}
 }
 

@@ -65,9 +65,6 @@ func owned(tags, asked []string) bool {
 	return !slices.ContainsFunc(asked, func(t string) bool { return !slices.Contains(tags, t) })
 }
 
-// ourTags returns the tags that are of our making, sorted.
-func ourTags(tags []string) []string { return sorted(slices.DeleteFunc(slices.Clone(tags), isForeign)) }
-
 // withTags returns what of the tags is not of our making, and ours.
 func withTags(tags, ours []string) []string {
 	foreign := slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return !isForeign(t) })

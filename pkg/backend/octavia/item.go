@@ -52,6 +52,8 @@ type item struct {
 	absent time.Time
 	// address is the one that the last load balancer had: should it be gone, the next one asks for it.
 	address string
+	// buoy is the floating IP. It outlives the load balancer, whose successor takes it over.
+	buoy buoy
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
 	recheck time.Time
 	// reread says that everything is read then as well: a change of the process before may have come through late.

@@ -14,16 +14,20 @@ func (s Settings) with(c lb.Cloud) Settings {
 		p.SubnetID, p.NetworkID, p.PortID = c.Subnet, c.Network, c.Port
 	}
 	s.SubnetIPv6 = cmp.Or(c.SubnetIPv6, s.SubnetIPv6)
+	if c.FloatingNetwork != "" {
+		s.FloatingNetwork, s.FloatingSubnet = c.FloatingNetwork, ""
+	}
+	s.FloatingSubnet = cmp.Or(c.FloatingSubnet, s.FloatingSubnet)
+	if c.Internal {
+		s.FloatingNetwork, s.FloatingSubnet = "", ""
+	}
 	p.FlavorID = cmp.Or(c.Flavor, p.FlavorID)
 	p.AvailabilityZone = cmp.Or(c.Zone, p.AvailabilityZone)
 	p.Provider = cmp.Or(c.Driver, p.Provider)
 	s.MemberSubnetID = cmp.Or(c.MemberSubnet, s.MemberSubnetID)
-	s.Method = cmp.Or(c.Method, s.Method)
+	s.Method = cmp.Or(methodOf(c.Method), s.Method)
 	if s.Method == "" && p.Provider == providerOVN {
 		s.Method = methodFlow
-	}
-	if c.Persistence != "" {
-		s.Persistence, s.Cookie = c.Persistence, c.Cookie
 	}
 	s.ClientTimeout = cmp.Or(milliseconds(c.ClientTimeout), s.ClientTimeout)
 	s.InspectTimeout = cmp.Or(milliseconds(c.InspectTimeout), s.InspectTimeout)
@@ -59,10 +63,24 @@ func (s Settings) of(l lb.Listener, c lb.Cloud) Settings {
 	case o.SendProxy:
 		s.ProxyProtocol = "v1"
 	}
-	if l.Protocol != lb.HTTP && s.Persistence != persistSource {
+	switch {
+	case o.Upstream.Affinity == lb.ClientIP:
+		s.Persistence, s.Cookie = persistSource, ""
+	case o.Upstream.Affinity == lb.Cookie && c.Cookie != "":
+		s.Persistence, s.Cookie = persistOwn, c.Cookie
+	case o.Upstream.Affinity == lb.Cookie:
+		s.Persistence, s.Cookie = persistCookie, ""
+	case l.Protocol != lb.HTTP && s.Persistence != persistSource:
 		s.Persistence, s.Cookie = "", ""
 	}
 	return s
+}
+
+// methodOf is what Octavia calls a method; empty for none and for what it cannot do.
+func methodOf(m lb.Method) string {
+	return map[lb.Method]string{
+		lb.RoundRobin: methodDefault, lb.LeastConnections: methodLeast, lb.SourceIPHash: methodSource,
+	}[m]
 }
 
 func milliseconds(d time.Duration) int { return int(d / time.Millisecond) }

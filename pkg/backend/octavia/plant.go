@@ -14,8 +14,12 @@ import (
 // tree, in an order that has nothing to do with that of the input.
 func Plant(l lb.LoadBalancer, id Identity, s Settings) Tree {
 	s = s.with(l.Cloud)
+	floating := s.floating(l)
+	if floating != nil {
+		l.VIPs = inside(l.VIPs)
+	}
 	t := Tree{
-		Name: id.Name(), Tags: id.Tags(), Placement: place(l, s),
+		Name: id.Name(), Tags: id.Tags(), Placement: place(l, s), Floating: floating,
 		Description: "Made by kubectl-lb for " + shorten(l.Origin.Key.String()),
 	}
 	for _, listener := range l.Listeners {

@@ -16,6 +16,8 @@ type Settings struct {
 	SubnetIPv6 string
 	// MemberSubnetID is the subnet that leads to the members; empty for that of the virtual IP.
 	MemberSubnetID string
+	// FloatingNetwork is where the floating IP is of, empty for none; FloatingSubnet is one of its subnets, or empty.
+	FloatingNetwork, FloatingSubnet string
 	// Method is ROUND_ROBIN (default), LEAST_CONNECTIONS, SOURCE_IP or SOURCE_IP_PORT (provider ovn only).
 	Method string
 	// Persistence keeps a client with a member: SOURCE_IP, HTTP_COOKIE, or APP_COOKIE, which needs the name of the
@@ -48,8 +50,12 @@ type MonitorSettings struct {
 
 const (
 	methodDefault = "ROUND_ROBIN"
+	methodLeast   = "LEAST_CONNECTIONS"
+	methodSource  = "SOURCE_IP"
 	methodFlow    = "SOURCE_IP_PORT"
 	persistSource = "SOURCE_IP"
+	persistCookie = "HTTP_COOKIE"
+	persistOwn    = "APP_COOKIE"
 	monitorNone   = "NONE"
 	monitorTCP    = "TCP"
 	monitorHTTP   = "HTTP"
@@ -64,8 +70,8 @@ func (s Settings) Check() error {
 		what, value string
 		allowed     []string
 	}{
-		{"method", s.Method, []string{methodDefault, "LEAST_CONNECTIONS", "SOURCE_IP", methodFlow}},
-		{"session persistence", s.Persistence, []string{persistSource, "HTTP_COOKIE", "APP_COOKIE"}},
+		{"method", s.Method, []string{methodDefault, methodLeast, methodSource, methodFlow}},
+		{"session persistence", s.Persistence, []string{persistSource, persistCookie, persistOwn}},
 		{"PROXY protocol", s.ProxyProtocol, []string{"v1", "v2"}},
 		{"monitor type", s.Monitor.Type, []string{monitorTCP, monitorHTTP, monitorHTTPS, "PING", "TLS-HELLO",
 			monitorUDP, monitorSCTP, monitorNone}},

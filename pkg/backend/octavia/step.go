@@ -78,6 +78,11 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		if err != nil || done {
 			return 0, err
 		}
+		if w.id == "" && s.model.Cloud.Adopt != "" {
+			if err := s.adopt(ctx, s.model.Cloud.Adopt); err != nil {
+				return 0, err
+			}
+		}
 		if w.id == "" && len(s.model.Listeners) == 0 {
 			return s.leaveAlone(), nil
 		}
@@ -122,6 +127,9 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	}
 	if s.model != nil {
 		return false, nil
+	}
+	if err := s.sink(ctx); err != nil {
+		return false, err
 	}
 	if w.absent.IsZero() {
 		w.absent = time.Now()
@@ -189,6 +197,12 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	}
 	w.changed(time.Now())
 	s.engine.log.InfoContext(ctx, "load balancer created", "object", w.key.String(), "id", r.ID, "address", r.Address)
+	if w.last.PortID != "" {
+		// Now rather than later, for it is the address that the user waits for. What fails is tried again later.
+		if err := s.float(ctx); err != nil {
+			s.engine.log.WarnContext(ctx, "no floating IP yet", "object", w.key.String(), "error", err)
+		}
+	}
 	return s.wait(), nil
 }
 
@@ -252,6 +266,9 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	w.ready = false
 	if w.last.Provisioning != statusPendingDelete && !strings.HasPrefix(w.last.Provisioning, pendingPrefix) {
+		if err := s.sink(ctx); err != nil {
+			return 0, err
+		}
 		err := s.engine.api.remove(ctx, w.id)
 		if err != nil && understand(err).trouble != troubleGone {
 			return 0, fmt.Errorf("delete: %w", err)
@@ -273,14 +290,16 @@ func (s *stepper) fail(err error) time.Duration {
 	w.failed++
 	w.trouble = f
 	s.engine.log.Warn("not done", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
-	if f.trouble == troubleGone || f.taken {
+	if !f.aside && (f.trouble == troubleGone || f.taken) {
 		w.seen = nil // a child is not where it was, or where it was not
 		if w.failed == 1 {
 			return time.Millisecond
 		}
 	}
 	if f.stays() {
-		w.findings, w.seen = []lb.Finding{f.finding()}, nil
+		if w.findings = []lb.Finding{f.finding()}; !f.aside {
+			w.seen = nil
+		}
 		return slow
 	}
 	if !w.ready {

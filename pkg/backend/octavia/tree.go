@@ -13,6 +13,8 @@ type Tree struct {
 	// Tags are sorted; see [Identity].
 	Tags      []string
 	Placement Placement
+	// Floating is the floating IP, nil for none.
+	Floating *Floating
 	// Listeners are sorted by port, Pools by name.
 	Listeners []Listener
 	Pools     []Pool

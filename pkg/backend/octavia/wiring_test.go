@@ -88,7 +88,7 @@ func TestCoalesce(t *testing.T) {
 // What objects ask for goes over what is configured, and what a port asks for over both.
 func TestOverlay(t *testing.T) {
 	l := tcp(80, "192.0.2.11:30080")
-	l.Cloud = lb.Cloud{Flavor: "f", Driver: "ovn", MemberSubnet: "m", Persistence: "HTTP_COOKIE", ClientTimeout: 7 * time.Second,
+	l.Cloud = lb.Cloud{Flavor: "f", Driver: "ovn", MemberSubnet: "m", ClientTimeout: 7 * time.Second,
 		Monitor: lb.CloudMonitor{Delay: 9 * time.Second, RetriesDown: 2}}
 	l.Listeners[0].Options = lb.Options{
 		SendProxyV2: true, Limits: lb.Limits{Connections: 5}, Timeouts: lb.Timeouts{Connect: time.Second, Idle: 3 * time.Second},
@@ -97,7 +97,7 @@ func TestOverlay(t *testing.T) {
 		lb.Listener{Port: 80, Protocol: lb.UDP, Routes: []lb.Route{{Target: endpoints("192.0.2.11:30053")}}},
 		lb.Listener{Port: 81, Protocol: lb.HTTP, Routes: []lb.Route{{Target: lb.Target{
 			Endpoints: endpoints("192.0.2.11:30081").Endpoints, Check: lb.Check{Port: 32000, Path: "/healthz"},
-		}}}})
+		}}}, Options: lb.Options{Upstream: lb.Upstream{Affinity: lb.Cookie}}})
 	tree := plant(l, Settings{Placement: Placement{SubnetID: "s", FlavorID: "g"}, ForwardedFor: true, MemberTimeout: 11})
 	if p := tree.Placement; p.SubnetID != "s" || p.FlavorID != "f" || p.Provider != "ovn" {
 		t.Errorf("placement %+v", p)
@@ -123,6 +123,29 @@ func TestOverlay(t *testing.T) {
 	}
 	if h := tree.Listeners[2].InsertHeaders; len(h) != 3 {
 		t.Errorf("headers %v", h)
+	}
+}
+
+// lb-method and session-affinity mean what they mean for the software backend.
+func TestSpread(t *testing.T) {
+	for _, c := range []struct {
+		cloud    lb.Cloud
+		affinity lb.Affinity
+		method   string
+		want     *Persistence
+	}{
+		{lb.Cloud{}, "", "SOURCE_IP", nil},
+		{lb.Cloud{Method: lb.RoundRobin}, "", "ROUND_ROBIN", nil},
+		{lb.Cloud{Method: lb.LeastConnections}, lb.ClientIP, "LEAST_CONNECTIONS", &Persistence{Type: "SOURCE_IP"}},
+		{lb.Cloud{}, lb.Cookie, "SOURCE_IP", &Persistence{Type: "HTTP_COOKIE"}},
+		{lb.Cloud{Cookie: "JSESSIONID"}, lb.Cookie, "SOURCE_IP", &Persistence{Type: "APP_COOKIE", Cookie: "JSESSIONID"}},
+	} {
+		l := tcp(80, "192.0.2.11:30080")
+		l.Cloud, l.Listeners[0].Protocol, l.Listeners[0].Options.Upstream.Affinity = c.cloud, lb.HTTP, c.affinity
+		p := plant(l, Settings{Method: "SOURCE_IP"}).Pools[0]
+		if p.Method != c.method || !samePersistence(p.Persistence, c.want) {
+			t.Errorf("%+v %s: %s %+v", c.cloud, c.affinity, p.Method, p.Persistence)
+		}
 	}
 }
 
@@ -185,7 +208,7 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := lb.Fields{Method: "method", Monitor: "monitor", Subnet: "subnet", Families: "families", Persistence: "persistence",
+	at := lb.Fields{Method: "method", Monitor: "monitor", Subnet: "subnet", Families: "families", Affinity: "affinity",
 		Protocol: "protocol", Idle: "idle"}
 	for _, c := range []struct {
 		name     string
@@ -196,10 +219,11 @@ func TestCheck(t *testing.T) {
 		want     string
 	}{
 		{"plain", lb.TCP, lb.Cloud{}, lb.Options{}, nil, ""},
-		{"flow hash", lb.TCP, lb.Cloud{Method: methodFlow}, lb.Options{}, nil, "LB0401 method: SOURCE_IP_PORT is for provider ovn only"},
 		{"ovn", lb.TCP, lb.Cloud{Driver: "ovn"}, lb.Options{}, nil, ""},
-		{"ovn's method", lb.TCP, lb.Cloud{Driver: "ovn", Method: "SOURCE_IP"}, lb.Options{}, nil,
-			"LB0401 method: provider ovn knows no method but SOURCE_IP_PORT"},
+		{"ovn's method", lb.TCP, lb.Cloud{Driver: "ovn", Method: lb.RoundRobin}, lb.Options{}, nil,
+			"LB0401 method: provider ovn knows no method but its own, SOURCE_IP_PORT; remove the key"},
+		{"ovn and a cookie", lb.TCP, lb.Cloud{Driver: "ovn"}, lb.Options{Upstream: lb.Upstream{Affinity: lb.Cookie}}, nil,
+			"LB0401 affinity: provider ovn cannot keep clients by cookies; give client-ip"},
 		{"ovn and HTTP", lb.HTTP, lb.Cloud{Driver: "ovn"}, lb.Options{}, nil,
 			"LB0401 protocol: provider ovn passes connections on, and does not look into them; use protocol TCP"},
 		{"UDP-CONNECT for TCP", lb.TCP, lb.Cloud{Monitor: lb.CloudMonitor{Type: monitorUDP}}, lb.Options{}, nil,
@@ -208,8 +232,6 @@ func TestCheck(t *testing.T) {
 			"LB0401 monitor: monitor timeout 9 s is longer than its delay of 5 s"},
 		{"UDP's idle time", lb.UDP, lb.Cloud{}, lb.Options{Timeouts: lb.Timeouts{Idle: time.Second}}, nil,
 			"LB0401 idle: Octavia has no time after which a session of UDP ends; remove the key"},
-		{"a cookie for TCP", lb.TCP, lb.Cloud{Persistence: "HTTP_COOKIE"}, lb.Options{}, nil,
-			"LB0401 persistence: HTTP_COOKIE needs a port of protocol HTTP"},
 		{"two families", lb.TCP, lb.Cloud{}, lb.Options{}, []lb.Family{lb.IPv4, lb.IPv6},
 			"LB0401 families: an address of each family needs vip-subnet and vip-subnet-ipv6"},
 	} {

@@ -76,6 +76,8 @@ type arranger struct {
 	shared map[lb.Key]int
 	// shunned are the nodes that new virtual IPs do not go to while there is another.
 	shunned map[string]bool
+	// carried are the groups that a node may have an address in, by what is stored; nil until somebody asks.
+	carried map[netip.Addr][]int
 }
 
 func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
@@ -114,17 +116,25 @@ func (a *arranger) update() {
 		d.gone = slices.Clone(stored.Withdrawn)
 		for _, e := range stored.LoadBalancers {
 			w, wanted := a.want[e.Origin.Key]
-			d.withdraw(e, w.VIPs, a.in.revision)
 			if !wanted || a.home[e.Origin.Key] != d.name {
+				d.withdraw(e, w.VIPs, a.in.revision)
 				d.dirty = true
 				continue
 			}
-			next := nodeconfig.Entry{LoadBalancer: w, Group: a.groupOf(w, &e), Revision: e.Revision}
-			if !same(e, next) {
+			next, ok := a.next(w, &e)
+			d.withdraw(e, next.VIPs, a.in.revision)
+			if !ok {
+				d.dirty = true
+				continue
+			}
+			switch {
+			case same(e, next):
+				next = e
+			case same(podless(e), podless(next)):
+				d.dirty = true
+			default:
 				next.Revision = a.in.revision
 				d.dirty = true
-			} else {
-				next = e
 			}
 			d.entries = append(d.entries, next)
 		}
@@ -144,6 +154,16 @@ func (d *draft) withdraw(e nodeconfig.Entry, keep []netip.Addr, revision int64) 
 		Key: e.Origin.Key, VIPs: lost, Group: e.Group, Revision: revision,
 	})
 	d.dirty = true
+}
+
+// podless returns an entry without the addresses of pods. They come and go while it is served as written: they reach
+// the nodes with the shard, but the entry's revision, which its readiness is judged by, stays.
+func podless(e nodeconfig.Entry) nodeconfig.Entry {
+	if e.ByEndpoints() {
+		e.LoadBalancer = e.Clone()
+		e.EachEndpointTarget(func(t *lb.Target, _ lb.Transport) { t.Endpoints = nil })
+	}
+	return e
 }
 
 // same reports whether two entries are the same text. It compares what is written rather than field by field, so that

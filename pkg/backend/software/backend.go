@@ -73,10 +73,12 @@ func (b *Backend) Name() string { return Name }
 func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.Passthrough},
-		Sharing:   true,
-		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
+		TLS:       true, ClientAuth: true, BackendTLS: true,
+		Sharing: true,
+		Hosts:   true, Paths: true, Wildcards: true, ExactPaths: true, Weights: true,
 		SourceRanges: true, TrustedProxies: true, Limits: true, ClientLimits: true, AcceptProxy: true, SendProxy: true,
 		Timeouts: true, SendTimeout: true, IdleTimeout: true, Responses: true, Retries: true, AccessLog: true,
+		Endpoints: true, Methods: lb.Methods(), Affinities: lb.Affinities(),
 		Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -101,16 +102,23 @@ func (w *troop) report(name string) {
 	w.note("%s reports %d %s", name, m.runs.Revision, s.Share.State)
 }
 
-// check checks the law: of two machines that announce, each has the other among its peers.
+// check checks the law: of two machines that announce, each has the other among its peers, by the address that it
+// speaks from.
 func (w *troop) check(when string) {
 	for a, m := range w.machines {
 		for b, o := range w.machines {
-			if a != b && m.announcing && o.announcing && indexNode(m.runs.Nodes, b) < 0 {
+			if a != b && m.announcing && o.announcing && !knows(m.runs, o.runs, b) {
 				w.t.Fatalf("%s: %s announces by fleet %d and does not know %s, which announces by fleet %d\n%q",
 					when, a, m.runs.Revision, b, o.runs.Revision, w.log)
 			}
 		}
 	}
+}
+
+// knows reports whether a node's peer in the one fleet is the one that it is in the other.
+func knows(one, other nodeconfig.Fleet, name string) bool {
+	i, j := indexNode(one.Nodes, name), indexNode(other.Nodes, name)
+	return i >= 0 && j >= 0 && slices.Equal(one.Nodes[i].Addresses, other.Nodes[j].Addresses)
 }
 
 func (w *troop) step() {
@@ -133,6 +141,12 @@ func (w *troop) step() {
 		// A dead daemon leaves keepalived running. One that comes back runs what it ran.
 		m.daemon = !m.daemon
 		w.note("daemon of %s: %v", name, m.daemon)
+	case n == 16 && w.rng.IntN(3) == 0:
+		if node, ok := w.store.nodes[name]; ok {
+			node.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 1, byte(w.rng.IntN(250))})}
+			w.store.nodes[name] = node
+			w.note("%s gets %v", name, node.Addresses)
+		}
 	case n == 15:
 		time.Sleep(time.Duration(w.rng.IntN(5000)) * time.Millisecond)
 	default:
@@ -210,6 +224,11 @@ func (w *troop) converge() {
 	}
 	if want := slices.Sorted(maps.Keys(w.store.nodes)); !slices.Equal(members, want) {
 		w.t.Errorf("members %v, want %v", members, want)
+	}
+	for _, n := range f.Nodes {
+		if want := w.store.nodes[n.Name].Addresses; !slices.Equal(n.Addresses, want) {
+			w.t.Errorf("%s has %v in the fleet, and is %v", n.Name, n.Addresses, want)
+		}
 	}
 	checkLaws(w.t, f)
 }

@@ -37,7 +37,7 @@ func newJudge(s snapshot, o Options, before sightings) *judge {
 	}
 	for _, n := range s.nodes {
 		status, ok := s.statuses[n.Name]
-		if !ok || status.Stale(j.now) {
+		if !ok || status.Stale(j.now) || s.doubtful[n.Name] {
 			continue
 		}
 		j.live = append(j.live, status)
@@ -80,7 +80,9 @@ func (j *judge) health(e entry) backend.Health {
 		d, f, pending := j.owner(e, a, h.Reason == "")
 		if d.Kind != "" {
 			h.Disputes = append(h.Disputes, d)
-			h.Findings = append(h.Findings, f)
+			if !slices.Contains(h.Findings, f) {
+				h.Findings = append(h.Findings, f)
+			}
 			pending = f.String()
 		}
 		// What stands against the owner says more than that a node is behind, which may be why.

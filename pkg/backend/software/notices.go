@@ -76,7 +76,7 @@ func (j *judge) disturbances(n nodeconfig.Node) []backend.Notice {
 		case nodeconfig.ConflictVRID:
 			notice = backend.Notice{Reason: noticeVRID, Message: foreignVRID(c, j.vrid(c.Group))}
 		case nodeconfig.ConflictSkew:
-			notice = backend.Notice{Reason: noticeSkew, Message: skewed(n.Name)}
+			notice = backend.Notice{Reason: noticeSkew, Message: j.skewed(n.Name, c)}
 		default:
 			continue
 		}

@@ -1,6 +1,7 @@
 package software
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -34,7 +35,7 @@ type sightings map[sighting]glimpse
 
 type glimpse struct {
 	since time.Time
-	// reported is when each node concerned had reported then, by the node's clock.
+	// reported is when the report of each node concerned had come then.
 	reported map[string]time.Time
 }
 
@@ -72,9 +73,13 @@ func (j *judge) lasted(g glimpse, limit time.Duration) bool {
 func (j *judge) owner(e entry, a netip.Addr, runs bool) (backend.Dispute, lb.Finding, string) {
 	holders := j.holders(e.Group, a)
 	seen, foreign := j.strangers(a, holders)
+	claimed := slices.IndexFunc(j.findings[e.Origin.Key], func(f lb.Finding) bool { return f.Code == lb.CodeForeignOwner })
 	switch {
 	case foreign.Other != "":
 		return j.foreignOwner(a, foreign)
+	case len(holders) == 0 && claimed >= 0: // A node asked before it announced the address, and left it alone.
+		return backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
+			j.findings[e.Origin.Key][claimed], ""
 	case len(holders)+len(seen) > 1:
 		return j.twoOwners(e, a, holders, seen)
 	case len(holders) == 1:
@@ -174,7 +179,9 @@ func (j *judge) cause(group int, f lb.Family) (cause, words string) {
 			case nodeconfig.ConflictVRID:
 				return backend.CauseForeignVRID, foreignVRID(c, j.vrid(group))
 			case nodeconfig.ConflictSkew:
-				cause, words = backend.CauseSkew, skewed(s.Node)
+				if cause == backend.CauseUnknown {
+					cause, words = backend.CauseSkew, j.skewed(s.Node, c)
+				}
 			}
 		}
 	}
@@ -186,9 +193,17 @@ func foreignVRID(c nodeconfig.Conflict, vrid uint8) string {
 		"(foreign VRID); change that router's or software.vridBase", c.Other, vrid)
 }
 
-func skewed(node string) string {
-	return node + " gets adverts with other addresses than its own (skewed configuration); " +
-		"see what the nodes could not run"
+// skewed names the node that hears and the one that is heard, sorted: both say the same of each other.
+func (j *judge) skewed(node string, c nodeconfig.Conflict) string {
+	both := []string{node, cmp.Or(c.Other, "another node")}
+	for _, n := range j.snapshot.nodes {
+		if slices.ContainsFunc(n.Addresses, func(a netip.Addr) bool { return a.String() == c.Other }) {
+			both[1] = n.Name
+		}
+	}
+	slices.Sort(both)
+	return fmt.Sprintf("%s and %s run different configurations (skewed configuration); see whether both reach the API "+
+		"server, and what they could not run", both[0], both[1])
 }
 
 func (j *judge) vrid(group int) uint8 {
@@ -225,7 +240,8 @@ func (j *judge) unfit() string {
 }
 
 // holders returns the live nodes that hold an address. A claim does not count where another node has become master of
-// the group after it was made: a dead node's last report still claims everything until it is stale.
+// the group after it was made: a dead node's last report still claims everything until it is stale. Both times are the
+// nodes' own; where their clocks differ, that is seen a little later, or not at all until then.
 func (j *judge) holders(group int, vip netip.Addr) []string {
 	var claims []nodeconfig.Status
 	for _, s := range j.live {
@@ -237,7 +253,7 @@ func (j *judge) holders(group int, vip netip.Addr) []string {
 	for i, s := range claims {
 		superseded := slices.ContainsFunc(claims, func(o nodeconfig.Status) bool {
 			since, ok := masterSince(o, group, lb.FamilyOf(vip))
-			return o.Node != claims[i].Node && ok && since.After(claims[i].Reported)
+			return o.Node != claims[i].Node && ok && since.After(j.snapshot.said[claims[i].Node])
 		})
 		if !superseded {
 			names = append(names, s.Node)

@@ -155,8 +155,8 @@ func TestCauses(t *testing.T) {
 		code        lb.Code
 		reason      string
 	}{
-		{"skewed configuration", nodeconfig.ConflictSkew, "", []string{"lb1", "lb2"},
-			backend.DisputeTwoOwners, backend.CauseSkew, lb.CodeTwoOwners, "skewed configuration"},
+		{"skewed configuration", nodeconfig.ConflictSkew, "10.0.0.2", []string{"lb1", "lb2"}, backend.DisputeTwoOwners,
+			backend.CauseSkew, lb.CodeTwoOwners, "lb1 and lb2 run different configurations (skewed configuration)"},
 		{"foreign VRID, two owners", nodeconfig.ConflictVRID, "10.0.0.99", []string{"lb1", "lb2"},
 			backend.DisputeTwoOwners, backend.CauseForeignVRID, lb.CodeTwoOwners,
 			"10.0.0.99, which is no load-balancer node, sends adverts with the virtual router identifier 51"},
@@ -188,6 +188,32 @@ func TestCauses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestClaimedBeforeAnnounced: nodes that do not announce an address, because somebody else has it, do not lack an owner.
+func TestClaimedBeforeAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		claimed := nodeconfig.NodeFinding{Key: lb.Key{Namespace: "default", Name: "a"}, Finding: lb.Finding{
+			Code: lb.CodeForeignOwner, Message: testVIP + " is answered by 02:00:00:00:00:99",
+		}}
+		for _, st := range s.nodes {
+			st.Findings = []nodeconfig.NodeFinding{claimed}
+		}
+		s.hold()
+		s.look()
+		time.Sleep(noOwnerAfter(nodeconfig.DefaultTiming()))
+		s.report()
+		s.expect(backend.DisputeForeignOwner, backend.CauseForeign, lb.CodeForeignOwner, "is answered by 02:00:00:00:00:99")
+		if h, _ := s.look(); len(h.Findings) != len(s.nodes) {
+			t.Errorf("findings: %v", h.Findings)
+		}
+		for _, st := range s.nodes {
+			st.Findings = nil
+		}
+		s.hold("lb1")
+		s.expect("", "", "", "")
+	})
 }
 
 // TestNobodyCanHold: where no node is fit, that is said instead, and nobody is blamed.
@@ -243,7 +269,7 @@ func TestNotices(t *testing.T) {
 		}
 		got := notices()
 		for _, want := range []string{
-			"lb1 member SkewedConfiguration: lb1 gets adverts", "lb2 member ForeignVRID: 10.0.0.99, which is no",
+			"lb1 member SkewedConfiguration: another node and lb1 run different", "lb2 member ForeignVRID: 10.0.0.99, which is no",
 		} {
 			if strings.Count(got, want) != 1 {
 				t.Errorf("%q is not once in\n%s", want, got)

@@ -18,6 +18,8 @@ type nodesInput struct {
 	now      time.Time
 	// revision is what a changed fleet gets.
 	revision int64
+	// leaves says that a member begins to leave in this step, for another address.
+	leaves bool
 }
 
 // nextNodes returns the nodes of the next fleet, sorted by name, each in its phase:
@@ -28,14 +30,17 @@ type nodesInput struct {
 //	             └──────────────────────────────────────────┘ label back
 //
 // Two owners of an address arise where two nodes do not know each other, so nobody announces before everybody knows
-// it, and nobody is forgotten before it is silent (nodeconfig, Fleet.Awaited). A newcomer of a fleet that has no nodes
-// and that nobody runs is a member at once, for there is nobody who could miss it: the first start has no barrier.
+// it, and nobody is forgotten before it is silent (nodeconfig, Fleet.Awaited). Under another address a node is another
+// one to its peers: it leaves under the old one and joins under the new one, one node at a time. A newcomer of a fleet
+// that has no nodes and that nobody runs is a member at once, for there is nobody who could miss it: the first start has
+// no barrier.
 func nextNodes(in nodesInput) []nodeconfig.Node {
 	labelled := addressed(in.current.Nodes, in.nodes)
 	var out []nodeconfig.Node
 	for _, n := range labelled {
 		if i := indexNode(in.current.Nodes, n.Name); i >= 0 {
 			n = in.stay(n, in.current.Nodes[i])
+			in.leaves = in.leaves || n.Phase == nodeconfig.PhaseLeaving
 		} else if !in.mayStart(n.Name) {
 			n.Phase, n.Since = nodeconfig.PhaseJoining, in.revision
 		}
@@ -60,13 +65,29 @@ func nextNodes(in nodesInput) []nodeconfig.Node {
 // joins again. One that joins waits also while a group is on its way to a new home, so that none gets two in a row.
 func (in nodesInput) stay(n, current nodeconfig.Node) nodeconfig.Node {
 	waits := len(in.current.Awaited(current, in.statuses, in.now)) > 0
+	moves := !slices.Equal(n.Addresses, current.Addresses)
 	switch {
-	case current.Phase == nodeconfig.PhaseLeaving && !waits:
+	case current.Phase == nodeconfig.PhaseLeaving && !waits, current.Phase == nodeconfig.PhaseJoining && moves:
 		n.Phase, n.Since = nodeconfig.PhaseJoining, in.revision
+	case current.Phase == nodeconfig.PhaseLeaving:
+		n = current
+	case moves && !in.settled():
+		n = current
+	case moves:
+		n = current
+		n.Phase, n.Since = nodeconfig.PhaseLeaving, in.revision
 	case waits || current.Phase != "" && in.moving():
 		n.Phase, n.Since = current.Phase, current.Since
 	}
 	return n
+}
+
+// settled reports whether no living node is on its way, so that one that is a member may be.
+func (in nodesInput) settled() bool {
+	return !in.leaves && !in.moving() && !slices.ContainsFunc(in.current.Nodes, func(n nodeconfig.Node) bool {
+		s, reported := in.statuses[n.Name]
+		return n.Phase != "" && reported && !s.Stale(in.now)
+	})
 }
 
 // moving reports whether a group's new home is not known to every node yet.

@@ -2,6 +2,8 @@ package software
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +114,64 @@ func TestFirstFleet(t *testing.T) {
 	}
 	if again := store.fleet(t); again.Revision != f.Revision || fmt.Sprint(again.Nodes) != fmt.Sprint(f.Nodes) {
 		t.Errorf("it changed by itself from %v to %v", f.Nodes, again.Nodes)
+	}
+}
+
+// TestAnotherAddress: a member whose address changes leaves under the old one and joins under the new one, one node at a
+// time, whoever says so: the Node object, or the daemon for the interface that it was told to use.
+func TestAnotherAddress(t *testing.T) {
+	for _, reported := range []bool{false, true} {
+		store := newTestStore("lb1", "lb2", "lb3")
+		b := New(store, Options{Cluster: "c"})
+		apply(t, b)
+		want := map[string]netip.Addr{}
+		serving := map[string]bool{"lb1": true, "lb2": true, "lb3": true}
+		say := func() {
+			f := store.fleet(t)
+			for _, n := range f.Nodes {
+				serving[n.Name] = n.Phase == ""
+				st := nodeconfig.Status{Node: n.Name, Running: nodeconfig.Running{Fleet: f.Revision}}
+				st.Wanted, st.Share.State = st.Running, nodeconfig.ShareSilent
+				if serving[n.Name] {
+					st.Share.State = nodeconfig.ShareServing
+				}
+				if reported && want[n.Name].IsValid() {
+					st.Addresses = []netip.Addr{netip.MustParseAddr("fe80::1"), want[n.Name], netip.MustParseAddr("10.9.9.9")}
+				}
+				store.report(t, st)
+			}
+		}
+		say()
+		apply(t, b)
+		for i, name := range []string{"lb1", "lb2", "lb3"} {
+			want[name] = netip.AddrFrom4([4]byte{10, 7, 0, byte(i)})
+			if n := store.nodes[name]; !reported {
+				n.Addresses = []netip.Addr{want[name]}
+				store.nodes[name] = n
+			}
+		}
+		say()
+		old := fmt.Sprint(store.fleet(t).Nodes)
+		for range 20 {
+			apply(t, b)
+			away := 0
+			for _, n := range store.fleet(t).Nodes {
+				if n.Phase != "" {
+					away++
+				}
+				if was := strings.Contains(old, n.Addresses[0].String()); n.Phase == nodeconfig.PhaseJoining && was {
+					t.Errorf("%s joins under its old address", n.Name)
+				}
+			}
+			if away > 1 {
+				t.Fatalf("%d nodes are away at once: %v", away, store.fleet(t).Nodes)
+			}
+			say()
+		}
+		for _, n := range store.fleet(t).Nodes {
+			if n.Phase != "" || !slices.Equal(n.Addresses, []netip.Addr{want[n.Name]}) {
+				t.Errorf("in the end there is %v, want %s", n, want[n.Name])
+			}
+		}
 	}
 }

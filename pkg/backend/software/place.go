@@ -17,7 +17,10 @@ func (a *arranger) place() {
 			continue
 		}
 		w := a.want[key]
-		e := nodeconfig.Entry{LoadBalancer: w, Group: a.groupOf(w, nil), Revision: a.in.revision}
+		e, ok := a.next(w, nil)
+		if !ok {
+			continue
+		}
 		size := entrySize(e)
 		a.roomFor(key, size).add(e, size)
 	}

@@ -2,6 +2,8 @@ package software
 
 import (
 	"fmt"
+	"maps"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -147,5 +149,58 @@ func TestBackToItsGroup(t *testing.T) {
 	apply(t, b, append(others, all[5])...)
 	if after := group(); after != before {
 		t.Errorf("b05 was in group %d and came back into %d", before, after)
+	}
+}
+
+// TestSharingMovesNoAddress has two load balancers of both families begin to share the IPv4 address of the one and the
+// IPv6 address of the other. One of the two has to change its group, and does when no node can hold it any more.
+func TestSharingMovesNoAddress(t *testing.T) {
+	store := newTestStore("lb1", "lb2")
+	b := New(store, Options{})
+	want := []lb.LoadBalancer{balancer("a", "10.9.0.1", "fd00::1"), balancer("b", "10.9.0.2", "fd00::2")}
+	runs := map[string]nodeconfig.Shard{}
+	groups := func() map[string]int {
+		t.Helper()
+		out, carried := map[string]int{}, map[netip.Addr]int{}
+		for _, sh := range append(slices.Collect(maps.Values(runs)), store.shard(t, nodeconfig.ShardName(0))) {
+			for _, e := range sh.LoadBalancers {
+				for _, a := range e.VIPs {
+					if g, ok := carried[a]; ok && g != e.Group {
+						t.Fatalf("%s is in the groups %d and %d", a, g, e.Group)
+					}
+					carried[a] = e.Group
+				}
+				out[e.Origin.Name] = e.Group
+			}
+		}
+		return out
+	}
+	catchUp := func(nodes ...string) {
+		for _, n := range nodes {
+			runs[n] = store.shard(t, nodeconfig.ShardName(0))
+		}
+		store.catchUp(t, nodes...)
+	}
+	apply(t, b, want...)
+	catchUp("lb1", "lb2")
+	before := groups()
+	if before["a"] == before["b"] {
+		t.Fatalf("nothing is shown: %v", before)
+	}
+	for i := range want {
+		want[i].VIPs = []netip.Addr{netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("fd00::2")}
+		want[i].Share = "default/s"
+	}
+	for _, nodes := range [][]string{nil, {"lb1"}, {"lb2"}, {"lb1", "lb2"}, nil} {
+		apply(t, b, want...)
+		if g := groups(); g["a"] != g["b"] {
+			t.Errorf("they share, and are in the groups %v", g)
+		}
+		catchUp(nodes...)
+	}
+	for _, e := range store.shard(t, nodeconfig.ShardName(0)).LoadBalancers {
+		if !slices.Equal(e.VIPs, want[0].VIPs) || e.Group != before["a"] {
+			t.Errorf("%s has %v in group %d in the end", e.Origin.Key, e.VIPs, e.Group)
+		}
 	}
 }

@@ -14,11 +14,16 @@ import (
 
 // snapshot is all that is stored and known at one moment.
 type snapshot struct {
-	fleet    nodeconfig.Fleet
-	shards   map[string]shard
-	statuses map[string]nodeconfig.Status // by node
-	nodes    []nodeconfig.Node            // of the next fleet, sorted by name
-	drained  map[string]bool              // nodes that are to be kept free of addresses, by order
+	fleet  nodeconfig.Fleet
+	shards map[string]shard
+	// statuses are the nodes' reports, by node. Reported is when they came here, by this process's clock: the nodes' own
+	// may be wrong, and a wrong one must not make a living node look dead. said is what they had in its place.
+	statuses map[string]nodeconfig.Status
+	said     map[string]time.Time
+	// doubtful are the nodes whose reports nobody has seen to come, and look old: nothing is said about their present.
+	doubtful map[string]bool
+	nodes    []nodeconfig.Node // of the next fleet, sorted by name
+	drained  map[string]bool   // nodes that are to be kept free of addresses, by order
 	// rebalance is the ID of the last rebalancing that was ordered, empty for none.
 	rebalance string
 	now       time.Time         // when it was read
@@ -41,6 +46,30 @@ type memory struct {
 	fleet    reading[nodeconfig.Fleet]
 	shards   map[string]reading[nodeconfig.Shard]
 	statuses map[string]reading[nodeconfig.Status]
+	// heard is when each report came, by the object's name.
+	heard map[string]heard
+}
+
+// heard is when a version of a report came.
+type heard struct {
+	version string
+	at      time.Time
+	// seen says that it was seen to come: of one that was there before, at is when it was found.
+	seen bool
+}
+
+// hear returns when a report came. One that was there already may be as old as it is: it counts as fresh until nothing
+// has come for as long as it takes to call a node silent.
+func (m memory) hear(o Object, now time.Time) heard {
+	before, known := m.heard[o.Name]
+	switch {
+	case !o.Heard.IsZero():
+		return heard{version: o.Version, at: o.Heard, seen: true}
+	case known && before.version == o.Version:
+		return before
+	default:
+		return heard{version: o.Version, at: now, seen: known}
+	}
 }
 
 type reading[D nodeconfig.Document] struct {
@@ -75,12 +104,17 @@ func (b *Backend) load(ctx context.Context) (snapshot, error) {
 	s := snapshot{
 		shards:   map[string]shard{},
 		statuses: map[string]nodeconfig.Status{},
+		said:     map[string]time.Time{},
+		doubtful: map[string]bool{},
 		versions: map[string]string{},
 		damaged:  map[string]bool{},
 		drained:  map[string]bool{},
 		now:      time.Now(),
 	}
-	next := memory{shards: map[string]reading[nodeconfig.Shard]{}, statuses: map[string]reading[nodeconfig.Status]{}}
+	next := memory{
+		shards: map[string]reading[nodeconfig.Shard]{}, statuses: map[string]reading[nodeconfig.Status]{},
+		heard: map[string]heard{},
+	}
 	if err := b.readConfig(docs.Config, &s, &next); err != nil {
 		return snapshot{}, err
 	}
@@ -89,7 +123,7 @@ func (b *Backend) load(ctx context.Context) (snapshot, error) {
 	b.readOrders(docs.Orders, &s)
 	s.revision = s.nextRevision(s.now)
 	s.nodes = nextNodes(nodesInput{
-		current: s.fleet, nodes: nodes, statuses: s.statuses, now: s.now, revision: s.revision,
+		current: s.fleet, nodes: speaking(nodes, s.statuses), statuses: s.statuses, now: s.now, revision: s.revision,
 	})
 	s.valid, s.stale = s.entries()
 	return s, nil
@@ -141,7 +175,13 @@ func (b *Backend) readStatuses(objects []Object, s *snapshot, next *memory) {
 			continue
 		}
 		next.statuses[o.Name] = r
-		s.statuses[r.doc.Node] = r.doc
+		h := b.memory.hear(o, s.now)
+		next.heard[o.Name] = h
+		status := r.doc
+		s.said[status.Node] = status.Reported
+		s.doubtful[status.Node] = !h.seen && status.Stale(s.now)
+		status.Reported = h.at
+		s.statuses[status.Node] = status
 	}
 }
 

@@ -2,6 +2,7 @@ package software
 
 import (
 	"context"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -36,4 +37,7 @@ type Object struct {
 	Version string
 	// Text is the encoded document.
 	Text string
+	// Heard is, of a node's report, when this version of it came, by this process's own clock; zero where it was there
+	// already when somebody began to look.
+	Heard time.Time
 }

@@ -25,6 +25,8 @@ type testStore struct {
 	version        int
 	// writes are the names written since the last look.
 	writes []string
+	// skew is by how much the clocks of nodes are ahead.
+	skew map[string]time.Duration
 	// refuse makes writes of these names fail.
 	refuse func(name string) bool
 }
@@ -119,13 +121,16 @@ func (s *testStore) report(t testing.TB, st nodeconfig.Status) {
 	t.Helper()
 	st.Version = nodeconfig.Version
 	if st.Reported.IsZero() {
-		st.Reported = time.Now()
+		st.Reported = time.Now().Add(s.skew[st.Node])
 	}
 	text, err := nodeconfig.Encode(st)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.put(s.status, nodeconfig.StatusName(st.Node), text)
+	o := s.status[nodeconfig.StatusName(st.Node)]
+	o.Heard = st.Reported.Add(-s.skew[st.Node]) // by a clock that is right
+	s.status[o.Name] = o
 }
 
 // catchUp lets nodes report that they run all that is stored.

@@ -71,6 +71,15 @@ func Plan(w Wish, docs view.Documents, now time.Time) (plan v1alpha1.FailoverPla
 	return plan, standbyObjections(plan, docs, now), nil
 }
 
+// Again judges a plan once more, by what is so now. It returns what Plan does of it.
+func (w Wish) Again(plan v1alpha1.FailoverPlan, docs view.Documents, now time.Time) (objections []string, err error) {
+	again, objections, err := Plan(w, docs, now)
+	if err == nil && again.Node != plan.Node {
+		return nil, fmt.Errorf("what was to fail over on %s is on %s by now", plan.Node, again.Node)
+	}
+	return objections, err
+}
+
 // locate finds the addresses that the user means and the node that has them.
 func (w Wish) locate(placed []view.Placed, docs view.Documents, now time.Time) ([]view.Placed, string, error) {
 	if w.Node != "" {
@@ -126,32 +135,15 @@ func silentNodes(docs view.Documents, now time.Time) string {
 	return " (silent: " + strings.Join(names, ", ") + ")"
 }
 
-// fitForDrill refuses what the daemon would refuse, and a second drill beside another: nobody could tell their
-// consequences apart.
+// fitForDrill refuses what the daemon would refuse, and a second drill beside another.
 func fitForDrill(docs view.Documents, node string, now time.Time) error {
-	for _, n := range docs.Config.Fleet.Nodes {
-		if docs.Drilled(n.Name, now) {
-			s, _ := docs.Status(n.Name)
-			return fmt.Errorf("another drill is under way on %s%s", n.Name,
-				drillWords(docs.Config.Orders[n.Name].Drill, s.Drill))
-		}
+	if err := Other(docs, now); err != nil {
+		return err
 	}
 	if problem := docs.Problem(node, now); problem != "" {
 		return fmt.Errorf("%s %s", node, problem)
 	}
 	return nil
-}
-
-func drillWords(order *nodeconfig.Drill, status *nodeconfig.DrillStatus) string {
-	switch {
-	case order != nil && order.By != "":
-		return fmt.Sprintf(" (%s, ordered by %s)", order.Kind, order.By)
-	case order != nil:
-		return fmt.Sprintf(" (%s)", order.Kind)
-	case status != nil:
-		return fmt.Sprintf(" (%s)", status.Kind)
-	}
-	return ""
 }
 
 // standbyObjections says which addresses nobody could take over, and which nodes would do so with another

@@ -128,11 +128,23 @@ func TestPlanRefuses(t *testing.T) {
 		{"joining", nil, func(d *view.Documents) { d.Config.Fleet.Nodes[0].Phase = nodeconfig.PhaseJoining },
 			"lb1 is joining", ""},
 		{"another drill", nil, elsewhere(t0().Add(-time.Second)),
-			"another drill is under way on lb3 (nginx, ordered by joe)", ""},
+			`another drill is under way on lb3: nginx, ordered 1s ago by "joe"; try again when it is over, in 2m29s at the latest`,
+			""},
 		{"a drill that was left behind", nil, elsewhere(t0().Add(-time.Hour)), "", ""},
 		{"a drill without an order", nil, func(d *view.Documents) {
-			d.Statuses[1].Drill = &nodeconfig.DrillStatus{Kind: nodeconfig.DrillCrash, State: nodeconfig.DrillRunning}
-		}, "another drill is under way on lb2 (crash)", ""},
+			d.Statuses[1].Drill = &nodeconfig.DrillStatus{
+				Kind: nodeconfig.DrillCrash, State: nodeconfig.DrillRunning, Started: t0().Add(-90 * time.Second)}
+		}, "another drill is under way on lb2: crash, begun 90s ago; try again when it is over, in 30s at the latest", ""},
+		{"a drill of a node that is not in the fleet", nil, func(d *view.Documents) {
+			d.Config.Orders["gone"] = nodeconfig.Order{Drill: &nodeconfig.Drill{
+				Kind: "meteor\x1b[2J", Requested: t0().Add(time.Minute), By: "joe\nerror: \u202e",
+			}}
+		}, `another drill is under way on gone: "meteor\x1b[2J", ordered 0s ago by "joe\nerror: \u202e"; ` +
+			"try again when it is over, in 3m30s at the latest", ""},
+		{"a drill that is over, and its order", nil, func(d *view.Documents) {
+			elsewhere(t0().Add(-time.Second))(d)
+			d.Statuses[2].Drill = &nodeconfig.DrillStatus{State: nodeconfig.DrillRestored}
+		}, "", ""},
 		{"no standby", nil, func(d *view.Documents) {
 			d.Statuses[1].Share.State = nodeconfig.ShareDrained
 			d.Statuses[2].Reported = t0().Add(-time.Hour)

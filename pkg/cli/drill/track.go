@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// maxKept bounds how many silences, losses and latencies of one target are kept. Figures are exact all the same.
+// maxKept bounds what is kept of one target: the longest silences, the first losses, the first latencies (ten times as
+// many). Counts are exact all the same, and so are the longest silences.
 const maxKept = 400
 
 // hiccup is the longest silence that does not make a target unsteady.
@@ -26,7 +27,8 @@ type Track struct {
 	Lost     int
 	// Reasons count the losses by kind.
 	Reasons map[string]int
-	// Silences are those longer than three intervals, and LostAt the starts of lost probes, by when they were known.
+	// Silences are the longest of those that are longer than three intervals, and LostAt the starts of lost probes, by
+	// when they were known.
 	Silences []Span
 	LostAt   []time.Time
 	// Latencies are those of some of the answers.
@@ -61,14 +63,29 @@ func (t *Track) Answer(start, at time.Time) {
 		if silence.Length() > t.tolerable() {
 			t.lastTrouble = at
 		}
-		if len(t.Silences) < maxKept {
-			t.Silences = append(t.Silences, silence)
-		}
+		t.keep(silence)
 	}
 	if len(t.Latencies) < 10*maxKept {
 		t.Latencies = append(t.Latencies, at.Sub(start))
 	}
 	t.lastAnswer, t.unanswered = at, time.Time{}
+}
+
+// keep keeps a silence, in place of the shortest one where there are too many.
+func (t *Track) keep(s Span) {
+	if len(t.Silences) >= maxKept {
+		shortest := 0
+		for i, old := range t.Silences {
+			if old.Length() < t.Silences[shortest].Length() {
+				shortest = i
+			}
+		}
+		if s.Length() <= t.Silences[shortest].Length() {
+			return
+		}
+		t.Silences = slices.Delete(t.Silences, shortest, shortest+1)
+	}
+	t.Silences = append(t.Silences, s)
 }
 
 // Lose notes that the probe sent at start has failed.

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +127,34 @@ func TestTrackBounds(t *testing.T) {
 	track.Lose(at(1e6), "reset")
 	if len(glance.Silences) != before || clone.Reasons["reset"] != 0 || glance.Reasons != nil {
 		t.Error("a copy has changed")
+	}
+}
+
+// A long silence after many short ones is the one that counts, in the figures and among what is kept.
+func TestTrackKeepsTheLongest(t *testing.T) {
+	track := &Track{Interval: ms}
+	now := 0
+	silence := func(length int) {
+		track.Send(at(now))
+		track.Answer(at(now), at(now))
+		now++
+		track.Send(at(now))
+		now += length - 1
+		track.Answer(at(now), at(now))
+	}
+	for i := range 2 * maxKept {
+		silence(10 + i%5)
+	}
+	silence(700)
+	silence(20)
+	if got := track.Longest(at(0), at(now+1), at(now)); got < 690*ms || got > 700*ms {
+		t.Errorf("the longest silence is %s, want 700ms", got)
+	}
+	if len(track.Silences) != maxKept {
+		t.Errorf("%d silences are kept", len(track.Silences))
+	}
+	if !slices.IsSortedFunc(track.Silences, func(a, b Span) int { return a.From.Compare(b.From) }) {
+		t.Error("the silences are not in their order")
 	}
 }
 

@@ -22,6 +22,8 @@ type page struct {
 	Report *v1alpha1.FailoverReport
 	Title  string
 	Passed bool
+	// Mark is the result in a word, with a sign.
+	Mark string
 	// Verdict says in a sentence what came of it.
 	Verdict string
 	Cards   []card
@@ -59,7 +61,8 @@ func Render(r *v1alpha1.FailoverReport) ([]byte, error) {
 func newPage(r *v1alpha1.FailoverReport) page {
 	p := page{
 		Report: r, Title: fmt.Sprintf("Failover test: %s on %s", r.Plan.Kind, r.Plan.Node),
-		Passed: r.Summary.Result == v1alpha1.FailoverPassed, Verdict: verdict(r), Cards: cards(r),
+		Passed: r.Summary.Result == v1alpha1.FailoverPassed, Mark: resultMark(r.Summary.Result), Verdict: verdict(r),
+		Cards: cards(r),
 	}
 	if len(r.Runs) > 1 && r.Summary.Gap != nil {
 		p.Gaps = newGapChart(r)
@@ -90,8 +93,21 @@ func worstRun(runs []v1alpha1.FailoverRun) int {
 	return worst
 }
 
+func resultMark(result v1alpha1.FailoverResult) string {
+	switch result {
+	case v1alpha1.FailoverPassed:
+		return "✔ Passed"
+	case v1alpha1.FailoverStopped, v1alpha1.FailoverInterrupted:
+		return "◼ Stopped"
+	}
+	return "✘ Failed"
+}
+
 func verdict(r *v1alpha1.FailoverReport) string {
 	s := r.Summary
+	if s.Message != "" {
+		return fmt.Sprintf("%d of %d runs were made, and passed. Then: %s.", s.Runs, r.Plan.Count, s.Message)
+	}
 	if s.Result != v1alpha1.FailoverPassed {
 		for _, run := range r.Runs {
 			if run.Result != v1alpha1.FailoverPassed {

@@ -90,6 +90,8 @@ const (
 	FailoverRefused FailoverResult = "Refused"
 	// FailoverNotRestored: the fault is over, but things are not as they were before.
 	FailoverNotRestored FailoverResult = "NotRestored"
+	// FailoverStopped is a result of the whole: a later run could not be done, although those before it passed.
+	FailoverStopped FailoverResult = "Stopped"
 	// FailoverInterrupted: the user ended it.
 	FailoverInterrupted FailoverResult = "Interrupted"
 )
@@ -145,7 +147,8 @@ type FailoverProbe struct {
 	ReturnGapMillis Millis         `json:"returnGapMillis"`
 	// MedianMillis is the median latency of the answers.
 	MedianMillis Millis `json:"medianMillis"`
-	// Silences are the times without an answer, and LostAt when probes that failed began; only the first few hundred.
+	// Silences are the times without an answer, and LostAt when probes that failed began: of many, the few hundred longest
+	// silences and the first few hundred losses.
 	Silences []FailoverSilence `json:"silences,omitempty"`
 	LostAt   []Millis          `json:"lostAtMillis,omitempty"`
 	// Reasons count the failures by kind.
@@ -178,8 +181,10 @@ type FailoverSummary struct {
 	Result FailoverResult `json:"result"`
 	Runs   int            `json:"runs"`
 	Passed int            `json:"passed"`
-	Sent   int            `json:"sent"`
-	Lost   int            `json:"lost"`
+	// Message is why there are fewer runs than planned although all of them passed.
+	Message string `json:"message,omitempty"`
+	Sent    int    `json:"sent"`
+	Lost    int    `json:"lost"`
 	// The statistics are over the runs that have the figure; nil where none has.
 	Gap       *Statistics `json:"gap,omitempty"`
 	ReturnGap *Statistics `json:"returnGap,omitempty"`

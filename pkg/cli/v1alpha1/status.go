@@ -87,9 +87,24 @@ type VIP struct {
 
 // Listener is a port of the virtual IPs.
 type Listener struct {
-	Port     uint16      `json:"port"`
+	Port uint16 `json:"port"`
+	// Protocol is what clients speak, as users call it: HTTPS and TLS are HTTP and TCP under TLS.
 	Protocol lb.Protocol `json:"protocol,omitempty"`
-	Routes   []Route     `json:"routes,omitempty"`
+	// Upstream says how traffic is spread over pods; unset where connections go to the Services' cluster IPs.
+	Upstream *lb.Upstream `json:"upstream,omitempty"`
+	Routes   []Route      `json:"routes,omitempty"`
+	// Certificates are shown by the name that a client asks for, the first where none is for it.
+	Certificates []Certificate `json:"certificates,omitempty"`
+}
+
+// Certificate is a certificate that a listener shows.
+type Certificate struct {
+	// Secret is the name of its Secret.
+	Secret string `json:"secret"`
+	// Names are the DNS names that it is for.
+	Names []string `json:"names,omitempty"`
+	// Expires is when it ends.
+	Expires metav1.Time `json:"expires"`
 }
 
 // Route is where a listener's traffic goes.
@@ -109,7 +124,9 @@ type Route struct {
 // Endpoints counts the addresses behind a Service's port.
 type Endpoints struct {
 	Ready int `json:"ready"`
-	Total int `json:"total"`
+	// Terminating are those on their way out.
+	Terminating int `json:"terminating,omitempty"`
+	Total       int `json:"total"`
 }
 
 // Config names the versions of the controller's documents.

@@ -79,12 +79,45 @@ func fromEntry(st *v1alpha1.Status, e placed) {
 		st.VIPs = append(st.VIPs, v1alpha1.VIP{Address: a, Holders: []string{}})
 	}
 	for _, l := range e.Listeners {
-		out := v1alpha1.Listener{Port: l.Port, Protocol: l.Protocol}
+		out := v1alpha1.Listener{Port: l.Port, Protocol: spoken(l), Certificates: certificatesOf(l)}
+		if u := l.Options.Upstream; u.Endpoints {
+			out.Upstream = &u
+		}
 		for _, r := range l.Routes {
 			out.Routes = append(out.Routes, routesOf(r)...)
 		}
 		st.Listeners = append(st.Listeners, out)
 	}
+}
+
+// The names of protocols under TLS that the load balancer terminates, as users write them.
+const (
+	overHTTPS lb.Protocol = "HTTPS"
+	overTLS   lb.Protocol = "TLS"
+)
+
+// spoken returns what clients speak at a listener.
+func spoken(l lb.Listener) lb.Protocol {
+	switch {
+	case l.TLS == nil:
+		return l.Protocol
+	case l.Protocol == lb.HTTP:
+		return overHTTPS
+	default:
+		return overTLS
+	}
+}
+
+// certificatesOf returns what a listener shows.
+func certificatesOf(l lb.Listener) []v1alpha1.Certificate {
+	if l.TLS == nil {
+		return nil
+	}
+	out := make([]v1alpha1.Certificate, 0, len(l.TLS.Certificates))
+	for _, c := range l.TLS.Certificates {
+		out = append(out, v1alpha1.Certificate{Secret: c.Secret, Names: c.Names, Expires: metav1.Time{Time: c.Expires}})
+	}
+	return out
 }
 
 // routesOf returns a route for each Service of one.
@@ -108,7 +141,7 @@ func fromObject(st *v1alpha1.Status, cm corev1.ConfigMap) {
 	}
 	for _, l := range configmap.Parse(&cm, nil).LoadBalancer.Listeners {
 		if l.Port > 0 {
-			st.Listeners = append(st.Listeners, v1alpha1.Listener{Port: l.Port, Protocol: l.Protocol})
+			st.Listeners = append(st.Listeners, v1alpha1.Listener{Port: l.Port, Protocol: spoken(l)})
 		}
 	}
 	if len(st.Listeners) > 0 {
@@ -137,7 +170,7 @@ func Addresses(cm corev1.ConfigMap) []netip.Addr {
 // protocolOf returns the protocol that an object asks for; empty when it is none that is known.
 func protocolOf(cm corev1.ConfigMap) lb.Protocol {
 	switch p := lb.Protocol(strings.ToUpper(cm.Data["protocol"])); {
-	case p == lb.HTTP || p == lb.TCP || p == lb.UDP || p == lb.Passthrough:
+	case p == lb.HTTP || p == lb.TCP || p == lb.UDP || p == lb.Passthrough || p == overHTTPS || p == overTLS:
 		return p
 	case p != "":
 		return ""

@@ -45,8 +45,13 @@ func (f *fleetView) conflicts(e placed) []v1alpha1.Conflict {
 	return out
 }
 
-// who names the node that has a hardware address, where one has.
+// who names the node that has a hardware address, or an address of its own, where one has.
 func (f *fleetView) who(other string) string {
+	for _, n := range f.docs.Config.Fleet.Nodes {
+		if slices.ContainsFunc(n.Addresses, func(a netip.Addr) bool { return a.String() == other }) {
+			return n.Name
+		}
+	}
 	for _, s := range f.docs.Statuses {
 		if s.Hardware != "" && s.Hardware == other {
 			return s.Node
@@ -65,7 +70,7 @@ func ConflictWords(c v1alpha1.Conflict) string {
 	case nodeconfig.ConflictOwner:
 		return fmt.Sprintf("%s answers for %s too (seen by %s)", other, c.Address, c.Node)
 	case nodeconfig.ConflictSkew:
-		return fmt.Sprintf("the nodes' configurations differ: %s gets adverts with other anchors", c.Node)
+		return fmt.Sprintf("%s runs another configuration than %s: its adverts contradict it", other, c.Node)
 	case nodeconfig.ConflictVRID:
 		return fmt.Sprintf("%s sends adverts with the same virtual router ID (seen by %s)", other, c.Node)
 	}

@@ -162,7 +162,7 @@ func TestConflictWords(t *testing.T) {
 		d.Statuses[0].Conflicts = []nodeconfig.Conflict{
 			{Kind: nodeconfig.ConflictOwner, Address: vip, Other: "02:00:00:00:00:02"},
 			{Kind: nodeconfig.ConflictOwner, Address: netip.MustParseAddr("192.0.2.99"), Other: "x"},
-			{Kind: nodeconfig.ConflictSkew, Group: 4, Family: lb.IPv4},
+			{Kind: nodeconfig.ConflictSkew, Group: 4, Family: lb.IPv4, Other: d.Config.Fleet.Nodes[1].Addresses[0].String()},
 			{Kind: nodeconfig.ConflictVRID, Group: 4, Family: lb.IPv4, Other: "10.0.0.9"},
 			{Kind: nodeconfig.ConflictVRID, Group: 4, Family: lb.IPv6}, {Kind: nodeconfig.ConflictVRID, Group: 5, Family: lb.IPv4},
 		}
@@ -176,7 +176,7 @@ func TestConflictWords(t *testing.T) {
 	}
 	want := []string{
 		"lb2 answers for 192.0.2.1 too (seen by lb1)",
-		"the nodes' configurations differ: lb1 gets adverts with other anchors",
+		"lb2 runs another configuration than lb1: its adverts contradict it",
 		"10.0.0.9 sends adverts with the same virtual router ID (seen by lb1)",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {

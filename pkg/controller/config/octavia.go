@@ -30,6 +30,10 @@ type Octavia struct {
 	SubnetIPv6 string `json:"subnetIPv6,omitempty"`
 	// Network (an ID) is where virtual IPs are, in place of Subnet; Neutron chooses the subnet.
 	Network string `json:"network,omitempty"`
+	// FloatingNetwork (an ID) is the external network of the floating IPs, FloatingSubnet one of its subnets. Default: no
+	// floating IPs.
+	FloatingNetwork string `json:"floatingNetwork,omitempty"`
+	FloatingSubnet  string `json:"floatingSubnet,omitempty"`
 	// MemberSubnet (an ID) leads to the nodes. Default: the subnet of the virtual IP.
 	MemberSubnet string `json:"memberSubnet,omitempty"`
 	// Provider, Flavor (an ID) and AvailabilityZone are those that the operator offers. Default: Octavia's own.
@@ -106,7 +110,8 @@ func (o Octavia) Settings() octavia.Settings {
 			SubnetID: o.Subnet, NetworkID: o.Network, FlavorID: o.Flavor, AvailabilityZone: o.AvailabilityZone,
 			Provider: o.Provider,
 		},
-		SubnetIPv6: o.SubnetIPv6, MemberSubnetID: o.MemberSubnet, Method: o.Method,
+		SubnetIPv6: o.SubnetIPv6, MemberSubnetID: o.MemberSubnet, Method: o.Method, ForwardedFor: true,
+		FloatingNetwork: o.FloatingNetwork, FloatingSubnet: o.FloatingSubnet,
 		Monitor: octavia.MonitorSettings{
 			Type: o.Monitor.Type, Delay: seconds(o.Monitor.Delay), Timeout: seconds(o.Monitor.Timeout),
 			Retries: o.Monitor.Retries, RetriesDown: o.Monitor.RetriesDown,
@@ -132,7 +137,7 @@ func (o Octavia) validate(used bool) error {
 	var errs []error
 	for _, id := range []struct{ field, value string }{
 		{"subnet", o.Subnet}, {"subnetIPv6", o.SubnetIPv6}, {"network", o.Network}, {"memberSubnet", o.MemberSubnet},
-		{"flavor", o.Flavor},
+		{"flavor", o.Flavor}, {"floatingNetwork", o.FloatingNetwork}, {"floatingSubnet", o.FloatingSubnet},
 	} {
 		if id.value != "" && !uuidPattern.MatchString(id.value) {
 			errs = append(errs, fmt.Errorf("octavia.%s %q: not a UUID", id.field, id.value))
@@ -140,6 +145,9 @@ func (o Octavia) validate(used bool) error {
 	}
 	if o.Network != "" && o.Subnet+o.SubnetIPv6 != "" {
 		errs = append(errs, errors.New("octavia.network: it contradicts octavia.subnet"))
+	}
+	if o.FloatingSubnet != "" && o.FloatingNetwork == "" {
+		errs = append(errs, errors.New("octavia.floatingSubnet: it needs octavia.floatingNetwork"))
 	}
 	for _, d := range []struct {
 		field string

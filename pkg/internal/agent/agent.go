@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
@@ -28,7 +29,7 @@ type Agent struct {
 	mail       mailbox
 	expected   expected
 	mourner    mourner
-	suspension suspension
+	suspension *suspension
 	senses     *senses
 	drills     *drills
 	// owners belongs to [Agent.watchOwners].
@@ -103,6 +104,10 @@ func New(o Options) (*Agent, error) {
 			return nil, fmt.Errorf("make a directory: %w", err)
 		}
 	}
+	var err error
+	if o.keys, err = keyring.Open(filepath.Join(o.StateDir, tlsName), o.workerGroup(), o.Log); err != nil {
+		return nil, err
+	}
 	ledger, err := openLedger(o.StateDir)
 	if err != nil {
 		// It is made again from what will run; only leftovers of what ran before are not known any more.
@@ -115,8 +120,7 @@ func New(o Options) (*Agent, error) {
 		opts: o, nginx: o.newNginx(), keepalived: o.newKeepalived(),
 		residence: &residence{sysctls: sysctlRoot, log: o.Log, iface: ledger.Interface, ours: ledger.Addresses},
 		mail:      mailbox{ready: make(chan struct{}, 1)}, astray: make(chan struct{}, 1),
-		suspension: suspension{over: make(chan struct{}, 1), reasons: make(map[string]bool)},
-		senses:     newSenses(), owners: newOwnerBook(),
+		suspension: newSuspension(), senses: newSenses(), owners: newOwnerBook(),
 		ledger: ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
 	}
 	a.track = newTracker(a)
@@ -152,7 +156,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	var lookers sync.WaitGroup
 	for _, look := range []func(context.Context){
 		a.carryLogs, a.watchAddresses, a.watchServing, a.watchAnnouncing, a.stance.follow, a.report,
-		a.watchWitness, a.watchOwners, a.watchAdverts, a.drills.run,
+		a.watchWitness, a.watchOwners, a.watchAdverts, a.drills.run, a.opts.keys.Run,
 		func(ctx context.Context) { a.opts.Feed(ctx, saved, a.take) },
 	} {
 		lookers.Go(func() { look(looking) })
@@ -207,7 +211,10 @@ func (a *Agent) step(ctx context.Context) {
 // take takes what the feed brings. The order to begin or end a drill waits for nothing that the loop may be busy with.
 func (a *Agent) take(u feed.Update) {
 	if u.Config != nil {
-		a.drills.ordered(u.Config.Orders[a.opts.Node].Drill)
+		a.drills.ordered(u.Config.Orders)
+	}
+	if u.Material != nil {
+		a.takeMaterial(*u.Material)
 	}
 	a.mail.put(u)
 }
@@ -243,10 +250,11 @@ func (a *Agent) finish(ctx context.Context, r result) {
 	if ctx.Err() != nil {
 		return
 	}
-	if a.suspension.active() {
+	if !a.suspension.begin() {
 		a.dirty = true
 		return
 	}
+	defer a.suspension.end()
 	if r.candidate != nil {
 		a.track.wanted(r.candidate.running)
 	}
@@ -259,7 +267,6 @@ func (a *Agent) finish(ctx context.Context, r result) {
 		return
 	}
 	a.failures = 0
-	a.track.findings("configuration", r.candidate.findings)
 	if len(r.candidate.findings) > 0 {
 		a.retry = time.After(retryRefused) // what is in the way may have gone by then
 	}

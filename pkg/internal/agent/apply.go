@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -16,6 +17,9 @@ import (
 
 // apply makes a checked candidate run, or goes back to what ran before.
 func (a *Agent) apply(ctx context.Context, c *candidate) error {
+	if err := a.leaveInterface(ctx, c); err != nil {
+		return err
+	}
 	if err := a.ledger.widen(c); err != nil {
 		return err
 	}
@@ -33,6 +37,7 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 	}
 	a.last = c
 	a.senses.configure(c)
+	a.track.findings("configuration", c.findings) // first, or what was left out would look served for a moment
 	a.track.running(c.running)
 	shown := c.view
 	shown.Instances = c.announced()
@@ -43,7 +48,8 @@ func (a *Agent) apply(ctx context.Context, c *candidate) error {
 // remember writes down what runs. That comes last, and takes no part in serving.
 func (a *Agent) remember(c *candidate) error {
 	return errors.Join(
-		saveConfig(a.opts.StateDir, c.config), a.ledger.settle(c), a.nginx.Store.Prune(), a.keepalived.Store.Prune())
+		saveConfig(a.opts.StateDir, c.config), a.ledger.settle(c), a.nginx.Store.Prune(), a.keepalived.Store.Prune(),
+		a.opts.keys.Prune(c.view.LoadBalancers, c.tickets))
 }
 
 // change takes the steps in the order that never announces what is not served: withdraw, let nginx change, announce.
@@ -60,14 +66,17 @@ func (a *Agent) change(ctx context.Context, c *candidate) error {
 			return err
 		}
 	}
-	if err := a.runNginx(ctx, c.nginx.Generation); err != nil {
+	proved, err := a.runNginx(ctx, c.nginx.Generation)
+	if err != nil {
 		return err
 	}
 	c.served = time.Now()
 	if err := a.residence.set(c.iface, c.vips(), a.ledger.Addresses); err != nil {
 		return err
 	}
-	a.serves()
+	if proved { // else [Agent.watchServing] knows more
+		a.serves()
+	}
 	if c.announce.wanted() {
 		if err := a.runKeepalived(ctx, c.announce, c.iface); err != nil {
 			return err
@@ -81,16 +90,38 @@ func (a *Agent) change(ctx context.Context, c *candidate) error {
 	return nil
 }
 
-// silence hands the addresses over, ends keepalived and takes away what is left.
+// silence makes the node announce nothing.
 func (a *Agent) silence(ctx context.Context, c *candidate) error {
 	a.Hold(reasonSilence, c.silence)
 	a.handOver(ctx)
+	if err := a.stopAnnouncing(ctx, a.ledger.Interface); err != nil {
+		return err
+	}
+	a.stance.configure(c)
+	return nil
+}
+
+// leaveInterface clears the interface that had the addresses when another one is to: nobody would look at it any more.
+func (a *Agent) leaveInterface(ctx context.Context, c *candidate) error {
+	if a.ledger.Interface == "" || c.iface == "" || c.iface == a.ledger.Interface {
+		return nil
+	}
+	a.opts.Log.Warn("the virtual IPs go to another interface", "from", a.ledger.Interface, "to", c.iface)
+	if _, err := net.InterfaceByName(a.ledger.Interface); err != nil {
+		return a.stopAnnouncing(ctx, "") // it took them with it
+	}
+	a.Hold(reasonSilence, "its virtual IPs go to another interface")
+	a.handOver(ctx)
+	return a.stopAnnouncing(ctx, a.ledger.Interface)
+}
+
+// stopAnnouncing ends keepalived and takes away what is left on an interface; empty means that there is none.
+func (a *Agent) stopAnnouncing(ctx context.Context, iface string) error {
 	a.keepalivedKeeper.dismiss()
-	if err := a.keepalived.Stop(ctx, a.ledger.Interface, a.ledger.Addresses); err != nil {
+	if err := a.keepalived.Stop(ctx, iface, a.ledger.Addresses); err != nil {
 		return fmt.Errorf("stop announcing: %w", err)
 	}
 	a.keepalivedID = ""
-	a.stance.configure(c)
 	a.stance.announcing(false)
 	a.track.processes()
 	return nil
@@ -112,29 +143,27 @@ func (a *Agent) handOver(ctx context.Context) {
 	a.track.refresh()
 }
 
-// runNginx makes nginx run a generation, unless it does.
-func (a *Agent) runNginx(ctx context.Context, id string) error {
+// runNginx makes nginx run a generation, unless it does as far as is known. It reports whether nginx has just been seen
+// to serve it.
+func (a *Agent) runNginx(ctx context.Context, id string) (proved bool, err error) {
 	if a.nginx.Alive() && a.nginxID == id {
-		return nil
-	}
-	if a.suspension.active() && !a.nginx.Alive() {
-		return errSuspended
+		return false, nil
 	}
 	a.expected.set(a.nginxID, id)
-	err := a.nginx.Run(ctx, id)
+	err = a.nginx.Run(ctx, id)
 	a.nginxKeeper.watch("nginx", a.nginx.Process())
 	a.track.processes()
 	a.reloaded("nginx", err)
 	a.nginxID = id
 	if err != nil {
 		a.nginxID = ""
-		return err
+		return false, err
 	}
 	select {
 	case <-a.astray: // what was said about the generation before
 	default:
 	}
-	return nil
+	return true, nil
 }
 
 // runKeepalived makes keepalived run a generation, unless it does.
@@ -142,8 +171,11 @@ func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface stri
 	if a.keepalived.Alive() && a.keepalivedID == want.id {
 		return nil
 	}
-	if a.suspension.active() && !a.keepalived.Alive() {
-		return errSuspended
+	if a.keepalived.Alive() && a.keepalived.Renumbers(want.id) {
+		a.opts.Log.Info("keepalived is started anew, as the groups have other VRIDs")
+		if err := a.stopAnnouncing(ctx, iface); err != nil {
+			return err
+		}
 	}
 	if !a.keepalived.Alive() {
 		a.mourn(a.keepalived.Process(), nil)
@@ -176,6 +208,9 @@ func (a *Agent) rollBack(ctx context.Context, cause error) {
 		return
 	}
 	a.opts.Log.Warn("going back to the last good generation", "generation", a.last.running.Generation, "cause", cause)
+	if err := a.ledger.widen(a.last); err != nil {
+		a.opts.Log.Error("the ledger cannot be written", "error", err)
+	}
 	if err := a.change(ctx, &candidate{
 		view: a.last.view, iface: a.last.iface, silence: a.last.silence, nginx: a.last.nginx, announce: a.last.announce,
 	}); err != nil {

@@ -25,6 +25,8 @@ type candidate struct {
 	config nodeconfig.Config
 	view   nodeconfig.View
 	iface  string
+	// tickets are the files of the keys of session tickets.
+	tickets []string
 	// silence says why the node is to announce nothing, where it is.
 	silence string
 	nginx   nginx.Result
@@ -33,6 +35,8 @@ type candidate struct {
 	announce announcement
 	withdraw *announcement
 	findings []nodeconfig.NodeFinding
+	// own are findings about the node itself.
+	own []nodeconfig.NodeFinding
 	// begun is when its preparation began; checked, served and told are when the next steps were done.
 	begun, checked, served, told time.Time
 }
@@ -58,14 +62,18 @@ func (a announcement) wanted() bool { return len(a.instances) > 0 }
 
 // compile renders a configuration. A node that the fleet does not have runs an nginx with nothing in it, and no
 // keepalived.
-func (o Options) compile(config nodeconfig.Config, iface string) (*candidate, error) {
-	c := &candidate{config: config, iface: iface, silence: "the fleet does not have it"}
+//
+// Instances whose adverts would have to leave by another interface are left out. keepalived speaks on the interface
+// that it announces on, where nobody answers for an address that is elsewhere: no peer would hear it, nor it them.
+func (o Options) compile(config nodeconfig.Config, iface string, elsewhere map[netip.Addr]string) (*candidate, error) {
+	c := &candidate{config: config, iface: iface, tickets: o.keys.Tickets(), silence: "the fleet does not have it"}
 	if slices.ContainsFunc(config.Fleet.Nodes, func(n nodeconfig.Node) bool { return n.Name == o.Node }) {
 		view, err := config.For(o.Node)
 		if err != nil {
 			return nil, err
 		}
 		c.view, c.silence = view, silenceOf(view)
+		c.leaveOut(elsewhere, o.Node)
 	}
 	var err error
 	c.nginx, err = nginx.Render(nginx.Input{
@@ -73,6 +81,9 @@ func (o Options) compile(config nodeconfig.Config, iface string) (*candidate, er
 		RunDir:        o.RunDir,
 		Modules:       o.Software.Modules,
 		User:          o.Software.User,
+		Version:       o.Software.NginxVersion,
+		TLSDir:        o.keys.Dir(),
+		TicketKeys:    c.tickets,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("render nginx's configuration: %w", err)

@@ -22,11 +22,15 @@ const reasonDrill = "drill"
 //	  ▼                       ▼
 //	Refused                 next start: Restored before anything is announced
 //
-// What a drill changes is written down before it is changed. A drill that was ordered before this daemon first heard
-// the orders is never performed: nobody is watching it any more.
+// What a drill changes is written down before it is changed, and undone until it is: on the disk a drill is Running as
+// long as anything may be left of it. A drill that was ordered before this daemon first heard the orders is never
+// performed: nobody is watching it any more. Nor is one while another node may be in a drill of its own: two lost nodes
+// at once are a loss that nobody has asked for. All orders are in one object, so that of two the later is refused.
 type drills struct {
 	agent *Agent
-	// fault returns how to do a fault, share the node's part, and mend takes away a cut that nobody remembers.
+	// still keeps everything as it is for a kind of fault, fault returns how to do it, share the node's part, and mend
+	// takes away a cut that nobody remembers.
+	still func(context.Context, nodeconfig.DrillKind) error
 	fault func(nodeconfig.DrillKind) func(context.Context) (undo, error)
 	share func() nodeconfig.Share
 	mend  func() error
@@ -37,6 +41,8 @@ type drills struct {
 	heard bool
 	// wanted is the order; late is one that was there when orders were first heard.
 	wanted, late *nodeconfig.Drill
+	// others are the drills that the other nodes are ordered to perform, by node.
+	others map[string]otherDrill
 
 	// What follows belongs to run.
 
@@ -50,7 +56,7 @@ type drills struct {
 
 func newDrills(a *Agent) *drills {
 	return &drills{
-		agent: a, fault: a.fault, mend: cut.Mend,
+		agent: a, still: a.still, fault: a.fault, mend: cut.Mend,
 		share: func() nodeconfig.Share { return a.track.snapshot().Share },
 		news:  make(chan struct{}, 1), seen: make(map[string]bool),
 	}
@@ -61,10 +67,12 @@ const drillName = "drill.json"
 
 func (o Options) drillPath() string { return filepath.Join(o.StateDir, drillName) }
 
-// ordered says what the node's order is now. It may be called from everywhere at once.
-func (d *drills) ordered(o *nodeconfig.Drill) {
+// ordered says what the nodes' orders are now. It may be called from everywhere at once.
+func (d *drills) ordered(orders map[string]nodeconfig.Order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	o := orders[d.agent.opts.Node].Drill
+	d.others = otherDrills(d.others, orders, d.agent.opts.Node, time.Now())
 	if !d.heard {
 		d.late = o
 	}
@@ -85,6 +93,7 @@ func (d *drills) recall() {
 	}
 	if d.status.State == nodeconfig.DrillRunning {
 		a.Shut(reasonDrill, "a drill was left behind")
+		a.suspension.set(reasonDrill, true) // nothing is being changed yet
 		d.undo = a.reunite
 	}
 }
@@ -127,7 +136,9 @@ func (d *drills) follow(ctx context.Context, ending string, deadline <-chan time
 		if ending == "" {
 			return deadline
 		}
-		d.restore(ctx, ending)
+		if !d.restore(ctx, ending) {
+			return nil
+		}
 	}
 	if next == nil || ctx.Err() != nil || !d.isNew(next.ID) {
 		return nil
@@ -155,18 +166,23 @@ func (d *drills) begin(ctx context.Context, o nodeconfig.Drill) <-chan time.Time
 		d.refuse(o, why)
 		return nil
 	}
+	if err := d.still(ctx, o.Kind); err != nil {
+		d.refuse(o, err.Error())
+		return nil
+	}
 	d.status = nodeconfig.DrillStatus{ID: o.ID, Kind: o.Kind, State: nodeconfig.DrillRunning, Started: time.Now()}
 	if err := d.write(); err != nil {
+		d.agent.Resume(reasonDrill)
 		d.refuse(o, fmt.Sprintf("it could not be written down, and so not be undone for sure: %v", err))
 		return nil
 	}
 	d.agent.opts.Log.Warn("a drill begins", "id", o.ID, "kind", o.Kind, "by", o.By, "duration", time.Duration(o.Duration))
 	undo, err := fault(ctx)
 	if err != nil {
-		if err := undo(ctx); err != nil {
-			d.agent.opts.Log.Error("a drill that failed is not undone", "error", err)
+		d.undo = undo
+		if d.undone(ctx) {
+			d.refuse(o, err.Error())
 		}
-		d.refuse(o, err.Error())
 		return nil
 	}
 	d.running, d.undo = &o, undo
@@ -189,6 +205,9 @@ func (d *drills) judge(o nodeconfig.Drill) (fault func(context.Context) (undo, e
 	case !o.Requested.IsZero() && time.Since(o.Requested).Abs() > forgotten:
 		why = fmt.Sprintf("it was asked for at %s, and this node's clock says %s",
 			o.Requested.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+	case d.other(time.Now()) != "":
+		why = fmt.Sprintf("node %s is ordered to perform a drill, too, and one node at a time is enough; "+
+			"wait for its end", d.other(time.Now()))
 	case share.State != nodeconfig.ShareServing:
 		why = fmt.Sprintf("the node does not carry its share: it is %s", share.State)
 		if share.Reason != "" {
@@ -198,24 +217,49 @@ func (d *drills) judge(o nodeconfig.Drill) (fault func(context.Context) (undo, e
 	return fault, why
 }
 
-// restoreWithin bounds the end of a drill.
-const restoreWithin = 5 * time.Second
+// restoreWithin bounds one attempt to end a drill. The next comes after restoreFirst, then twice as late each time up
+// to restoreLongest.
+const (
+	restoreWithin  = 5 * time.Second
+	restoreFirst   = 500 * time.Millisecond
+	restoreLongest = 10 * time.Second
+)
 
-// restore ends the drill in force, though the context may be done.
-func (d *drills) restore(ctx context.Context, why string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
-	defer cancel()
-	if err := d.undo(ctx); err != nil {
-		d.agent.opts.Log.Error("a drill is not undone altogether", "error", err)
-		why += fmt.Sprintf("; not all is undone: %v", err)
-	}
+// undone undoes the fault, as often as it takes. It gives up when the context is done and one more attempt has failed;
+// the next daemon finds the drill on the disk then, and goes on.
+func (d *drills) undone(ctx context.Context) bool {
+	undo := d.undo
 	d.running, d.undo = nil, nil
+	for wait := restoreFirst; ; wait = min(2*wait, restoreLongest) {
+		last := ctx.Err() != nil
+		inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreWithin)
+		err := undo(inner)
+		cancel()
+		if err == nil {
+			return true
+		}
+		d.agent.opts.Log.Error("a drill is not undone yet", "id", d.status.ID, "kind", d.status.Kind, "error", err)
+		d.status.Message = fmt.Sprintf("it is not undone yet, and tried again: %v", err)
+		d.agent.track.drill(d.status)
+		if last {
+			return false
+		}
+		pause(ctx, wait)
+	}
+}
+
+// restore ends the drill in force, though the context may be done, and reports whether it could.
+func (d *drills) restore(ctx context.Context, why string) bool {
+	if !d.undone(ctx) {
+		return false
+	}
 	d.status.State, d.status.Ended, d.status.Message = nodeconfig.DrillRestored, time.Now(), why
 	if err := d.write(); err != nil {
 		d.agent.opts.Log.Error("the end of a drill is not written down", "error", err)
 	}
 	d.agent.opts.Log.Warn("a drill has ended", "id", d.status.ID, "kind", d.status.Kind, "why", why)
 	d.publish()
+	return true
 }
 
 func (d *drills) refuse(o nodeconfig.Drill, why string) {

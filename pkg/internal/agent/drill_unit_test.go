@@ -20,21 +20,30 @@ type stage struct {
 	log   []string
 	start time.Time
 	share nodeconfig.Share
-	// fails are the faults that do.
+	// fails are the faults that do, stuck how often undoing one is yet to fail.
 	fails map[nodeconfig.DrillKind]bool
-	end   func()
+	stuck int
+	// changing keeps a fault from being done.
+	changing error
+	// others is the order of the node n2.
+	others *nodeconfig.Drill
+	end    func()
 }
 
 // newStage returns one that runs until end is called. dir has what a former one left.
 func newStage(t *testing.T, dir string) *stage {
 	t.Helper()
-	a := &Agent{opts: Options{Node: "n1", StateDir: dir, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil)}}
+	a := &Agent{
+		opts:       Options{Node: "n1", StateDir: dir, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil)},
+		suspension: newSuspension(),
+	}
 	a.track = newTracker(a)
 	s := &stage{
 		drills: newDrills(a), start: time.Now(), share: nodeconfig.Share{State: nodeconfig.ShareServing},
 		fails: make(map[nodeconfig.DrillKind]bool),
 	}
 	s.drills.share = func() nodeconfig.Share { return s.share }
+	s.still = func(context.Context, nodeconfig.DrillKind) error { return s.changing }
 	s.mend = func() error { s.note("mend"); return nil }
 	s.drills.fault = func(kind nodeconfig.DrillKind) func(context.Context) (undo, error) {
 		if !kind.Valid() {
@@ -46,7 +55,15 @@ func newStage(t *testing.T, dir string) *stage {
 			if s.fails[kind] {
 				err = errors.New("it cannot be done")
 			}
-			return func(context.Context) error { s.note("undo " + string(kind)); return nil }, err
+			return func(context.Context) error {
+				if s.stuck > 0 {
+					s.stuck--
+					s.note("cannot undo " + string(kind))
+					return errors.New("the kernel is busy")
+				}
+				s.note("undo " + string(kind))
+				return nil
+			}, err
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -68,7 +85,8 @@ func (s *stage) note(what string) {
 
 // order gives an order, lets what follows happen, and returns the drill's state and message.
 func (s *stage) order(d *nodeconfig.Drill) (nodeconfig.DrillState, string) {
-	s.ordered(d)
+	orders := map[string]nodeconfig.Order{"n1": {Drill: d}, "n2": {Drill: s.others}}
+	s.ordered(orders)
 	return s.after(0)
 }
 
@@ -152,7 +170,11 @@ func TestDrillsRefused(t *testing.T) {
 		s.share = nodeconfig.Share{State: nodeconfig.ShareHolding, Reason: "waits"}
 		expect(t, nodeconfig.DrillRefused, "it is Holding (waits)")(s.order(lasting("5", nodeconfig.DrillDrain, time.Second)))
 		s.did(t, "0s mend")
-		s.share.State, s.fails[nodeconfig.DrillIsolate] = nodeconfig.ShareServing, true
+		s.share.State, s.changing = nodeconfig.ShareServing, errChanging
+		expect(t, nodeconfig.DrillRefused, "being changed")(s.order(lasting("busy", nodeconfig.DrillCrash, time.Second)))
+		s.did(t, "0s mend")
+		s.changing = nil
+		s.fails[nodeconfig.DrillIsolate] = true
 		expect(t, nodeconfig.DrillRefused, "it cannot be done")(s.order(lasting("6", nodeconfig.DrillIsolate, time.Second)))
 		s.did(t, "0s mend", "0s do isolate", "0s undo isolate")
 		s.agent.opts.StateDir = "/nowhere"
@@ -176,6 +198,80 @@ func TestDrillsRemember(t *testing.T) {
 		s.order(nil)
 		if err := readJSON(s.agent.opts.drillPath(), &left); err != nil || left.State != nodeconfig.DrillRestored {
 			t.Errorf("on the disk is %+v, %v", left, err)
+		}
+	})
+}
+
+// TestDrillsUndone has a fault that cannot be undone at first: it is tried again, and the drill is Running until then,
+// here and on the disk.
+func TestDrillsUndone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := newStage(t, dir)
+		defer s.end()
+		s.order(nil)
+		s.stuck = 2
+		s.order(lasting("a", nodeconfig.DrillIsolate, time.Minute))
+		expect(t, nodeconfig.DrillRunning, "not undone yet, and tried again: the kernel is busy")(s.order(nil))
+		var left nodeconfig.DrillStatus
+		if err := readJSON(s.agent.opts.drillPath(), &left); err != nil || left.State != nodeconfig.DrillRunning {
+			t.Errorf("on the disk is %+v, %v", left, err)
+		}
+		expect(t, nodeconfig.DrillRestored, "the order was taken away")(s.after(2 * time.Second))
+		s.stuck, s.fails[nodeconfig.DrillCrash] = 1, true
+		expect(t, nodeconfig.DrillRunning, "not undone yet")(s.order(lasting("b", nodeconfig.DrillCrash, time.Minute)))
+		expect(t, nodeconfig.DrillRefused, "it cannot be done")(s.after(time.Second))
+		s.did(t, "0s mend", "0s do isolate", "0s cannot undo isolate", "500ms cannot undo isolate", "1.5s undo isolate",
+			"2s do crash", "2s cannot undo crash", "2.5s undo crash")
+	})
+}
+
+// TestDrillsLeft is a daemon that ends while a fault cannot be undone: the next one goes on.
+func TestDrillsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, t.TempDir())
+		s.order(nil)
+		s.stuck = 100
+		s.order(lasting("a", nodeconfig.DrillIsolate, time.Minute))
+		s.order(nil)
+		s.end()
+		var left nodeconfig.DrillStatus
+		if err := readJSON(s.agent.opts.drillPath(), &left); err != nil || left.State != nodeconfig.DrillRunning {
+			t.Errorf("on the disk is %+v, %v", left, err)
+		}
+	})
+}
+
+// TestDrillsOneAtATime refuses a drill while another node may be in one, by this node's clock, and not for one that its
+// node does not perform.
+func TestDrillsOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, t.TempDir())
+		defer s.end()
+		s.order(nil)
+		s.others = lasting("theirs", nodeconfig.DrillCrash, 20*time.Second)
+		s.others.Requested = time.Now().Add(-time.Minute) // their clock is wrong
+		expect(t, nodeconfig.DrillRefused, "node n2 is ordered to perform a drill, too")(
+			s.order(lasting("a", nodeconfig.DrillDrain, time.Second)))
+		time.Sleep(20 * time.Second)
+		expect(t, nodeconfig.DrillRefused, "node n2")(s.order(lasting("b", nodeconfig.DrillDrain, time.Second)))
+		time.Sleep(restoreWithin)
+		expect(t, nodeconfig.DrillRunning, "")(s.order(lasting("c", nodeconfig.DrillDrain, time.Minute)))
+		s.others = lasting("later", nodeconfig.DrillCrash, time.Second)
+		expect(t, nodeconfig.DrillRunning, "")(s.order(lasting("c", nodeconfig.DrillDrain, time.Minute)))
+		s.order(nil)
+		s.others = nil
+		expect(t, nodeconfig.DrillRunning, "")(s.order(lasting("d", nodeconfig.DrillDrain, time.Minute)))
+		s.order(nil)
+		for i, none := range []nodeconfig.Drill{
+			{ID: "x", Kind: "meteor", Duration: nodeconfig.Duration(time.Minute)},
+			{ID: "x", Kind: nodeconfig.DrillCrash, Duration: nodeconfig.Duration(time.Hour)},
+			{ID: "x", Kind: nodeconfig.DrillCrash},
+			{ID: "x", Kind: nodeconfig.DrillCrash, Duration: nodeconfig.Duration(time.Minute), Requested: time.Now().Add(-time.Hour)},
+		} {
+			s.others = &none
+			expect(t, nodeconfig.DrillRunning, "")(s.order(lasting(fmt.Sprint("n", i), nodeconfig.DrillDrain, time.Minute)))
+			s.order(nil)
 		}
 	})
 }

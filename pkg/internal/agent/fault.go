@@ -9,7 +9,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
-// undo takes a fault back. It is safe to call where the fault has failed half-way.
+// undo takes a fault back. It is safe to call where the fault has failed half-way, and again where it has failed
+// itself: until it succeeds, the node stays as it is.
 type undo = func(context.Context) error
 
 // fault returns how to do a drill's fault, nil for a kind that does not exist.
@@ -28,6 +29,15 @@ func (a *Agent) fault(kind nodeconfig.DrillKind) func(context.Context) (undo, er
 	}
 }
 
+// still keeps the loop from changing anything in the midst of a fault, but for one that is none to it. What is undone
+// ends that.
+func (a *Agent) still(ctx context.Context, kind nodeconfig.DrillKind) error {
+	if kind == nodeconfig.DrillDrain {
+		return nil
+	}
+	return a.Suspend(ctx, reasonDrill)
+}
+
 func (a *Agent) faultDrain(context.Context) (undo, error) {
 	a.Hold(reasonDrill, "a drill")
 	return func(context.Context) error {
@@ -38,7 +48,6 @@ func (a *Agent) faultDrain(context.Context) (undo, error) {
 
 // faultNginx keeps nginx dead: the loop would start it again.
 func (a *Agent) faultNginx(context.Context) (undo, error) {
-	a.Suspend(reasonDrill)
 	a.nginx.Kill()
 	return func(context.Context) error {
 		a.Resume(reasonDrill)
@@ -50,15 +59,15 @@ func (a *Agent) faultNginx(context.Context) (undo, error) {
 // know where it was.
 func (a *Agent) faultCrash(context.Context) (undo, error) {
 	undo := func(context.Context) error {
-		err := cut.Mend()
+		if err := cut.Mend(); err != nil {
+			return err
+		}
 		a.speechless.Store(false)
 		a.Resume(reasonDrill)
-		return err
+		return nil
 	}
-	a.Suspend(reasonDrill)
 	a.speechless.Store(true)
-	iface, ours, _ := a.track.carried()
-	c := cut.Cut{Interface: iface, Addresses: ours, Adverts: true}
+	c := a.cut()
 	err := c.Make()
 	if errors.Is(err, errors.ErrUnsupported) {
 		c.Inbound = true // what comes is not answered: that will do, for keepalived is about to die
@@ -71,26 +80,42 @@ func (a *Agent) faultCrash(context.Context) (undo, error) {
 	return undo, nil
 }
 
-// faultIsolate cuts the node off, and its senses with it. What leaves has to be cut, too: a node that is cut off takes
-// over everything, and says so.
-func (a *Agent) faultIsolate(context.Context) (undo, error) {
+// cut is what cuts the node off, from clients and peers. It is made while nothing is changed, so that it has all.
+func (a *Agent) cut() cut.Cut {
 	iface, ours, _ := a.track.carried()
-	if err := (cut.Cut{Interface: iface, Addresses: ours, Adverts: true}).Make(); err != nil {
-		return func(context.Context) error { return cut.Mend() }, err
+	return cut.Cut{Interface: iface, Addresses: ours, VRIDs: a.track.vrids()}
+}
+
+// faultIsolate cuts the node off, and its senses with it. What leaves has to be cut, too: a node that is cut off takes
+// over everything, and says so. An address that came meanwhile would not be cut, so none comes.
+func (a *Agent) faultIsolate(context.Context) (undo, error) {
+	if err := a.cut().Make(); err != nil {
+		return func(context.Context) error {
+			if err := cut.Mend(); err != nil {
+				return err
+			}
+			a.Resume(reasonDrill)
+			return nil
+		}, err
 	}
 	a.senses.muted.Store(true)
 	return a.reunite, nil
 }
 
-// reunite brings a node that was cut off back: it gives up what it has first, or it would be a second owner.
+// reunite brings a node that was cut off back: it gives up what it has first, or it would be a second owner. Until the
+// cut is mended it stays without its share.
 func (a *Agent) reunite(ctx context.Context) error {
 	a.Shut(reasonDrill, "the end of a drill")
-	var gone error
 	if iface, ours, _ := a.track.carried(); iface != "" && a.keepalived.Alive() {
-		gone = driver.AwaitGone(ctx, iface, ours, handOverWithin)
+		if err := driver.AwaitGone(ctx, iface, ours, handOverWithin); err != nil {
+			a.opts.Log.Warn("a node that was cut off comes back with addresses", "error", err)
+		}
 	}
-	err := cut.Mend()
+	if err := cut.Mend(); err != nil {
+		return err
+	}
 	a.senses.muted.Store(false)
+	a.Resume(reasonDrill)
 	a.Open(reasonDrill)
-	return errors.Join(gone, err)
+	return nil
 }

@@ -76,7 +76,7 @@ func (p preparation) ask(ctx context.Context, c *candidate, fresh []netip.Addr) 
 		if err != nil {
 			return nil, err
 		}
-		dropProxies(found, own)
+		p.senses.dropProxies(time.Now(), found, own)
 		p.senses.met(found, peers)
 		foreign = make(claims)
 		suspects = slices.DeleteFunc(slices.Clone(suspects), func(a netip.Addr) bool {

@@ -83,12 +83,34 @@ func (i *isolation) treat(e nodeconfig.Entry) (nodeconfig.Entry, bool) {
 			return e, false
 		}
 		old.Revision = e.Revision
-		return old, true
+		old.Listeners = slices.DeleteFunc(slices.Clone(old.Listeners), func(l lb.Listener) bool {
+			return i.needed(old, l)
+		})
+		return old, len(old.Listeners) > 0
 	case leaveOut:
 		return e, false
 	default:
 		return e, true
 	}
+}
+
+// needed reports whether a good load balancer that is asked for has the socket of an old version's listener by now:
+// what is held back must not push it off.
+func (i *isolation) needed(old nodeconfig.Entry, l lb.Listener) bool {
+	alone := old.LoadBalancer
+	alone.Listeners = []lb.Listener{l}
+	for _, shard := range i.asked.Shards {
+		for _, e := range shard.LoadBalancers {
+			if e.Origin.Key == old.Origin.Key || i.bad[e.Origin.Key] != 0 || !slices.ContainsFunc(e.Listeners, l.Clashes) ||
+				!slices.ContainsFunc(e.VIPs, func(a netip.Addr) bool { return slices.Contains(old.VIPs, a) }) {
+				continue
+			}
+			if _, collides := alone.Collides(e.LoadBalancer); collides || old.Share == "" || old.Share != e.Share {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (i *isolation) running(key lb.Key) (nodeconfig.Entry, bool) {

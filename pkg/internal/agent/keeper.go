@@ -82,12 +82,13 @@ func (a *Agent) restartNginx(ctx context.Context) {
 	if a.last == nil || a.nginx.Alive() {
 		return
 	}
-	if a.suspension.active() {
+	if !a.suspension.begin() {
 		a.nginxKeeper.again = time.After(suspendedLook)
 		return
 	}
+	defer a.suspension.end()
 	a.letGo(ctx)
-	err := a.runNginx(ctx, a.last.nginx.Generation)
+	_, err := a.runNginx(ctx, a.last.nginx.Generation)
 	a.nginxKeeper.restarted(a, err)
 	if err == nil {
 		a.serves()
@@ -114,10 +115,11 @@ func (a *Agent) restartKeepalived(ctx context.Context) {
 	if a.last == nil || a.keepalived.Alive() || !a.last.announce.wanted() {
 		return
 	}
-	if a.suspension.active() {
+	if !a.suspension.begin() {
 		a.keepalivedKeeper.again = time.After(suspendedLook)
 		return
 	}
+	defer a.suspension.end()
 	a.keepalivedKeeper.restarted(a, a.runKeepalived(ctx, a.last.announce, a.last.iface))
 }
 
@@ -130,9 +132,7 @@ func (a *Agent) adopt(ctx context.Context, saved *nodeconfig.Config) error {
 	}
 	serves := false
 	if a.nginx.Adopt() {
-		if id, err := a.nginx.Generation(ctx); err == nil {
-			a.nginxID, serves = id, true
-		}
+		a.nginxID, serves = a.askAdopted(ctx)
 		a.nginxKeeper.watch("nginx", a.nginx.Process())
 		a.opts.Log.Info("adopted nginx", "pid", a.nginx.Process().PID(), "generation", a.nginxID)
 	}
@@ -162,6 +162,27 @@ func (a *Agent) adopt(ctx context.Context, saved *nodeconfig.Config) error {
 	a.track.processes()
 	a.track.owned(a.ledger.Interface, a.ledger.Addresses, nodeconfig.View{})
 	return nil
+}
+
+// The pace of asking an nginx that was adopted. A daemon starts on a busy machine, so that one missing answer says
+// little; and an nginx that is given up loses its resident addresses.
+const (
+	adoptEvery  = 50 * time.Millisecond
+	adoptWithin = 2 * time.Second
+)
+
+// askAdopted asks the nginx that was adopted what it serves, until it answers or it is clear that it does not.
+func (a *Agent) askAdopted(ctx context.Context) (id string, serves bool) {
+	for begun := time.Now(); ; pause(ctx, adoptEvery) {
+		id, err := a.nginx.Generation(ctx)
+		if err == nil {
+			return id, true
+		}
+		if ctx.Err() != nil || !a.nginx.Alive() || time.Since(begun) > adoptWithin {
+			a.opts.Log.Warn("the adopted nginx does not answer", "error", err)
+			return "", false
+		}
+	}
 }
 
 // resign hands the addresses over before anything ends, so that clients see the shortest gap there is.

@@ -64,6 +64,10 @@ func newLab(t *testing.T, nodes int) *lab {
 	for i := 1; i <= nodes; i++ {
 		n := &node{lab: l, name: fmt.Sprintf("lb%d", i), addr: netip.MustParseAddr(fmt.Sprintf("10.77.0.%d", i))}
 		n.ns, n.dir = l.prefix+n.name, t.TempDir()
+		// nginx's workers, which are not root, have to get at the certificates below.
+		if err := os.Chmod(filepath.Dir(n.dir), 0o711); err != nil { //nolint:gosec // as is /var/lib
+			t.Fatal(err)
+		}
 		l.host(n.name, n.addr)
 		l.nodes = append(l.nodes, n)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,7 +23,8 @@ type ledger struct {
 	Addresses []netip.Addr `json:"addresses"`
 	// Listening are the addresses and ports that nginx may have, sorted.
 	Listening []netip.AddrPort `json:"listening"`
-	// Interface is where the addresses are.
+	// Interface is where the addresses are, or were last: a node that is to announce nothing has none in its candidate,
+	// and may have to sweep all the same.
 	Interface string `json:"interface"`
 }
 
@@ -40,13 +42,14 @@ func (l *ledger) widen(c *candidate) error {
 	listening := slices.Concat(l.Listening, c.listens())
 	slices.SortFunc(listening, netip.AddrPort.Compare)
 	return l.write(ledger{
-		Addresses: sorted(slices.Concat(l.Addresses, c.owned())), Listening: slices.Compact(listening), Interface: c.iface,
+		Addresses: sorted(slices.Concat(l.Addresses, c.owned())), Listening: slices.Compact(listening),
+		Interface: cmp.Or(c.iface, l.Interface),
 	})
 }
 
 // settle forgets what is proven to be gone.
 func (l *ledger) settle(c *candidate) error {
-	return l.write(ledger{Addresses: c.owned(), Listening: c.listens(), Interface: c.iface})
+	return l.write(ledger{Addresses: c.owned(), Listening: c.listens(), Interface: cmp.Or(c.iface, l.Interface)})
 }
 
 func (l *ledger) write(next ledger) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -60,13 +61,14 @@ func runAgent(log *slog.Logger) error {
 		return err
 	}
 	a, err := agent.New(agent.Options{
-		Node: os.Getenv("KLB_AGENT_NODE"), StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
+		Node: os.Getenv("KLB_AGENT_NODE"), Interface: os.Getenv("KLB_AGENT_INTERFACE"),
+		StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
 		Software: agent.Software{
 			Nginx: nginx, Keepalived: "/usr/sbin/keepalived", NginxVersion: "1.22.1",
 			KeepalivedVersion: keepalived.Oldest(), DumpSignal: dump,
 			Modules: []string{"/usr/lib/nginx/modules/ngx_stream_module.so"}, User: "www-data",
 		},
-		Feed: fileFeed(filepath.Join(dir, "wanted.json")),
+		Feed: fileFeed(filepath.Join(dir, "wanted.json"), filepath.Join(dir, "material.json")),
 		Report: func(_ context.Context, s nodeconfig.Status) error {
 			data, err := json.Marshal(s)
 			if err != nil {
@@ -83,19 +85,27 @@ func runAgent(log *slog.Logger) error {
 	return a.Run(ctx)
 }
 
-// fileFeed stands for the controller.
-func fileFeed(path string) func(context.Context, *nodeconfig.Config, func(feed.Update)) {
+// fileFeed stands for the controller. Without a file of material nothing is known of any.
+func fileFeed(config, material string) func(context.Context, *nodeconfig.Config, func(feed.Update)) {
 	return func(ctx context.Context, _ *nodeconfig.Config, put func(feed.Update)) {
 		var last []byte
 		for ctx.Err() == nil {
-			data, err := os.ReadFile(path)
-			if err == nil && !bytes.Equal(data, last) {
-				last = data
+			data, err := os.ReadFile(config)
+			handout, missing := os.ReadFile(material)
+			both := slices.Concat(data, handout)
+			if err == nil && !bytes.Equal(both, last) {
+				last = both
 				var c nodeconfig.Config
 				if err := json.Unmarshal(data, &c); err != nil {
 					continue // it is being written
 				}
-				put(feed.Update{Config: &c})
+				u := feed.Update{Config: &c}
+				if missing == nil {
+					if err := json.Unmarshal(handout, &u.Material); err != nil {
+						continue
+					}
+				}
+				put(u)
 			}
 			<-time.After(5 * time.Millisecond)
 		}

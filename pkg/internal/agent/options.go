@@ -10,6 +10,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/generation"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/keepalived"
 )
@@ -18,7 +19,8 @@ import (
 type Options struct {
 	// Node is the name of this node in the fleet.
 	Node string
-	// Interface carries the virtual IPs; empty means the one that has the node's address.
+	// Interface carries the virtual IPs, and the adverts, from its own addresses; empty means the one that has the node's
+	// address.
 	Interface string
 	// StateDir survives a reboot: generations, the last good configuration, the ledger.
 	StateDir string
@@ -35,6 +37,9 @@ type Options struct {
 	DaemonVersion string
 	Log           *slog.Logger
 	Metrics       *Metrics
+
+	// keys are the certificates of this node; New opens them.
+	keys *keyring.Ring
 }
 
 // Software is the nginx and the keepalived that were found on the machine.

@@ -38,9 +38,15 @@ func newOwnerBook() *ownerBook {
 	return &ownerBook{asked: make(map[netip.Addr]time.Time), suspect: make(map[netip.Addr]suspect)}
 }
 
+// forget drops every suspicion: nobody can be asked any more. What is held is asked for anew when somebody can.
+func (b *ownerBook) forget() {
+	clear(b.asked)
+	clear(b.suspect)
+}
+
 // due returns which of the held addresses to ask for now: new ones, those under suspicion, and so many of the others
 // that each has its turn in time, those first that have waited longest.
-func (b *ownerBook) due(now time.Time, look time.Duration, held []netip.Addr) []netip.Addr {
+func (b *ownerBook) due(now time.Time, held []netip.Addr) []netip.Addr {
 	for a := range b.asked {
 		if !slices.Contains(held, a) {
 			delete(b.asked, a)
@@ -59,7 +65,7 @@ func (b *ownerBook) due(now time.Time, look time.Duration, held []netip.Addr) []
 		}
 	}
 	slices.SortStableFunc(others, func(x, y netip.Addr) int { return b.asked[x].Compare(b.asked[y]) })
-	turn := int((time.Duration(len(held))*look + askOwnerEvery - 1) / askOwnerEvery)
+	turn := int((time.Duration(len(held))*lookEvery + askOwnerEvery - 1) / askOwnerEvery)
 	for i, a := range others {
 		if i >= turn && now.Sub(b.asked[a]) < askOwnerEvery {
 			break

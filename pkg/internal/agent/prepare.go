@@ -38,13 +38,14 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 	if err != nil {
 		return nil, err
 	}
+	elsewhere := p.elsewhere(asked, iface)
 	iso := &isolation{asked: asked}
 	if p.last != nil {
 		iso.last = &p.last.config
 	}
 	var claimed func() claims
 	for range maxAttempts {
-		c, err := p.compile(iso, iface)
+		c, err := p.compile(iso, iface, elsewhere)
 		if err != nil {
 			return nil, err
 		}
@@ -91,13 +92,15 @@ func (p preparation) iface(asked nodeconfig.Config) (string, error) {
 }
 
 // compile renders until no load balancer is refused any more.
-func (p preparation) compile(iso *isolation, iface string) (*candidate, error) {
+func (p preparation) compile(
+	iso *isolation, iface string, elsewhere map[netip.Addr]string,
+) (*candidate, error) {
 	for {
-		c, err := p.options.compile(iso.config(), iface)
+		c, err := p.options.compile(iso.config(), iface, elsewhere)
 		if err != nil {
 			return nil, err
 		}
-		again := false
+		again := p.refuseKeyless(c, iso)
 		for _, r := range c.nginx.Refused {
 			again = iso.refuse(r.Key, r.Finding) || again
 		}
@@ -108,7 +111,7 @@ func (p preparation) compile(iso *isolation, iface string) (*candidate, error) {
 			continue
 		}
 		c.stamp(iso.asked)
-		c.findings = slices.Clone(iso.findings)
+		c.findings = slices.Concat(c.own, iso.findings)
 		return c, p.plan(c)
 	}
 }
@@ -128,6 +131,22 @@ func (p preparation) plan(c *candidate) error {
 	}
 	c.withdraw = &withdraw
 	return nil
+}
+
+// refuseKeyless refuses the load balancers whose certificates have not arrived. It reports whether there were any.
+func (p preparation) refuseKeyless(c *candidate, iso *isolation) bool {
+	found := false
+	for _, l := range c.view.LoadBalancers {
+		if len(p.options.keys.Missing(l)) == 0 {
+			continue
+		}
+		found = iso.refuse(l.Origin.Key, lb.Finding{
+			Code: lb.CodeNodeRefused,
+			Message: fmt.Sprintf("node %s has not got its certificates yet; see whether lb-daemon may list and watch secrets "+
+				"in its namespace", p.options.Node),
+		}) || found
+	}
+	return found
 }
 
 // portsTaken refuses the load balancers whose address and port another program of the node has: nginx would refuse the

@@ -29,6 +29,8 @@ type residence struct {
 	// known says that want is.
 	known      bool
 	complained bool
+	// dirty says that an address may be there that must not.
+	dirty bool
 }
 
 // set says which addresses are served, and which may be there from before.
@@ -68,11 +70,11 @@ func (r *residence) serve(on bool) {
 	}
 }
 
-// refresh mends what somebody else has changed.
+// refresh mends what somebody else has changed, and what could not be done before.
 func (r *residence) refresh() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.serving || !r.known {
+	if r.serving && !r.known || !r.serving && !r.dirty {
 		return
 	}
 	if err := r.converge(); err != nil {
@@ -86,12 +88,14 @@ func (r *residence) converge() error {
 	if r.serving {
 		want = r.allowed()
 	}
+	r.dirty = true
 	gone := slices.DeleteFunc(slices.Clone(r.ours), func(a netip.Addr) bool { return has(want, a) })
 	if len(gone) > 0 {
 		if _, err := ifaddr.Remove(loopback, gone); err != nil {
 			return err
 		}
 	}
+	r.dirty = false
 	if len(want) > 0 {
 		if _, err := ifaddr.AddHost(loopback, want); err != nil {
 			r.log.Warn("some addresses are not on the loopback interface", "error", err)

@@ -120,3 +120,36 @@ func TestResidenceSweeps(t *testing.T) {
 		}
 	})
 }
+
+// TestResidenceTriesAgain to remove what could not be removed.
+func TestResidenceTriesAgain(t *testing.T) {
+	apart(t, func() {
+		rename := func(from, to string) {
+			t.Helper()
+			link, err := netlink.LinkByName(from)
+			if err != nil || netlink.LinkSetDown(link) != nil || netlink.LinkSetName(link, to) != nil ||
+				netlink.LinkSetUp(link) != nil {
+				t.Errorf("the interface %s cannot be named %s: %v", from, to, err)
+			}
+		}
+		vips := addrs("10.9.0.1")
+		r := &residence{sysctls: t.TempDir(), log: slog.New(slog.DiscardHandler), iface: "eth0"}
+		if err := os.MkdirAll(filepath.Join(r.sysctls, "ipv4", "conf", "eth0"), 0o700); err != nil {
+			t.Error(err)
+		}
+		r.serve(true)
+		if err := r.set("eth0", vips, vips); err != nil || !slices.Equal(onLoopback(t), vips) {
+			t.Errorf("%v, there are %v", err, onLoopback(t))
+		}
+		rename(loopback, "away")
+		r.serve(false)
+		rename("away", loopback)
+		if !slices.Equal(onLoopback(t), vips) {
+			t.Errorf("nothing is shown: %v", onLoopback(t))
+		}
+		r.refresh()
+		if have := onLoopback(t); len(have) > 0 {
+			t.Errorf("%v stays", have)
+		}
+	})
+}

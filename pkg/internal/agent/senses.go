@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/neighbor"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/witness"
@@ -40,11 +41,14 @@ type senses struct {
 	witness  witness.State
 	// hardware are the MAC addresses of the other nodes, as far as they have answered.
 	hardware map[netip.Addr][]neighbor.Hardware
+	// proxies are those that answer for everybody, and when they were last seen to.
+	proxies map[neighbor.Hardware]time.Time
 }
 
 func newSenses() *senses {
 	return &senses{
 		repeat: make(chan struct{}, 1), compare: make(chan struct{}, 1), hardware: make(map[netip.Addr][]neighbor.Hardware),
+		proxies: make(map[neighbor.Hardware]time.Time),
 	}
 }
 
@@ -141,7 +145,7 @@ func (t *tracker) conflicts(source string, cs []nodeconfig.Conflict) {
 		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Group, b.Group), cmp.Compare(a.Family, b.Family),
 			cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Other, b.Other))
 	})
-	t.status.Conflicts = all
+	t.status.Conflicts = boundConflicts(all)
 	poke(t.changed)
 }
 

@@ -35,7 +35,7 @@ func TestOwnersTurn(t *testing.T) {
 	asked := make(map[netip.Addr]time.Time)
 	for look := range 400 {
 		now := noon.Add(time.Duration(look) * lookEvery)
-		due := b.due(now, lookEvery, held)
+		due := b.due(now, held)
 		if limit := newPerLook + 26; len(due) > limit || look > 200 && len(due) > 50 {
 			t.Fatalf("look %d asks for %d", look, len(due))
 		}
@@ -64,7 +64,7 @@ func TestOwnersConviction(t *testing.T) {
 	foe := map[netip.Addr][]neighbor.Hardware{number(2): macs[:2]}
 	look := func(after time.Duration, found map[netip.Addr][]neighbor.Hardware) (asked int, healed bool) {
 		now := noon.Add(after)
-		due := b.due(now, lookEvery, held)
+		due := b.due(now, held)
 		return len(due), b.heard(now, due, found)
 	}
 	step := func(after time.Duration, found map[netip.Addr][]neighbor.Hardware, asked int, healed bool, conflicts int) {
@@ -144,24 +144,29 @@ func TestAdvertBook(t *testing.T) {
 }
 
 func TestSkewed(t *testing.T) {
-	anchor := netip.MustParseAddr("169.254.7.1")
-	instances := []nodeconfig.Instance{{VRID: 50, Family: lb.IPv4, Anchor: anchor}}
+	anchor, next := netip.MustParseAddr("169.254.7.1"), netip.MustParseAddr("169.254.7.2")
+	instances := []nodeconfig.Instance{
+		{VRID: 50, Family: lb.IPv4, Anchor: anchor}, {VRID: 51, Family: lb.IPv4, Anchor: next},
+	}
 	for name, c := range map[string]struct {
 		sender string
 		vrid   uint8
 		addrs  []netip.Addr
-		want   bool
+		want   []uint8
 	}{
-		"the same":          {"10.0.0.2", 50, []netip.Addr{anchor}, false},
-		"another":           {"10.0.0.2", 50, []netip.Addr{number(1)}, true},
-		"one more":          {"10.0.0.2", 50, []netip.Addr{anchor, number(1)}, true},
-		"none":              {"10.0.0.2", 50, nil, true},
-		"of another router": {"10.0.0.2", 51, nil, false},
-		"of another family": {"fd00::2", 50, nil, false},
+		"the same":                {"10.0.0.2", 50, []netip.Addr{anchor}, nil},
+		"another":                 {"10.0.0.2", 50, []netip.Addr{number(1)}, []uint8{50}},
+		"one more":                {"10.0.0.2", 50, []netip.Addr{anchor, number(1)}, []uint8{50}},
+		"none":                    {"10.0.0.2", 50, nil, []uint8{50}},
+		"of another router":       {"10.0.0.2", 99, []netip.Addr{number(1)}, nil},
+		"of another family":       {"fd00::2", 50, nil, nil},
+		"ours by another number":  {"10.0.0.2", 99, []netip.Addr{anchor}, []uint8{50}},
+		"ours by another's own":   {"10.0.0.2", 51, []netip.Addr{anchor}, []uint8{50, 51}},
+		"ours, and its neighbour": {"10.0.0.2", 50, []netip.Addr{anchor, next}, []uint8{50, 51}},
 	} {
 		s := vrrp.Sighting{Sender: netip.MustParseAddr(c.sender), Advert: vrrp.Advert{VRID: c.vrid, Addresses: c.addrs}}
-		if got := skewed(instances, s); got != c.want {
-			t.Errorf("%s: %v", name, got)
+		if got := skewed(instances, s); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }
@@ -183,10 +188,21 @@ func TestDropProxies(t *testing.T) {
 	found := map[netip.Addr][]neighbor.Hardware{
 		number(1): {macs[0]}, number(2): {macs[0], macs[1]}, number(3): {macs[0]}, number(4): {macs[2]},
 	}
-	dropProxies(found, []netip.Addr{number(1), number(9)})
+	s := newSenses()
+	own := []netip.Addr{number(1), number(9)}
+	s.dropProxies(noon, found, own)
 	want := map[netip.Addr][]neighbor.Hardware{number(1): {}, number(2): {macs[1]}, number(3): {}, number(4): {macs[2]}}
 	if got := fmt.Sprint(found); got != fmt.Sprint(want) {
 		t.Errorf("left %s, want %v", got, want)
+	}
+	for after, want := range map[time.Duration]int{time.Second: 1, proxyFor: 1, proxyFor + 1: 2} {
+		s := newSenses()
+		s.dropProxies(noon, map[netip.Addr][]neighbor.Hardware{number(1): {macs[0]}}, own)
+		late := map[netip.Addr][]neighbor.Hardware{number(2): {macs[0], macs[1]}} // it has not answered for us yet
+		s.dropProxies(noon.Add(after), late, own)
+		if len(late[number(2)]) != want {
+			t.Errorf("after %s there are %v", after, late)
+		}
 	}
 }
 
@@ -211,5 +227,80 @@ func TestRefuseClaimed(t *testing.T) {
 	}
 	if !slices.Equal(got, []string{"b LB0406", "c LB0406"}) {
 		t.Errorf("refused %v", got)
+	}
+}
+
+// TestAdvertBookIsBounded: whoever makes senders up gets no more room than that, and pushes nobody out.
+func TestAdvertBookIsBounded(t *testing.T) {
+	instances := []nodeconfig.Instance{{Family: lb.IPv4, VRID: 50}}
+	b := advertBook{kind: nodeconfig.ConflictVRID}
+	for i := range 10 * maxStrangers {
+		b.put(noon, noon.Add(time.Second), vrrp.Sighting{Sender: number(i), Advert: vrrp.Advert{VRID: 50}})
+	}
+	got := b.conflicts(noon, instances)
+	if len(got) != maxStrangers || got[0].Other != number(0).String() {
+		t.Errorf("%d conflicts", len(got))
+	}
+	b.conflicts(noon.Add(2*time.Second), instances)
+	b.put(noon, noon.Add(time.Minute), vrrp.Sighting{Sender: number(9999), Advert: vrrp.Advert{VRID: 50}})
+	if got := b.conflicts(noon.Add(3*time.Second), instances); len(got) != 1 {
+		t.Errorf("no room after they have gone: %v", got)
+	}
+}
+
+// TestRepeatAfter: with slow adverts the nodes agree later on who has an address.
+func TestRepeatAfter(t *testing.T) {
+	for advert, want := range map[time.Duration]time.Duration{
+		20 * time.Millisecond: 380 * time.Millisecond, 50 * time.Millisecond: 500 * time.Millisecond,
+		time.Second: 4300 * time.Millisecond,
+	} {
+		if got := repeatAfter(nodeconfig.Timing{AdvertInterval: nodeconfig.Duration(advert)}); got != want {
+			t.Errorf("adverts every %s: %s, want %s", advert, got, want)
+		}
+	}
+}
+
+// TestOwnersForgotten: nobody can be asked any more, so nobody is accused.
+func TestOwnersForgotten(t *testing.T) {
+	b := newOwnerBook()
+	held := []netip.Addr{number(1)}
+	foe := map[netip.Addr][]neighbor.Hardware{number(1): macs[:1]}
+	for i := range 2 {
+		now := noon.Add(time.Duration(i) * suspectEvery)
+		b.heard(now, b.due(now, held), foe)
+	}
+	instances := []nodeconfig.Instance{{VIPs: held}}
+	if len(b.conflicts(instances)) != 1 {
+		t.Fatal("nothing is shown")
+	}
+	b.forget()
+	if got := b.conflicts(instances); len(got) > 0 {
+		t.Errorf("still accused: %v", got)
+	}
+	if due := b.due(noon.Add(2*suspectEvery), held); len(due) != 1 {
+		t.Errorf("it is not asked for anew: %v", due)
+	}
+}
+
+func TestSpoken(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		before, have, ours []string
+		want               []string
+	}{
+		{"nothing", nil, nil, nil, nil},
+		{"the lowest that is global and not ours", nil,
+			[]string{"10.9.0.3", "10.9.0.5", "169.254.0.1", "fd00::1", "fd00::2", "fe80::1"}, []string{"10.9.0.3", "fd00::1"},
+			[]string{"10.9.0.5", "fd00::2"}},
+		{"what was is kept", []string{"10.9.0.5"}, []string{"10.9.0.4", "10.9.0.5"}, nil, []string{"10.9.0.5"}},
+		{"what turns out to be a virtual IP is not", []string{"10.9.0.5"}, []string{"10.9.0.5", "10.9.0.6"}, []string{"10.9.0.5"},
+			[]string{"10.9.0.6"}},
+		{"another", []string{"10.9.0.5"}, []string{"10.9.0.4"}, nil, []string{"10.9.0.4"}},
+		{"none for the moment", []string{"10.9.0.5", "fd00::1"}, []string{"fd00::1"}, nil, []string{"10.9.0.5", "fd00::1"}},
+	} {
+		got := spoken(addrs(tt.before...), addrs(tt.have...), addrs(tt.ours...))
+		if !slices.Equal(got, addrs(tt.want...)) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
 	}
 }

@@ -140,8 +140,9 @@ func (w *servingWatch) linger() {
 	}
 }
 
+// open opens the gate where it is shut, by whomever: the loop shuts it, too, when nginx has died.
 func (w *servingWatch) open() {
-	if w.serving {
+	if w.serving && !w.agent.stance.isShut(reasonNginx) {
 		return
 	}
 	w.serving, w.gone = true, time.Time{}

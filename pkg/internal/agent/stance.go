@@ -116,6 +116,14 @@ func (s *stance) alone() bool {
 	return s.in.Alone
 }
 
+// isShut reports whether there is that reason to shut the gate.
+func (s *stance) isShut(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, shut := s.in.Shut[name]
+	return shut
+}
+
 // change changes the input and makes the files follow.
 func (s *stance) change(f func(*share.Input)) {
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -180,11 +181,16 @@ func TestStanceWithoutFiles(t *testing.T) {
 }
 
 func TestSuspension(t *testing.T) {
-	s := suspension{over: make(chan struct{}, 1), reasons: make(map[string]bool)}
-	a := &Agent{}
-	a.suspension.over, a.suspension.reasons = s.over, s.reasons
-	a.Suspend("drill")
-	a.Suspend("test")
+	s := newSuspension()
+	a := &Agent{suspension: s}
+	for _, name := range []string{"drill", "test"} {
+		if err := a.Suspend(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.begin() {
+		t.Error("a change begins though nothing may be changed")
+	}
 	a.Resume("drill")
 	if !a.suspension.active() || len(s.over) > 0 {
 		t.Error("one reason is left")
@@ -193,6 +199,37 @@ func TestSuspension(t *testing.T) {
 	if a.suspension.active() || len(s.over) != 1 {
 		t.Error("no reason is left")
 	}
+	if !s.begin() {
+		t.Error("nothing may be changed though no reason is left")
+	}
+}
+
+// TestSuspensionWaits: what is killed for a drill must not be in the midst of a start.
+func TestSuspensionWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &Agent{suspension: newSuspension()}
+		if !a.suspension.begin() {
+			t.Fatal("no change can begin")
+		}
+		suspended := make(chan error, 1)
+		go func() { suspended <- a.Suspend(t.Context(), "drill") }()
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if a.suspension.active() || len(suspended) > 0 {
+			t.Error("it is suspended in the midst of a change")
+		}
+		a.suspension.end()
+		if err := <-suspended; err != nil || a.suspension.begin() {
+			t.Errorf("after the change: %v", err)
+		}
+		a.Resume("drill")
+		if !a.suspension.begin() {
+			t.Fatal("no change can begin")
+		}
+		if err := a.Suspend(t.Context(), "drill"); !errors.Is(err, errChanging) || a.suspension.active() {
+			t.Errorf("in the midst of a change that does not end: %v", err)
+		}
+	})
 }
 
 func TestExpected(t *testing.T) {

@@ -18,6 +18,8 @@ const (
 	// forgetStranger is how long a stranger that is heard no more is remembered, unless its adverts are rarer.
 	forgetStranger = 10 * time.Second
 	forgetAdverts  = 4
+	// maxStrangers bounds how many senders are remembered: anybody on the segment may make some up.
+	maxStrangers = 64
 	// skewEvery is how often the peers' adverts are read, for so many intervals.
 	skewEvery   = 10 * time.Second
 	skewSoon    = time.Second
@@ -49,6 +51,9 @@ func (b *advertBook) put(now, until time.Time, s vrrp.Sighting) {
 	}
 	key := advertKey{s.Sender, s.VRID}
 	seen, known := b.seen[key]
+	if !known && len(b.seen) >= maxStrangers {
+		return // those that are known say enough
+	}
 	if !known {
 		seen.since = now
 	}
@@ -88,12 +93,20 @@ func instanceOf(instances []nodeconfig.Instance, vrid uint8, sender netip.Addr) 
 	return nodeconfig.Instance{}, false
 }
 
-// skewed reports whether a peer's advert names other addresses than its group's anchor: the nodes' configurations
-// differ, keepalived refuses the advert (and counts it in addr_list_err), and both become master. Reading the advert
-// costs keepalived nothing; having it write its counters keeps it from sending its own.
-func skewed(instances []nodeconfig.Instance, s vrrp.Sighting) bool {
-	i, ok := instanceOf(instances, s.VRID, s.Sender)
-	return ok && !slices.Equal(s.Addresses, []netip.Addr{i.Anchor})
+// skewed returns the VRIDs of the instances in which a peer's advert contradicts this node: the nodes' configurations
+// differ, and both become master. Either it names other addresses than the group's anchor, and keepalived refuses it
+// (and counts it in addr_list_err); or it names the anchor under another VRID, and keepalived does not listen to it.
+// Reading the advert costs keepalived nothing; having it write its counters keeps it from sending its own.
+func skewed(instances []nodeconfig.Instance, s vrrp.Sighting) []uint8 {
+	var ids []uint8
+	for _, i := range instances {
+		same, ours := i.VRID == s.VRID, slices.Contains(s.Addresses, i.Anchor)
+		alike := same && slices.Equal(s.Addresses, []netip.Addr{i.Anchor})
+		if i.Family == lb.FamilyOf(s.Sender) && (same || ours) && !alike {
+			ids = append(ids, i.VRID)
+		}
+	}
+	return ids
 }
 
 // watchAdverts hears who outside of the fleet sends adverts of our groups, and whether a peer's are about something
@@ -136,6 +149,7 @@ func (a *Agent) hearStrangers(ctx context.Context, s surroundings) {
 	wait.Go(func() {
 		failing := false
 		for ctx.Err() == nil {
+			begun := time.Now()
 			err := vrrp.Listener{
 				Interface: s.iface, VRIDs: vrids(s.instances), Known: slices.Concat(s.own, s.peers),
 				Report: func(heard vrrp.Sighting) {
@@ -143,6 +157,7 @@ func (a *Agent) hearStrangers(ctx context.Context, s surroundings) {
 					book.put(now, now.Add(max(forgetStranger, forgetAdverts*heard.Interval)), heard)
 				},
 			}.Listen(ctx)
+			failing = failing && time.Since(begun) < forgetStranger
 			if err != nil && !failing {
 				a.opts.Log.Warn("strangers' adverts are not heard", "error", err)
 			}
@@ -165,9 +180,12 @@ func (a *Agent) comparePeers(ctx context.Context, s surroundings) {
 		pause(ctx, skewSoon) // the others may be about to get the same configuration
 		inner, cancel := context.WithTimeout(ctx, sample)
 		err := vrrp.Listener{
-			Interface: s.iface, VRIDs: vrids(s.instances), Report: func(heard vrrp.Sighting) {
-				if slices.Contains(s.peers, heard.Sender) && skewed(s.instances, heard) {
-					now := time.Now()
+			Interface: s.iface, EveryVRID: true, Report: func(heard vrrp.Sighting) {
+				if !slices.Contains(s.peers, heard.Sender) {
+					return
+				}
+				now := time.Now()
+				for _, heard.VRID = range skewed(s.instances, heard) {
 					book.put(now, now.Add(sample+skewSoon), heard)
 				}
 			},

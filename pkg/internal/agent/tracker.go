@@ -171,6 +171,13 @@ func (t *tracker) carried() (iface string, ours []netip.Addr, masters []vrrp.Ins
 	return t.iface, t.ours, masters
 }
 
+// vrids returns the virtual routers of the node, sorted.
+func (t *tracker) vrids() []uint8 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return vrids(t.instance)
+}
+
 // read reports whether the node has addresses of a group, and whether that is known.
 func (t *tracker) read() (holds, known bool) {
 	t.mu.Lock()
@@ -183,6 +190,7 @@ func (t *tracker) read() (holds, known bool) {
 			return false, false
 		}
 	}
+	t.speak(have)
 	holding := make([]netip.Addr, 0, len(have))
 	for _, a := range have {
 		_, ours := slices.BinarySearchFunc(t.ours, a, netip.Addr.Compare)
@@ -200,6 +208,17 @@ func (t *tracker) read() (holds, known bool) {
 		poke(t.changed)
 	}
 	return holds, true
+}
+
+// speak notes which addresses the node is to speak with where it was told the interface.
+func (t *tracker) speak(have []netip.Addr) {
+	if t.agent.opts.Interface == "" || t.agent.opts.Interface != t.iface {
+		return
+	}
+	if now := spoken(t.status.Addresses, have, t.ours); !slices.Equal(now, t.status.Addresses) {
+		t.status.Addresses = now
+		poke(t.changed)
+	}
 }
 
 // miss notes which anchors are there and which are there no more.
@@ -264,6 +283,7 @@ func (t *tracker) snapshot() nodeconfig.Status {
 	slices.SortStableFunc(s.Findings, func(a, b nodeconfig.NodeFinding) int {
 		return cmp.Or(a.Key.Compare(b.Key), strings.Compare(string(a.Code), string(b.Code)))
 	})
+	s.Findings = boundFindings(s.Findings, s.Node)
 	return s
 }
 

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,6 +86,52 @@ func TestIsolation(t *testing.T) {
 	}
 	if iso.refuse(key("a"), lb.Finding{}) {
 		t.Error("a load balancer can be refused for ever")
+	}
+}
+
+// TestHeldBackMakesRoom: the version that is held gives up the ports that others share its address for by now.
+func TestHeldBackMakesRoom(t *testing.T) {
+	shared := func(name, share string, ports ...uint16) nodeconfig.Entry {
+		e := entry(name, ports[0], "10.0.0.1")
+		e.Share, e.Listeners = share, nil
+		for _, p := range ports {
+			e.Listeners = append(e.Listeners, lb.Listener{Port: p, Protocol: lb.TCP})
+		}
+		return e
+	}
+	const edge = "default/edge"
+	for _, tt := range []struct {
+		name          string
+		last, a, b    nodeconfig.Entry
+		want, refused string
+	}{
+		{"its port is another one's", shared("a", edge, 80, 81), shared("a", edge, 81, 82), shared("b", edge, 80),
+			"a:81 b:80", "a"},
+		{"all are", shared("a", edge, 80), shared("a", edge, 82), shared("b", edge, 80), "b:80", "a"},
+		{"none is", shared("a", edge, 80), shared("a", edge, 82), shared("b", edge, 81), "a:80 b:81", "a"},
+		{"it did not share", shared("a", "", 80), shared("a", edge, 82), shared("b", edge, 80), "b:80", "a"},
+		{"the other one is bad, too", shared("a", edge, 80), shared("a", edge, 82), shared("b", edge, 80), "a:80", "a b"},
+	} {
+		last := shards(tt.last)
+		iso := isolation{asked: shards(tt.a, tt.b), last: &last}
+		for name := range strings.FieldsSeq(tt.refused) {
+			iso.refuse(key(name), lb.Finding{})
+		}
+		c := iso.config()
+		var got []string
+		for _, e := range c.Shards["s"].LoadBalancers {
+			text := e.Origin.Name
+			for _, l := range e.Listeners {
+				text += fmt.Sprintf(":%d", l.Port)
+			}
+			got = append(got, text)
+		}
+		if text := strings.Join(got, " "); text != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, text, tt.want)
+		}
+		if len(last.Shards["s"].LoadBalancers[0].Listeners) != len(tt.last.Listeners) {
+			t.Errorf("%s: what runs has changed", tt.name)
+		}
 	}
 }
 

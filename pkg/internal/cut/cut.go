@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,8 +19,9 @@ type Cut struct {
 	Interface string
 	// Addresses are the virtual IPs and anchors.
 	Addresses []netip.Addr
-	// Adverts cuts VRRP, too.
-	Adverts bool
+	// VRIDs are the virtual routers whose adverts are cut, too, of both families and every version. Those of others pass:
+	// another keepalived on the interface has nothing to do with a drill.
+	VRIDs []uint8
 	// Inbound cuts only what comes, which every kernel can.
 	Inbound bool
 }
@@ -34,7 +36,7 @@ func (c Cut) Make() error {
 	if _, err := net.InterfaceByName(c.Interface); err != nil {
 		return fmt.Errorf("cut traffic of %s: %w", c.Interface, err)
 	}
-	conn, err := nftables.New()
+	conn, err := nftables.New(nftables.WithSockOptions(roomy))
 	if err != nil {
 		return fmt.Errorf("cut: %w", err)
 	}
@@ -47,12 +49,17 @@ func (c Cut) Make() error {
 	if c.Inbound {
 		delete(hooks, "egress")
 	}
+	drops := rules(sets)
+	if len(c.VRIDs) > 0 {
+		addAdverts(conn, table, c.VRIDs)
+		drops = append(drops, toAdverts()...)
+	}
 	for name, hook := range hooks {
 		chain := conn.AddChain(&nftables.Chain{
 			Name: name, Table: table, Hooknum: &hook, Priority: new(priority),
 			Type: nftables.ChainTypeFilter, Device: c.Interface,
 		})
-		for _, exprs := range rules(sets, c.Adverts) {
+		for _, exprs := range drops {
 			conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: exprs})
 		}
 	}
@@ -65,13 +72,20 @@ func (c Cut) Make() error {
 	return nil
 }
 
-// Mend takes the table away; without one it does nothing.
+// roomy makes room for the kernel's answers, one for every rule and set: without it they would be lost, and a cut that
+// was made look as if it were not.
+func roomy(conn *netlink.Conn) error { return conn.SetReadBuffer(1 << 20) }
+
+// Mend takes the table away; without one it does nothing, as with a kernel that has no tables.
 func Mend() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("mend: %w", err)
 	}
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
+		return nil // nobody in the kernel takes the question, which has no parameter that could be wrong
+	}
 	if err != nil {
 		return fmt.Errorf("mend: list the tables: %w", err)
 	}

@@ -121,6 +121,9 @@ func TestCut(t *testing.T) {
 	p.do(cut.Mend) // there is nothing to mend
 	p.want("10.9.0.2", "10.9.0.50", "fd00:9::2", "fd00:9::50")
 	c := cut.Cut{Interface: nstest.Interface, Addresses: addrs("10.9.0.50", "fd00:9::50", "10.9.0.50", "169.254.7.1")}
+	for id := 1; id < 256; id += 2 {
+		c.VRIDs = append(c.VRIDs, uint8(id)) // as many runs as there can be
+	}
 	p.do(c.Make)
 	p.want("10.9.0.2", "fd00:9::2")
 	c.Addresses = c.Addresses[:1]
@@ -168,42 +171,77 @@ func TestCutAnnouncements(t *testing.T) {
 	}
 }
 
-// conf is a lone VRRP router of both families.
+// router is a VRRP router: two of the node's own, of each version, and one of somebody else's.
+type router struct {
+	vrid, version int
+	anchor        string
+}
+
+var (
+	ours   = []router{{51, 3, "169.254.7.1"}, {51, 3, "fe80::7:1"}, {53, 2, "169.254.7.3"}}
+	theirs = []router{{52, 3, "169.254.7.2"}, {52, 3, "fe80::7:2"}, {54, 2, "169.254.7.4"}}
+)
+
+// anchors returns the addresses of routers.
+func anchors(rs []router) []netip.Addr {
+	var as []netip.Addr
+	for _, r := range rs {
+		as = append(as, netip.MustParseAddr(r.anchor))
+	}
+	return as
+}
+
+// conf is a configuration with all routers.
 func conf(self, peer [2]string, priority int) string {
 	var b strings.Builder
-	b.WriteString("global_defs {\n router_id t\n vrrp_version 3\n}\n")
-	for i, anchor := range []string{"169.254.7.1", "fe80::7:1"} {
-		fmt.Fprintf(&b, "vrrp_instance i%d {\n state BACKUP\n interface eth0\n virtual_router_id 51\n priority %d\n advert_int 0.1\n"+
-			"unicast_src_ip %s\nunicast_peer {\n%s\n}\nvirtual_ipaddress {\n%s\n}\n}\n", i, priority, self[i], peer[i], anchor)
+	b.WriteString("global_defs {\n router_id t\n}\n")
+	for i, r := range slices.Concat(ours, theirs) {
+		six := 0
+		if strings.Contains(r.anchor, ":") {
+			six = 1
+		}
+		fmt.Fprintf(&b, "vrrp_instance i%d {\n state BACKUP\n interface eth0\n version %d\n virtual_router_id %d\n priority %d\n"+
+			"advert_int %s\nunicast_src_ip %s\nunicast_peer {\n%s\n}\nvirtual_ipaddress {\n%s\n}\n}\n",
+			i, r.version, r.vrid, priority, map[int]string{2: "1", 3: "0.1"}[r.version], self[six], peer[six], r.anchor)
 	}
 	return b.String()
 }
 
-// TestCutAdverts makes two routers of one, and mends that.
+// TestCutAdverts makes two routers of one, and mends that. Another's adverts pass.
 func TestCutAdverts(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	one, two := [2]string{"10.9.0.1", "fd00:9::1"}, [2]string{"10.9.0.2", "fd00:9::2"}
-	anchors := addrs("169.254.7.1", "fe80::7:1")
 	p.node.Keepalived(conf(two, one, 200))
 	p.client.Keepalived(conf(one, two, 100))
-	state := func(node, client bool) {
+	state := func(rs []router, node, client bool) {
 		t.Helper()
-		for _, a := range anchors {
+		for _, a := range anchors(rs) {
 			if !rendertest.Poll(deadline, func() bool { return p.node.Has(a) == node && p.client.Has(a) == client }) {
 				t.Fatalf("%s: the node has it: %v, the peer: %v", a, p.node.Has(a), p.client.Has(a))
 			}
 		}
 	}
-	state(true, false)
-	p.do(cut.Cut{Interface: nstest.Interface, Addresses: anchors}.Make)
-	if rendertest.Poll(time.Second, func() bool { return p.client.Has(anchors[0]) || p.client.Has(anchors[1]) }) {
+	state(ours, true, false)
+	state(theirs, true, false)
+	p.do(cut.Cut{Interface: nstest.Interface, Addresses: anchors(ours)}.Make)
+	if rendertest.Poll(time.Second, func() bool {
+		return slices.ContainsFunc(anchors(ours), func(a netip.Addr) bool { return p.client.Has(a) })
+	}) {
 		t.Fatal("the adverts are cut without being asked for")
 	}
-	p.do(cut.Cut{Interface: nstest.Interface, Addresses: anchors, Adverts: true}.Make)
-	state(true, true)
+	p.do(cut.Cut{Interface: nstest.Interface, Addresses: anchors(ours), VRIDs: []uint8{53, 51, 53}}.Make)
+	state(ours, true, true)
+	if out, err := p.node.Command("nft", "list", "ruleset").CombinedOutput(); err != nil || !strings.Contains(string(out), cut.Table) {
+		t.Errorf("nft cannot show it: %v: %s", err, out)
+	}
+	if rendertest.Poll(4*time.Second, func() bool { // longer than version 2 takes to miss a master
+		return slices.ContainsFunc(anchors(theirs), func(a netip.Addr) bool { return p.client.Has(a) })
+	}) {
+		t.Error("another's adverts are cut")
+	}
 	p.do(cut.Mend)
-	state(true, false)
+	state(ours, true, false)
 }
 
 func TestCutNowhere(t *testing.T) {

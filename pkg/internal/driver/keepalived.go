@@ -171,6 +171,26 @@ func (k *Keepalived) Run(ctx context.Context, id string, want Announcement) erro
 	return k.Store.SetRunning(id)
 }
 
+// Renumbers reports whether an instance has another VRID in a generation of the store than in the current one. Then a
+// reload won't do: keepalived 2.2.7 tells its instances by VRID when it reloads, so one inherits another's state and
+// addresses, and may stay master without any of its own for good.
+func (k *Keepalived) Renumbers(id string) bool {
+	numbers := func(dir string) map[string]int {
+		config, err := os.ReadFile(filepath.Join(dir, keepalived.ConfigName))
+		if err != nil {
+			return nil // Whoever runs it says why.
+		}
+		return keepalived.Numbers(config)
+	}
+	next := numbers(k.Store.Path(id))
+	for name, old := range numbers(k.Store.CurrentPath()) {
+		if n, ok := next[name]; ok && n != old {
+			return true
+		}
+	}
+	return false
+}
+
 // leftoverAfter is how long keepalived may take to remove an address that it is no longer to announce.
 const leftoverAfter = 500 * time.Millisecond
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -17,6 +18,8 @@ type Update struct {
 	Config *nodeconfig.Config
 	// Findings say what could not be read.
 	Findings []nodeconfig.NodeFinding
+	// Material is nil while nothing is known.
+	Material *keyring.Material
 }
 
 // Documents are what the ConfigMaps hold.

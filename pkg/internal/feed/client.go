@@ -14,8 +14,8 @@ import (
 // requestTimeout bounds a single write; watches have none.
 const requestTimeout = 5 * time.Second
 
-// Client speaks to the API server about ConfigMaps of one namespace, and nothing else: the whole clientset would cost
-// the daemon memory for every kind there is.
+// Client speaks to the API server about ConfigMaps and Secrets of one namespace, and nothing else: the whole clientset
+// would cost the daemon memory for every kind there is.
 type Client struct {
 	rest      rest.Interface
 	params    runtime.ParameterCodec
@@ -26,7 +26,7 @@ type Client struct {
 func NewClient(config *rest.Config, namespace string) (*Client, error) {
 	scheme := runtime.NewScheme()
 	gv := corev1.SchemeGroupVersion
-	scheme.AddKnownTypes(gv, &corev1.ConfigMap{}, &corev1.ConfigMapList{})
+	scheme.AddKnownTypes(gv, &corev1.ConfigMap{}, &corev1.ConfigMapList{}, &corev1.Secret{}, &corev1.SecretList{})
 	metav1.AddToGroupVersion(scheme, gv)
 	c := rest.CopyConfig(config)
 	c.GroupVersion = &gv

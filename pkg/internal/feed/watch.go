@@ -24,12 +24,45 @@ const (
 	retryLast  = 2 * time.Second
 )
 
-// Watch calls put with what the ConfigMaps of the controller and of the operators amount to: once their first list is
-// complete, and after every change, until the context is done. last is what is known from elsewhere, nil for nothing.
+// Watch calls put with what the ConfigMaps of the controller and of the operators amount to, and the Secrets with the
+// material that they name: once the first list of the ConfigMaps is complete, and after every change, until the context
+// is done. last is what is known from elsewhere, nil for nothing.
 func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.Config, put func(Update)) {
 	// One token stands for any number of changes: whoever takes it looks at all there is.
 	changed := make(chan struct{}, 1)
-	store := &pokingStore{
+	configs, secrets := newStore(changed), newStore(changed)
+	apps := nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppOrders + ")"
+	go c.follow(ctx, log, configs, watched{"configmaps", apps, &corev1.ConfigMap{}, func() runtime.Object {
+		return &corev1.ConfigMapList{}
+	}})
+	go c.follow(ctx, log, secrets, watched{"secrets", nodeconfig.LabelApp + "=" + nodeconfig.AppTLS, &corev1.Secret{},
+		func() runtime.Object { return &corev1.SecretList{} }})
+	assembler := Assembler{Last: last}
+	var patience patience
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-patience.until:
+			patience.giveUp()
+		}
+		if !configs.listed.Load() {
+			continue
+		}
+		update, handout := assembler.Assemble(documents(configs)), handoutOf(secrets)
+		if secrets.listed.Load() {
+			update.Material = &handout.Material
+		}
+		if !patience.wait(update.Config, handout) {
+			put(update)
+		}
+	}
+}
+
+// newStore returns a store that puts a token into a channel when it was changed.
+func newStore(changed chan<- struct{}) *pokingStore {
+	return &pokingStore{
 		Store: cache.NewStore(cache.MetaNamespaceKeyFunc, cache.WithTransformer(strip)),
 		poke: func() {
 			select {
@@ -38,20 +71,22 @@ func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.C
 			}
 		},
 	}
-	reflector := cache.NewReflectorWithOptions(c.listWatch(log), &corev1.ConfigMap{}, store, cache.ReflectorOptions{
-		Name:    "configuration",
+}
+
+// watched is a kind of objects.
+type watched struct {
+	resource, selector string
+	object             runtime.Object
+	list               func() runtime.Object
+}
+
+// follow keeps a store as the API server has it, until the context is done.
+func (c *Client) follow(ctx context.Context, log *slog.Logger, store *pokingStore, w watched) {
+	reflector := cache.NewReflectorWithOptions(c.listWatch(log, w), w.object, store, cache.ReflectorOptions{
+		Name:    w.resource,
 		Backoff: &wait.Backoff{Duration: retryFirst, Cap: retryLast, Steps: 10, Factor: 2, Jitter: 0.5},
 	})
-	go reflector.RunWithContext(ctx)
-	assembler := Assembler{Last: last}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-			put(assembler.Assemble(documents(store)))
-		}
-	}
+	reflector.RunWithContext(ctx)
 }
 
 // pokingStore says when it was changed, and not before its first list is complete.
@@ -84,20 +119,19 @@ func (s *pokingStore) tell(err error) error {
 	return err
 }
 
-func (c *Client) listWatch(log *slog.Logger) *cache.ListWatch {
-	selector := nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppOrders + ")"
+func (c *Client) listWatch(log *slog.Logger, kind watched) *cache.ListWatch {
 	request := func(o *metav1.ListOptions) *rest.Request {
-		o.LabelSelector = selector
-		return c.rest.Get().Namespace(c.namespace).Resource("configmaps").VersionedParams(o, c.params)
+		o.LabelSelector = kind.selector
+		return c.rest.Get().Namespace(c.namespace).Resource(kind.resource).VersionedParams(o, c.params)
 	}
 	complain := func(ctx context.Context, err error) {
 		if err != nil && ctx.Err() == nil {
-			log.Warn("the API server does not answer; what runs goes on", "error", err)
+			log.Warn("the API server does not answer; what runs goes on", "resource", kind.resource, "error", err)
 		}
 	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			list := &corev1.ConfigMapList{}
+			list := kind.list()
 			err := request(&o).Do(ctx).Into(list)
 			complain(ctx, err)
 			return list, err
@@ -113,8 +147,11 @@ func (c *Client) listWatch(log *slog.Logger) *cache.ListWatch {
 
 // strip forgets what the daemon never looks at.
 func strip(object any) (any, error) {
-	if cm, ok := object.(*corev1.ConfigMap); ok {
-		cm.ManagedFields, cm.Annotations, cm.BinaryData = nil, nil, nil
+	switch o := object.(type) {
+	case *corev1.ConfigMap:
+		o.ManagedFields, o.Annotations, o.BinaryData = nil, nil, nil
+	case *corev1.Secret:
+		o.ManagedFields = nil
 	}
 	return object, nil
 }

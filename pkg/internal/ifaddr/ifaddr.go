@@ -66,7 +66,7 @@ func List(name string) ([]netip.Addr, error) {
 func list(link netlink.Link) ([]netip.Prefix, error) {
 	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
 	// A list that changed while it was read is worth reading again, not failing for.
-	for try := 0; errors.Is(err, netlink.ErrDumpInterrupted) && try < 10; try++ {
+	for try := 0; errors.Is(err, netlink.ErrDumpInterrupted) && try < maxDumps; try++ {
 		have, err = netlink.AddrList(link, netlink.FAMILY_ALL)
 	}
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -100,14 +100,32 @@ func Remove(name string, addrs []netip.Addr) ([]netip.Addr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface %s: %w", name, err)
 	}
-	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, fmt.Errorf("list the addresses of %s: %w", name, err)
-	}
 	unwanted := make(map[netip.Addr]bool, len(addrs))
 	for _, a := range addrs {
 		unwanted[a] = true
 	}
+	var removed []netip.Addr
+	for range maxDumps {
+		have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+		whole := !errors.Is(err, netlink.ErrDumpInterrupted)
+		if err != nil && whole {
+			return removed, fmt.Errorf("list the addresses of %s: %w", name, err)
+		}
+		gone, err := remove(link, have, unwanted)
+		removed = append(removed, gone...)
+		if err != nil || whole {
+			return removed, err
+		}
+	}
+	return removed, fmt.Errorf("list the addresses of %s: %w", name, netlink.ErrDumpInterrupted)
+}
+
+// maxDumps is how often a list of addresses is read that changes while it is: of one that is read once, some may be
+// missing.
+const maxDumps = 100
+
+// remove removes those of the addresses that are unwanted.
+func remove(link netlink.Link, have []netlink.Addr, unwanted map[netip.Addr]bool) ([]netip.Addr, error) {
 	var removed []netip.Addr
 	var errs []error
 	for _, a := range have {
@@ -116,7 +134,7 @@ func Remove(name string, addrs []netip.Addr) ([]netip.Addr, error) {
 			continue
 		}
 		if err := netlink.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-			errs = append(errs, fmt.Errorf("remove %s from %s: %w", p, name, err))
+			errs = append(errs, fmt.Errorf("remove %s from %s: %w", p, link.Attrs().Name, err))
 			continue
 		}
 		removed = append(removed, p.Addr())

@@ -176,3 +176,47 @@ func TestWatch(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRemoveWhileAddressesMove: a list that changes while it is read must not keep an address where it is, as when a
+// thousand of them move at once.
+func TestRemoveWhileAddressesMove(t *testing.T) {
+	apart(t, func() {
+		here, err := netlink.NewHandle()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer here.Close()
+		link, err := netlink.LinkByName("veth0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for i := range 400 {
+			add(t, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}), 32).String())
+		}
+		stop := make(chan struct{})
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				a := hostAddr(netip.AddrFrom4([4]byte{10, 3, 0, byte(i)}))
+				_ = here.AddrAdd(link, a)
+				_ = here.AddrDel(link, a)
+			}
+		})
+		for range 200 {
+			add(t, "10.9.9.9/32")
+			if gone, err := Remove("veth0", addrs("10.9.9.9")); err != nil || len(gone) != 1 {
+				t.Errorf("removed %v, %v", gone, err)
+				break
+			}
+		}
+		close(stop)
+		wait.Wait()
+	})
+}

@@ -21,11 +21,18 @@ echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind
 exec "$@"
 `
 
+// InSandbox is the environment variable that says that the test runs in such namespaces already, as by hack/fuzz-l7.sh;
+// then commands run there one after the other.
+const InSandbox = "RENDERTEST_IN_SANDBOX"
+
 // Sandboxed returns a command that runs in namespaces of its own. Without root it skips the test.
 func Sandboxed(tb testing.TB, name string, args ...string) *exec.Cmd {
 	tb.Helper()
 	if os.Geteuid() != 0 {
 		tb.Skip("namespaces need root")
+	}
+	if os.Getenv(InSandbox) != "" {
+		return exec.CommandContext(tb.Context(), "flock", append([]string{"/run/rendertest.lock", name}, args...)...)
 	}
 	argv := append([]string{"--net", "--mount", "--propagation", "private", "sh", "-euc", sandbox, "sh", name}, args...)
 	return exec.CommandContext(tb.Context(), "unshare", argv...)

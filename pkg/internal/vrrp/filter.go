@@ -13,7 +13,7 @@ import (
 // for IPv6 (SKF_NET_OFF, linux/filter.h).
 const networkHeader = 0xfff00000
 
-// filter has the kernel drop what comes from the known senders.
+// filter has the kernel drop what comes from the known senders, and what a router has passed on.
 func filter(fd int, known []netip.Addr, six bool) error {
 	raw, err := bpf.Assemble(program(known, six))
 	if err != nil {
@@ -28,13 +28,19 @@ func filter(fd int, known []netip.Addr, six bool) error {
 	})
 }
 
-// program compares the sender with each known one, word by word. It keeps what it does not understand.
+// program compares the sender with each known one, word by word. It keeps what it does not understand. What has not the
+// largest hop limit was not sent on this segment, and must be discarded (RFC 5798, 7.1): so nobody beyond a router can
+// make a conflict up.
 func program(known []netip.Addr, six bool) []bpf.Instruction {
-	offset := uint32(networkHeader + 12)
+	offset, hops := uint32(networkHeader+12), uint32(networkHeader+8)
 	if six {
-		offset = networkHeader + 8
+		offset, hops = networkHeader+8, networkHeader+7
 	}
-	var p []bpf.Instruction
+	p := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: hops, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: hopLimit, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+	}
 	for _, k := range known {
 		if k.Is6() != six || len(p) > maxProgram {
 			continue

@@ -3,6 +3,7 @@ package vrrp
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/bpf"
@@ -34,10 +35,13 @@ func TestFilterAssembles(t *testing.T) {
 // from the start.
 func TestFilterVerdict(t *testing.T) {
 	known := []netip.Addr{addr("10.0.0.1"), addr("fd00::1"), addr("10.0.0.2"), addr("fd00::2")}
+	const routed = " routed"
 	for text, keep := range map[string]bool{
+		"10.0.0.3" + routed: false, "fd00::3" + routed: false,
 		"10.0.0.1": false, "10.0.0.2": false, "10.0.0.3": true, "11.0.0.1": true,
 		"fd00::1": false, "fd00::2": false, "fd00::3": true, "fd00::1:0:0:1": true, "fe80::1": true,
 	} {
+		text, far := strings.CutSuffix(text, routed)
 		sender := addr(text)
 		p := program(known, sender.Is6())
 		for i, in := range p {
@@ -51,6 +55,14 @@ func TestFilterVerdict(t *testing.T) {
 			t.Fatal(err)
 		}
 		header := make([]byte, 40)
+		ttl := &header[8]
+		if sender.Is6() {
+			ttl = &header[7]
+		}
+		*ttl = hopLimit
+		if far {
+			*ttl--
+		}
 		if sender.Is6() {
 			copy(header[8:], sender.AsSlice())
 		} else {

@@ -29,8 +29,9 @@ type Sighting struct {
 // stranger sends to another node's address.
 type Listener struct {
 	Interface string
-	// VRIDs are those to listen for.
-	VRIDs []uint8
+	// VRIDs are those to listen for, unless it is EveryVRID.
+	VRIDs     []uint8
+	EveryVRID bool
 	// Known are the senders not to report: the kernel drops what they say, or it would wake this program up some hundred
 	// times a second.
 	Known []netip.Addr
@@ -115,7 +116,7 @@ func (l Listener) hear(conn *net.IPConn, six bool, mu *sync.Mutex) error {
 		sender, ok := netip.AddrFromSlice(from.IP)
 		a, err := parse(b[:n], six)
 		sender = sender.Unmap()
-		if err != nil || !ok || slices.Contains(l.Known, sender) || !slices.Contains(l.VRIDs, a.VRID) {
+		if err != nil || !ok || slices.Contains(l.Known, sender) || !l.EveryVRID && !slices.Contains(l.VRIDs, a.VRID) {
 			continue
 		}
 		mu.Lock()

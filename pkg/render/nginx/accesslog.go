@@ -18,7 +18,7 @@ func logName(k lb.Key, s lb.Listener) string { return listenerName(k, s) + "_log
 func logFormat(t *render.Text, k lb.Key, s lb.Listener) {
 	fields := [][2]string{
 		{"time", `"$time_iso8601"`}, {"loadBalancer", `"` + k.String() + `"`}, {"client", `"$remote_addr"`},
-		{"port", "$server_port"}, {"protocol", `"` + string(s.Protocol) + `"`}, {"status", "$status"},
+		{"port", "$server_port"}, {"protocol", `"` + spoken(s) + `"`}, {"status", "$status"},
 		{"upstream", `"$upstream_addr"`}, {"bytesSent", "$bytes_sent"},
 	}
 	if s.Protocol == lb.HTTP {
@@ -31,6 +31,9 @@ func logFormat(t *render.Text, k lb.Key, s lb.Listener) {
 	} else {
 		fields = append(fields, [2]string{"bytesReceived", "$bytes_received"}, [2]string{"duration", "$session_time"})
 	}
+	if s.TLS != nil {
+		fields = append(fields, [2]string{"tls", `"$ssl_protocol"`}, [2]string{"serverName", `"$ssl_server_name"`})
+	}
 	if s.Protocol == lb.Passthrough {
 		fields = append(fields, [2]string{"host", `"$ssl_preread_server_name"`})
 	}
@@ -39,4 +42,16 @@ func logFormat(t *render.Text, k lb.Key, s lb.Listener) {
 		parts = append(parts, `"`+f[0]+`":`+f[1])
 	}
 	t.Line("log_format", logName(k, s), "escape=json", "'{"+strings.Join(parts, ",")+"}';")
+}
+
+// spoken returns what clients speak, as the users call it.
+func spoken(s lb.Listener) string {
+	switch {
+	case s.TLS == nil:
+		return string(s.Protocol)
+	case s.Protocol == lb.HTTP:
+		return "HTTPS"
+	default:
+		return "TLS"
+	}
 }

@@ -17,6 +17,9 @@ const maxRunDir = 80
 // maxUserName is the longest name of a user (useradd(8)).
 const maxUserName = 32
 
+// maxFileName is the longest name of a file that is given.
+const maxFileName = 100
+
 // maxHost is the longest DNS name.
 const maxHost = 253
 
@@ -36,6 +39,17 @@ func check(in Input) error {
 	}
 	if err := render.CheckName("user", in.User, maxUserName); err != nil {
 		return err
+	}
+	if err := render.CheckPath("directory of certificates", in.TLSDir); err != nil {
+		return err
+	}
+	if len(in.TicketKeys) > maxTickets {
+		return fmt.Errorf("more than %d keys for session tickets", maxTickets)
+	}
+	for _, f := range in.TicketKeys {
+		if err := render.CheckName("file of a ticket key", f, maxFileName); err != nil {
+			return err
+		}
 	}
 	for _, m := range in.Modules {
 		if err := render.CheckPath("module", m); err != nil {
@@ -82,6 +96,10 @@ func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
 			return f, true
 		}
 	}
+	if l.Sprawls() {
+		return finding(lb.CodeBadValue, "listeners", "the hosts lead to more than %d routes, fallbacks counted",
+			lb.MaxReach), true
+	}
 	return c.claim(l)
 }
 
@@ -112,11 +130,12 @@ func checkListener(s lb.Listener) (lb.Finding, bool) {
 	if f, bad := checkOptions(s); bad {
 		return f, true
 	}
+	if f, bad := checkTLS(s); bad {
+		return f, true
+	}
 	switch {
 	case s.Port == 0:
 		return finding(lb.CodeBadPort, field(s), "port 0 is not 1 to 65535"), true
-	case s.TLS != nil:
-		return finding(lb.CodeBackendCannot, field(s), "nginx is not made to terminate TLS yet"), true
 	case s.Protocol == lb.HTTP:
 		return checkRoutes(s)
 	case s.Protocol == lb.Passthrough:

@@ -4,6 +4,7 @@
 //
 //	nginx.conf                          the process, the events and the defaults of http{} and stream{}
 //	generation.conf                     the generation probe
+//	ranges.conf                         the ranges of addresses that HTTP listeners ask for, if any do
 //	http/<namespace>_<name>.conf        the HTTP listeners of one load balancer
 //	stream/<namespace>_<name>.conf      its listeners of TCP, UDP and TLS passthrough
 //

@@ -2,12 +2,14 @@ package nginx_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
@@ -134,7 +136,7 @@ func goldens() map[string]nginx.Input {
 	toRoot := exact(route("a.b", "/exact", "10.96.0.1:80"))
 	toRoot.Rewrite = "/"
 	trusting := lb.Options{TrustedProxies: prefixes("10.0.0.0/8", "fd00::/8"), HTTP: lb.HTTPOptions{RedirectTo: 8443}}
-	return map[string]nginx.Input{
+	return mergedGoldens(tlsGoldens(), map[string]nginx.Input{
 		"http-options": input(balancer("full", []string{"10.0.0.20"}, with(http(80, rewritten, toRoot), everyHTTP()))),
 		"grpc": input(balancer("rpc", []string{"10.0.0.21"},
 			with(http(80, route("", "/pkg.Service", "10.96.0.1:80")), lb.Options{
@@ -190,7 +192,15 @@ func goldens() map[string]nginx.Input {
 			udp(53, "10.96.0.1:53"), tcp(53, "10.96.0.1:53"),
 			with(udp(123, "10.96.0.2:123"), lb.Options{Responses: 1, Timeouts: lb.Timeouts{Idle: 2500 * time.Millisecond}}),
 			with(tcp(5432, "10.96.0.3:5432"), lb.Options{Timeouts: lb.Timeouts{Idle: 24 * time.Hour}}))),
+	})
+}
+
+func mergedGoldens(all ...map[string]nginx.Input) map[string]nginx.Input {
+	out := map[string]nginx.Input{}
+	for _, some := range all {
+		maps.Copy(out, some)
 	}
+	return out
 }
 
 func TestGolden(t *testing.T) {
@@ -213,7 +223,7 @@ func TestGolden(t *testing.T) {
 func accepted(tb testing.TB, res nginx.Result) {
 	tb.Helper()
 	dir := tb.TempDir()
-	rendertest.Write(tb, dir, res.Files)
+	rendertest.Write(tb, dir, rendertest.WithMaterial(tb, res.Files, nginx.DefaultTLSDir, certtest.Authority(tb, "ca").Cert))
 	cmd := rendertest.Sandboxed(tb, "nginx", "-t", "-c", filepath.Join(dir, "nginx.conf"), "-e", "stderr")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Errorf("nginx -t: %v\n%s", err, out)

@@ -41,7 +41,7 @@ func requestHeaders(t *render.Text) {
 		t.Line(`"~^[A-Za-z0-9._:/=+-]{1,128}$"`, "$http_x_request_id;")
 		t.Line("default $request_id;")
 	})
-	setHeaders(t, "proxy", forwarded(false))
+	setHeaders(t, "proxy", forwarded(false, nil))
 }
 
 // A Forwarded that came is never passed on: most proxies set only X-Forwarded-* and hand their client's own through.
@@ -57,13 +57,19 @@ func trustedHeaders(t *render.Text) {
 		})
 	}
 	trusted("x_forwarded_for", "$lb_forwarded_for", "(?<lb_x_for>.+)", "$lb_x_for, $realip_remote_addr", "$remote_addr")
-	trusted("x_forwarded_proto", "$lb_forwarded_proto", "(?<lb_x_proto>https?)", "$lb_x_proto", "$scheme")
+	// Of a list the first is what the client spoke; some proxies write it in capitals.
+	t.Block(`map "$lb_trusted:$http_x_forwarded_proto" $lb_forwarded_proto`, func() {
+		t.Line(`"~*^1: *https *(,|$)"`, "https;")
+		t.Line(`"~*^1: *http *(,|$)"`, "http;")
+		t.Line("default $scheme;")
+	})
 	trusted("x_forwarded_host", "$lb_forwarded_host", `(?<lb_x_host>[A-Za-z0-9.:\[\]_-]+)`, "$lb_x_host", "$lb_host")
 	trusted("x_forwarded_port", "$lb_forwarded_port", "(?<lb_x_port>[0-9]{1,5})", "$lb_x_port", "$server_port")
 }
 
-// forwarded returns the headers that services get, the dropped ones with an empty value.
-func forwarded(trusting bool) [][2]string {
+// forwarded returns the headers that services get, the dropped ones with an empty value. Who a client is by its
+// certificate is said where it was asked for one, by the names that ingress-nginx has made common.
+func forwarded(trusting bool, asked *lb.TLS) [][2]string {
 	set := [][2]string{
 		{"Host", "$lb_host"}, {"Upgrade", "$lb_upgrade"}, {"Connection", "$lb_connection"},
 		{"X-Real-IP", "$remote_addr"}, {"X-Forwarded-For", "$remote_addr"}, {"X-Forwarded-Proto", "$scheme"},
@@ -77,13 +83,27 @@ func forwarded(trusting bool) [][2]string {
 			{"Forwarded", `"for=$lb_for;proto=$lb_forwarded_proto"`}, {"X-Request-ID", "$lb_request_id"},
 		}...)
 	}
-	for _, h := range []string{
-		"X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Original-URL",
-		"X-Rewrite-URL", "HTTP2-Settings", "Proxy",
-	} {
+	verify, subject, issuer := `""`, `""`, `""`
+	if asked != nil && asked.Clients != nil {
+		verify, subject, issuer = "$ssl_client_verify", "$ssl_client_s_dn", "$ssl_client_i_dn"
+	}
+	set = append(set, [][2]string{
+		{"SSL-Client-Verify", verify}, {"SSL-Client-Subject-DN", subject}, {"SSL-Client-Issuer-DN", issuer},
+	}...)
+	for _, h := range dropped() {
 		set = append(set, [2]string{h, `""`})
 	}
 	return set
+}
+
+// dropped returns the fields by which a client could pass for another one, or for a proxy, with services that believe
+// what some proxy or other says in them; and those that are between a client and its next hop.
+func dropped() []string {
+	return []string{
+		"Client-IP", "Front-End-Https", "HTTP2-Settings", "Proxy", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP",
+		"X-Forwarded-Prefix", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
+		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme",
+	}
 }
 
 func setHeaders(t *render.Text, module string, headers [][2]string) {
@@ -93,7 +113,7 @@ func setHeaders(t *render.Text, module string, headers [][2]string) {
 }
 
 // headerOptions adds a listener's own headers. Headers of a server replace all those of http{}, so they are all there.
-func headerOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
+func headerOptions(t *render.Text, s lb.Listener) {
 	o := s.Options
 	trusting := trusts(s)
 	if trusting {
@@ -102,10 +122,10 @@ func headerOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 		}
 		t.Line("real_ip_header X-Forwarded-For;")
 		t.Line("real_ip_recursive on;")
-		t.Line("set $lb_trusted", trustVariable(l.Origin.Key, s)+";")
+		t.Line("set $lb_trusted", peers(o).variable()+";")
 	}
-	if trusting || o.HTTP.GRPC || changes(o.HTTP.Request) {
-		headers := forwarded(trusting)
+	if trusting || o.HTTP.GRPC || changes(o.HTTP.Request) || s.TLS != nil && s.TLS.Clients != nil {
+		headers := forwarded(trusting, s.TLS)
 		replaced := func(name string) {
 			headers = slices.DeleteFunc(headers, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 		}
@@ -135,23 +155,10 @@ func trusts(s lb.Listener) bool {
 	return s.Protocol == lb.HTTP && len(s.Options.TrustedProxies) > 0 && !s.Options.AcceptProxy
 }
 
-// trustVariable names the variable that says whether the peer is a trusted one.
-func trustVariable(k lb.Key, s lb.Listener) string { return "$lb_trust_" + identifier(k, s) }
-
 // identifier stands for a listener in the names of variables, which take no "-" and ".": a hash.
 func identifier(k lb.Key, s lb.Listener) string {
 	sum := sha256.Sum256([]byte(listenerName(k, s)))
 	return hex.EncodeToString(sum[:8])
-}
-
-// trustMap adds that variable.
-func trustMap(t *render.Text, k lb.Key, s lb.Listener) {
-	t.Block("geo $realip_remote_addr "+trustVariable(k, s), func() {
-		t.Line("default 0;")
-		for _, p := range s.Options.TrustedProxies {
-			t.Line(p.String(), "1;")
-		}
-	})
 }
 
 // quoteText returns s as one token where variables are expanded: it has none.

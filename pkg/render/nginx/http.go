@@ -2,7 +2,6 @@ package nginx
 
 import (
 	"cmp"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -19,105 +18,80 @@ type location struct {
 	exact bool
 	// upstream follows "proxy_pass", with what the path is rewritten to apart.
 	upstream, rewrite string
+	// name is what the upstream's certificate must be for, where it has one.
+	name string
 }
 
 // server is a server of one host, or the default server when host is empty.
 type server struct {
 	host string
-	// leads says for each virtual IP whether the default server is ours.
-	leads []bool
-	locs  []location
+	lead lead
+	locs []location
+}
+
+// lead says where the default server of a listener's sockets is.
+type lead struct {
+	// at says for each virtual IP whether it is ours.
+	at []bool
+	// alone says that nobody else is at any of the sockets.
+	alone bool
 }
 
 // httpListener adds the upstreams and servers of an HTTP listener.
-func httpListener(t *render.Text, l lb.LoadBalancer, s lb.Listener, leads []bool) {
-	hosts := map[string][]location{"": nil}
+func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, lead lead) {
+	s.Routes = slices.Clone(s.Routes)
+	locs := make([]location, 0, len(s.Routes))
 	for n, r := range s.Routes {
 		path, _ := routePath(r)
-		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite}
+		s.Routes[n].Path = path
+		loc := location{path: path, exact: r.Exact, rewrite: r.Rewrite, name: backendName(s, r.Target)}
 		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			loc.upstream = upstreamName(l.Origin.Key, s, n)
-			httpUpstream(t, loc.upstream, servers)
+			upstream(t, s, loc.upstream, servers)
 		}
-		hosts[r.Host] = append(hosts[r.Host], loc)
+		locs = append(locs, loc)
 	}
 	limitZones(t, listenerName(l.Origin.Key, s), s.Options.Limits)
-	if trusts(s) {
-		trustMap(t, l.Origin.Key, s)
-	}
 	if s.Options.AccessLog {
 		logFormat(t, l.Origin.Key, s)
 	}
-	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		httpServer(t, l, s, server{host, leads, withFallbacks(host, hosts)})
-	}
-}
-
-// withFallbacks returns a host's locations and those of the less special hosts that they leave room for: a request of
-// this host that none of its own routes matches is that of the next wildcard, and at last anybody's.
-func withFallbacks(host string, hosts map[string][]location) []location {
-	all := slices.Clone(hosts[host])
-	for h := host; h != ""; {
-		h = parent(h)
-		more := slices.Clip(all)
-		for _, f := range hosts[h] {
-			if !slices.ContainsFunc(more, func(o location) bool { return o.leavesNothingOf(f) }) {
-				all = append(all, f)
-			}
+	certificateMap(t, l.Origin.Key, s)
+	for host, routes := range s.Hosts() {
+		of := server{host: host, lead: lead}
+		for _, n := range routes {
+			of.locs = append(of.locs, locs[n])
 		}
+		httpServer(t, in, l, s, of)
 	}
-	return all
-}
-
-// parent returns the wildcard that is the next less special host, "" behind the last.
-func parent(host string) string {
-	name := strings.TrimPrefix(host, "*.")
-	_, rest, ok := strings.Cut(name, ".")
-	if !ok {
-		return ""
-	}
-	return "*." + rest
-}
-
-// leavesNothingOf reports whether every request that a location matches is matched by o already.
-func (o location) leavesNothingOf(f location) bool {
-	if o.exact {
-		return f.exact && o.path == f.path
-	}
-	return covers(o.path, strings.TrimSuffix(f.path, "/"))
-}
-
-func httpUpstream(t *render.Text, name string, servers []string) {
-	t.Block("upstream "+name, func() {
-		for _, s := range servers {
-			t.Line(s)
-		}
-		// Connections are kept, for a new one costs every request a round trip, but not long: a connection stays with
-		// the pod that kube-proxy chose for it, so it ends after 30 s and the next finds the pods of then. Idle ones
-		// end after 4 s, before the 5 s of Node.js and others, lest a request meet a closing server.
-		t.Line("keepalive 16;")
-		t.Line("keepalive_time 30s;")
-		t.Line("keepalive_timeout 4s;")
-	})
 }
 
 // httpServer adds a server. A default server that others have at all addresses is theirs.
-func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
+func httpServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of server) {
 	host, locs := of.host, of.locs
-	if host == "" && !slices.Contains(of.leads, true) {
+	if host == "" && !slices.Contains(of.lead.at, true) {
 		return
 	}
+	// Requests for hosts that nobody at a shared socket has are nobody's, and nobody's options are theirs.
+	stranger := host == "" && len(locs) == 0 && !of.lead.alone
 	slices.SortFunc(locs, func(a, b location) int { return strings.Compare(a.path, b.path) })
 	t.Block("server", func() {
 		for i, a := range l.VIPs {
-			if host != "" || of.leads[i] {
-				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(s, host)+";")
+			if host != "" || of.lead.at[i] {
+				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(in, s, host)+";")
 			}
 		}
 		if host != "" {
 			t.Line("server_name", quote(host)+";")
 		}
-		httpOptions(t, l, s)
+		if in.http2Directive() && speaksHTTP2(s) {
+			t.Line("http2 on;")
+		}
+		if s.TLS != nil {
+			httpsServer(t, l.Origin.Key, s, of, in.TLSDir)
+		}
+		if !stranger {
+			httpOptions(t, in, l, s)
+		}
 		if s.Options.HTTP.RedirectTo > 0 && len(locs) > 0 {
 			redirect(t, s)
 		}
@@ -131,13 +105,20 @@ func httpServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, of server) {
 	})
 }
 
-// httpSocket returns the options of the listening socket, which only its default server has.
-func httpSocket(s lb.Listener, host string) string {
-	if host != "" {
-		return ""
+// speaksHTTP2 reports whether clients may speak HTTP/2: with TLS they choose, without they must know it.
+func speaksHTTP2(s lb.Listener) bool { return s.TLS != nil || s.Options.HTTP.GRPC }
+
+// httpSocket returns the options of the listening socket, which only its default server has but for TLS.
+func httpSocket(in Input, s lb.Listener, host string) string {
+	options := ""
+	if s.TLS != nil {
+		options = " ssl"
 	}
-	options := " default_server"
-	if s.Options.HTTP.GRPC {
+	if host != "" {
+		return options
+	}
+	options += " default_server"
+	if speaksHTTP2(s) && !in.http2Directive() {
 		options += " http2"
 	}
 	if s.Options.AcceptProxy {
@@ -174,12 +155,18 @@ func below(loc location, rewrite string) string {
 
 // pass adds what is done with a location's requests.
 func pass(t *render.Text, s lb.Listener, loc location, rewrite string) {
-	switch {
-	case loc.upstream == "":
+	if loc.upstream == "" {
 		t.Line("return 503", quote(unavailable)+";")
-	case s.Options.HTTP.GRPC:
-		t.Line("grpc_pass", "grpc://"+loc.upstream+";")
-	default:
-		t.Line("proxy_pass", "http://"+loc.upstream+rewrite+";")
+		return
+	}
+	secure := ""
+	if s.Options.BackendTLS != nil {
+		secure = "s"
+		t.Line(module(s)+"_ssl_name", quote(loc.name)+";")
+	}
+	if s.Options.HTTP.GRPC {
+		t.Line("grpc_pass", "grpc"+secure+"://"+loc.upstream+";")
+	} else {
+		t.Line("proxy_pass", "http"+secure+"://"+loc.upstream+rewrite+";")
 	}
 }

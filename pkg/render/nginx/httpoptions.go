@@ -33,8 +33,12 @@ func module(s lb.Listener) string {
 }
 
 // httpOptions adds what was asked for beyond where requests go.
-func httpOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
+func httpOptions(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 	o := s.Options
+	// By a variable, and before anything is answered: nginx's own allow and deny come after every return.
+	if len(o.Sources) > 0 {
+		t.Block("if ("+clients(o).variable()+" = 0)", func() { t.Line("return 403;") })
+	}
 	admission(t, listenerName(l.Origin.Key, s), o)
 	if o.AcceptProxy {
 		t.Line("real_ip_header proxy_protocol;")
@@ -42,14 +46,16 @@ func httpOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 	if o.Limits != (lb.Limits{}) {
 		t.Line("limit_conn_status 429;")
 	}
-	headerOptions(t, l, s)
+	headerOptions(t, s)
 	if o.HTTP.GRPC {
-		grpcDefaults(t, o.Timeouts)
+		grpcDefaults(t, o)
 	}
 	httpTimeouts(t, s)
-	if o.Retries > 0 {
-		t.Line(module(s)+"_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
+	backendTLS(t, s, in.TLSDir)
+	if o.Retries > 0 && !o.HTTP.GRPC {
+		t.Line("proxy_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
 	}
+	giveCookie(t, s)
 	if o.HTTP.MaxBody > 0 {
 		t.Line("client_max_body_size", strconv.FormatInt(o.HTTP.MaxBody, 10)+";")
 	}
@@ -62,15 +68,15 @@ func httpOptions(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 }
 
 // grpcDefaults adds for gRPC what proxyDefaults are for HTTP.
-func grpcDefaults(t *render.Text, times lb.Timeouts) {
+func grpcDefaults(t *render.Text, o lb.Options) {
 	t.Line("grpc_buffer_size 16k;")
 	t.Line("grpc_socket_keepalive on;")
 	t.Line("grpc_next_upstream error timeout;")
-	t.Line("grpc_next_upstream_timeout 10s;")
+	t.Line("grpc_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
 	t.Line("grpc_pass_header Server;")
 	t.Line("grpc_pass_header Date;")
 	t.Line("grpc_ignore_headers X-Accel-Redirect X-Accel-Limit-Rate X-Accel-Charset X-Accel-Buffering;")
-	t.Line("client_body_timeout", seconds(cmp.Or(times.Read, idleGRPC))+";")
+	t.Line("client_body_timeout", seconds(cmp.Or(o.Timeouts.Read, idleGRPC))+";")
 }
 
 // httpTimeouts adds the times that differ from those of http{}.
@@ -142,6 +148,9 @@ func checkHTTP(s lb.Listener) (lb.Finding, bool) {
 		if err := checkHeaders(c); err != nil {
 			return finding(lb.CodeBadValue, place, "%v", err), true
 		}
+	}
+	if slices.ContainsFunc(o.Request.Remove, func(name string) bool { return strings.EqualFold(name, "host") }) {
+		return finding(lb.CodeBadValue, place, "a request cannot be without Host"), true
 	}
 	return lb.Finding{}, false
 }

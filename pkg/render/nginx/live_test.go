@@ -56,9 +56,20 @@ func backend(t *testing.T, name string) string {
 // serve runs a real nginx with the load balancers until the test ends, and returns its result and run directory.
 func serve(t *testing.T, lbs ...lb.LoadBalancer) (nginx.Result, string) {
 	t.Helper()
+	return serveInput(t, "", input(lbs...))
+}
+
+// serveTLS is serve with certificates of a directory.
+func serveTLS(t *testing.T, dir string, lbs ...lb.LoadBalancer) {
+	t.Helper()
+	serveInput(t, dir, input(lbs...))
+}
+
+// serveInput runs a real nginx with what is rendered from an input.
+func serveInput(t *testing.T, tlsDir string, in nginx.Input) (nginx.Result, string) {
+	t.Helper()
 	run := shortTempDir(t)
-	in := input(lbs...)
-	in.RunDir, in.Workers, in.WorkerConnections = run, 1, 256
+	in.RunDir, in.Workers, in.WorkerConnections, in.TLSDir = run, 1, 256, tlsDir
 	if os.Chmod(run, 0o755) != nil || os.Geteuid() != 0 {
 		t.Skip("nginx changes its user, which needs root")
 	}
@@ -202,10 +213,34 @@ func TestRouting(t *testing.T) {
 	}
 }
 
+// mute accepts connections and closes them.
+func mute(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// unanswered is the page of a service of which no endpoint answers.
+const unanswered = "503 Service Unavailable: the service behind this address has no endpoints, or none that answers\n"
+
 func TestNoRoute(t *testing.T) {
 	port, dead := freePort(t), freePort(t)
 	serve(t, balancer("cafe", []string{"127.0.0.1"}, http(port,
-		route("tea.example.com", "/none"), route("tea.example.com", "/dead", fmt.Sprintf("127.0.0.1:%d", dead)))))
+		route("tea.example.com", "/none"), route("tea.example.com", "/dead", fmt.Sprintf("127.0.0.1:%d", dead)),
+		route("tea.example.com", "/mute", mute(t)))))
 	for _, tt := range []struct {
 		host, path string
 		status     int
@@ -213,8 +248,9 @@ func TestNoRoute(t *testing.T) {
 	}{
 		{"coffee.example.com", "/", 404, "404 Not Found: "},
 		{"tea.example.com", "/other", 404, "404 Not Found: "},
-		{"tea.example.com", "/none", 503, "503 Service Unavailable: "},
-		{"tea.example.com", "/dead/x", 502, "502 Bad Gateway: "},
+		{"tea.example.com", "/none", 503, "503 Service Unavailable: the service behind this address has no endpoints\n"},
+		{"tea.example.com", "/dead/x", 503, unanswered},
+		{"tea.example.com", "/mute", 503, unanswered},
 	} {
 		a := ask(t, port, "GET "+tt.path+" HTTP/1.1\nHost: "+tt.host)
 		if a.status != tt.status || !strings.HasPrefix(a.body, tt.body) {

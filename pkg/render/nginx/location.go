@@ -56,8 +56,3 @@ func cleanPath(p string) (string, error) {
 	}
 	return d, nil
 }
-
-// covers reports whether every request that prefix p matches is matched by prefix q too.
-func covers(q, p string) bool {
-	return q == "/" || q == p || q+"/" == p || strings.HasPrefix(p, q+"/")
-}

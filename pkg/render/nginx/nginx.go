@@ -34,6 +34,14 @@ type Input struct {
 	// Modules are the absolute paths of dynamic modules to load. TCP needs the stream module, which Debian has as
 	// /usr/lib/nginx/modules/ngx_stream_module.so and others have built in.
 	Modules []string
+	// Version is nginx's version, such as "1.22.1"; empty means the oldest that is supported.
+	Version string
+	// TLSDir is the absolute path of the directory with [CertificateFile] and [BundleFile]; empty means [DefaultTLSDir].
+	// The workers must be able to read the certificates, and nobody else.
+	TLSDir string
+	// TicketKeys are the names of files in TLSDir, each with a key for session tickets of 80 bytes that all nodes share;
+	// the first makes tickets, the others only read them. Without any there are no tickets.
+	TicketKeys []string
 	// User is the user, with a group of the same name, that workers run as; empty means "www-data".
 	User string
 	// Workers is the number of worker processes; zero means one for each CPU.

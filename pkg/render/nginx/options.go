@@ -22,7 +22,7 @@ const (
 
 // checkOptions returns the first of a listener's options that nginx would not take.
 func checkOptions(s lb.Listener) (lb.Finding, bool) {
-	for _, check := range []func(lb.Listener) (lb.Finding, bool){checkNumbers, checkRanges, checkProxy} {
+	for _, check := range []func(lb.Listener) (lb.Finding, bool){checkNumbers, checkRanges, checkProxy, checkUpstream} {
 		if f, bad := check(s); bad {
 			return f, true
 		}
@@ -78,29 +78,24 @@ func checkProxy(s lb.Listener) (lb.Finding, bool) {
 	return lb.Finding{}, false
 }
 
-// limitZones adds the memory in which the workers count together. What it holds is enough for 32,000 clients at once;
-// the next one is turned away like one above the limit.
+// limitZones adds the memory in which the workers count together. The client zone holds 32,000 clients at once; the
+// next one is turned away like one above the limit. nginx takes no zone of less than 8 pages, and a page may have
+// 64 KiB.
 func limitZones(t *render.Text, name string, l lb.Limits) {
 	if l.Connections > 0 {
-		t.Line("limit_conn_zone $server_port zone=" + name + "_all:32k;")
+		t.Line("limit_conn_zone $server_port zone=" + name + "_all:512k;")
 	}
 	if l.PerClient > 0 {
 		t.Line("limit_conn_zone $binary_remote_addr zone=" + name + "_client:2m;")
 	}
 }
 
-// admission adds who may come in, and how many.
+// admission adds whose word counts for who the client is, and how many may come in.
 func admission(t *render.Text, name string, o lb.Options) {
 	if o.AcceptProxy {
 		for _, p := range o.TrustedProxies {
 			t.Line("set_real_ip_from", p.String()+";")
 		}
-	}
-	for _, p := range o.Sources {
-		t.Line("allow", p.String()+";")
-	}
-	if len(o.Sources) > 0 {
-		t.Line("deny all;")
 	}
 	if n := o.Limits.Connections; n > 0 {
 		t.Line("limit_conn", name+"_all", strconv.Itoa(n)+";")

@@ -19,8 +19,6 @@ const reject = "lb_reject"
 // sniDefaults adds what every passthrough listener needs. A connection for a host that is not served is closed at once
 // by a server of our own: without one nginx would log an error for every such connection.
 func sniDefaults(t *render.Text, runDir string) {
-	t.Line("map_hash_bucket_size 512;")
-	t.Line("map_hash_max_size 4096;")
 	socket := quote("unix:" + runDir + "/" + RejectSocketName)
 	t.Block("upstream "+reject, func() { t.Line("server", socket+";") })
 	t.Block("server", func() {
@@ -29,19 +27,21 @@ func sniDefaults(t *render.Text, runDir string) {
 	})
 }
 
+// mapSizes makes room for the longest names.
+func mapSizes(t *render.Text) {
+	t.Line("map_hash_bucket_size 512;")
+	t.Line("map_hash_max_size 4096;")
+}
+
 // sniListener adds the upstreams, the map and the server of a passthrough listener.
-func sniListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
+func sniListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 	upstreams := map[string]string{}
 	var hosts []string
 	for n, r := range s.Routes {
 		name := reject
 		if servers := upstreamServers(s, r.Targets()); len(servers) > 0 {
 			name = upstreamName(l.Origin.Key, s, n)
-			t.Block("upstream "+name, func() {
-				for _, line := range servers {
-					t.Line(line)
-				}
-			})
+			upstream(t, s, name, servers)
 		}
 		if upstreams[r.Host] = name; r.Host != "" {
 			hosts = append(hosts, r.Host)
@@ -56,7 +56,7 @@ func sniListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
 			t.Line(mapKey(h), upstreams[h]+";")
 		}
 	})
-	streamServer(t, l, s, func() {
+	streamServer(t, in, l, s, func() {
 		t.Line("ssl_preread on;")
 		t.Line("proxy_pass", variable+";")
 	})

@@ -17,6 +17,10 @@ const backlog = 4096
 const (
 	notFound    = "404 Not Found: no host and path that are served here match this request\n"
 	unavailable = "503 Service Unavailable: the service behind this address has no endpoints\n"
+	// unanswered is said where nginx asked and got no answer. Behind a cluster IP, a refused connection is all that it sees of
+	// a service without endpoints, and it does not keep apart who refused, and who broke off ($upstream_connect_time is set
+	// only once the request was sent).
+	unanswered = "503 Service Unavailable: the service behind this address has no endpoints, or none that answers\n"
 )
 
 // mainConfig returns nginx.conf.
@@ -31,9 +35,18 @@ func mainConfig(in Input, b builder) []byte {
 	connections := in.WorkerConnections + b.sockets
 	t.Block("events", func() { t.Line("worker_connections", strconv.Itoa(connections)+";") })
 	t.Block("http", func() {
-		httpDefaults(&t, in.RunDir)
+		if b.https {
+			tlsDefaults(&t, in, "http")
+		}
+		httpDefaults(&t, in.RunDir, b)
 		if b.trusting {
 			trustedHeaders(&t)
+		}
+		if len(b.ranges) > 0 {
+			t.Line("include", rangesName+";")
+		}
+		if b.sticky {
+			affinityCookie(&t, b.trusting)
 		}
 		t.Line("include generation.conf;")
 		t.Line("include http/*.conf;")
@@ -42,6 +55,12 @@ func mainConfig(in Input, b builder) []byte {
 	if b.stream {
 		t.Block("stream", func() {
 			streamDefaults(&t)
+			switch {
+			case b.tls:
+				tlsDefaults(&t, in, "stream")
+			case b.sni:
+				mapSizes(&t)
+			}
 			if b.sni {
 				sniDefaults(&t, in.RunDir)
 			}
@@ -69,7 +88,7 @@ func process(t *render.Text, in Input) {
 }
 
 // httpDefaults adds what holds for every HTTP server.
-func httpDefaults(t *render.Text, runDir string) {
+func httpDefaults(t *render.Text, runDir string, b builder) {
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		t.Line(kind+"_temp_path", quote(runDir+"/nginx-"+kind)+";")
 	}
@@ -80,17 +99,24 @@ func httpDefaults(t *render.Text, runDir string) {
 	t.Line("server_names_hash_bucket_size 512;")
 	t.Line("server_names_hash_max_size 4096;")
 	t.Line("large_client_header_buffers 4 16k;")
+	if len(b.ranges) > 0 {
+		// Each set of ranges is a variable; nginx warns in every test of more than a few hundred otherwise.
+		t.Line("variables_hash_max_size 8192;")
+		t.Line("variables_hash_bucket_size 512;")
+	}
 	proxyDefaults(t)
 	requestHeaders(t)
 	t.Block("map $status $lb_failure", func() {
 		t.Line("403", quote("403 Forbidden: this client address is not allowed here\n")+";")
 		t.Line("413", quote("413 Content Too Large: the request's body is larger than is allowed here\n")+";")
 		t.Line("429", quote("429 Too Many Requests: too many connections at once\n")+";")
-		t.Line("502", quote("502 Bad Gateway: the service behind this address does not answer\n")+";")
-		t.Line("503", quote("503 Service Unavailable: the service behind this address cannot be reached\n")+";")
+		t.Line("503", quote(unanswered)+";")
 		t.Line("504", quote("504 Gateway Timeout: the service behind this address takes too long\n")+";")
 	})
-	t.Line("error_page 403 413 429 502 503 504 @failed;")
+	// 502 would say that the service answered badly. To tell the two apart costs each server a location, which are a third
+	// of nginx's memory with many of them.
+	t.Line("error_page 502 =503 @failed;")
+	t.Line("error_page 403 413 429 503 504 @failed;")
 }
 
 // proxyDefaults adds how requests are passed on: as they come, unlimited and unbuffered, for size and pace are the
@@ -107,8 +133,9 @@ func proxyDefaults(t *render.Text) {
 	t.Line("proxy_read_timeout 60s;")
 	t.Line("proxy_socket_keepalive on;")
 	// Another try only where the request has surely not been answered; never for one that may not be repeated.
+	// Each try has its times, so their number bounds the whole; without one, nginx tries every server of an upstream.
 	t.Line("proxy_next_upstream error timeout;")
-	t.Line("proxy_next_upstream_timeout 10s;")
+	t.Line("proxy_next_upstream_tries 1;")
 	t.Line("proxy_redirect off;")
 	t.Line("proxy_pass_header Server;")
 	t.Line("proxy_pass_header Date;")
@@ -120,6 +147,7 @@ func proxyDefaults(t *render.Text) {
 func streamDefaults(t *render.Text) {
 	t.Line("proxy_connect_timeout", seconds(connectTime)+";")
 	t.Line("proxy_timeout", seconds(idleTCP)+";")
+	t.Line("proxy_next_upstream_tries 1;")
 	t.Line("proxy_socket_keepalive on;")
 	// A side that is done sending may still be waiting for an answer.
 	t.Line("proxy_half_close on;")

@@ -17,11 +17,14 @@ func Render(in Input) (Result, error) {
 	if err := check(in); err != nil {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
-	b := builder{owners: make(map[string]lb.Key), sockets: 2}
+	b := builder{in: in, owners: make(map[string]lb.Key), ranges: make(map[string]rangeSet), sockets: 2}
 	served, refused, listening := sift(in.LoadBalancers)
 	b.listening = listening
 	for _, l := range served {
 		b.add(l)
+	}
+	if len(b.ranges) > 0 {
+		b.files = append(b.files, b.rangesFile())
 	}
 	b.files = append(b.files, render.File{Path: "nginx.conf", Data: mainConfig(in, b)})
 	generation, err := b.seal(in.RunDir)
@@ -37,6 +40,7 @@ func Render(in Input) (Result, error) {
 
 func withDefaults(in Input) Input {
 	in.User = cmp.Or(in.User, "www-data")
+	in.TLSDir = cmp.Or(in.TLSDir, DefaultTLSDir)
 	in.WorkerConnections = cmp.Or(in.WorkerConnections, DefaultWorkerConnections)
 	in.ShutdownTimeout = cmp.Or(in.ShutdownTimeout, DefaultShutdownTimeout)
 	return in
@@ -64,6 +68,7 @@ func sift(all []lb.LoadBalancer) (served []lb.LoadBalancer, refused []Refusal, a
 
 // builder gathers the files of all load balancers and what nginx.conf must know of them.
 type builder struct {
+	in     Input
 	files  []render.File
 	owners map[string]lb.Key
 	// listening says who is at each socket, sorted by key.
@@ -74,8 +79,14 @@ type builder struct {
 	stream bool
 	// sni says whether there is a passthrough listener, and so the socket that rejects.
 	sni bool
+	// https and tls say whether TLS is terminated in http{} and in stream{}.
+	https, tls bool
 	// trusting says whether some listener believes X-Forwarded-For.
 	trusting bool
+	// ranges are what listeners look addresses up in, by the names of their variables.
+	ranges map[string]rangeSet
+	// sticky says whether some listener knows its clients by a cookie.
+	sticky bool
 }
 
 // add renders a load balancer that has passed the check.
@@ -84,10 +95,13 @@ func (b *builder) add(l lb.LoadBalancer) {
 	for _, s := range l.Listeners {
 		switch {
 		case s.Protocol == lb.HTTP:
-			httpListener(&http, l, s, b.leads(l, s))
+			httpListener(&http, b.in, l, s, b.leads(l, s))
+			b.https = b.https || s.TLS != nil
 			b.trusting = b.trusting || trusts(s)
+			b.needs(s)
+			b.sticky = b.sticky || s.Options.Upstream.Affinity == lb.Cookie
 		case s.Protocol == lb.Passthrough:
-			sniListener(&stream, l, s)
+			sniListener(&stream, b.in, l, s)
 			b.stream = true
 			if !b.sni {
 				b.sockets++
@@ -97,8 +111,8 @@ func (b *builder) add(l lb.LoadBalancer) {
 			// Nothing listens, so that clients are refused at once and can go elsewhere.
 			continue
 		default:
-			streamListener(&stream, l, s)
-			b.stream = true
+			streamListener(&stream, b.in, l, s)
+			b.stream, b.tls = true, b.tls || s.TLS != nil
 		}
 		b.sockets += len(l.VIPs)
 	}
@@ -106,14 +120,15 @@ func (b *builder) add(l lb.LoadBalancer) {
 	b.file("stream", l.Origin.Key, &stream)
 }
 
-// leads reports for each virtual IP whether a load balancer has the default server of a listener's socket there: the
-// only one at it, or of several that share the address the one with a route for every host, or else the first.
-func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) []bool {
-	out := make([]bool, 0, len(l.VIPs))
+// leads finds the virtual IPs at which a load balancer has the default server of a listener's socket: the only one at
+// it, or of several that share the address the one with a route for every host, or else the first.
+func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) lead {
+	out := lead{alone: true}
 	for _, a := range l.VIPs {
 		all := b.listening[socket{netip.AddrPortFrom(a, s.Port), s.Transport()}]
+		out.alone = out.alone && len(all) == 1
 		i := slices.IndexFunc(all, func(o lb.LoadBalancer) bool { return hostless(o, s.Port) })
-		out = append(out, all[max(i, 0)].Origin.Key == l.Origin.Key)
+		out.at = append(out.at, all[max(i, 0)].Origin.Key == l.Origin.Key)
 	}
 	return out
 }

@@ -20,7 +20,7 @@ func TestRefused(t *testing.T) {
 	ok := []string{"10.0.0.1"}
 	up := "10.96.0.1:80"
 	tls, hosted, pathed := http(443, route("", "", up)), tcp(1, up), tcp(1, up)
-	tls.TLS = &lb.TLS{Secret: "s"}
+	tls.TLS = &lb.TLS{}
 	hosted.Routes[0].Host, pathed.Routes[0].Path = "a", "/"
 	for _, tt := range []struct {
 		name string
@@ -41,7 +41,7 @@ func TestRefused(t *testing.T) {
 		{"port 0", balancer("x", ok, tcp(0, up)), lb.CodeBadPort},
 		{"same port twice", balancer("x", ok, tcp(80, up), http(80, route("", "", up))), lb.CodeConflictingKeys},
 		{"same VIP twice", balancer("x", []string{"10.0.0.1", "10.0.0.1"}, tcp(80, up)), lb.CodeConflictingKeys},
-		{"TLS", balancer("x", ok, tls), lb.CodeBackendCannot},
+		{"TLS without a certificate", balancer("x", ok, tls), lb.CodeBadValue},
 		{"UDP without route", balancer("x", ok, lb.Listener{Port: 1, Protocol: lb.UDP}), lb.CodeBadValue},
 		{"same UDP port twice", balancer("x", ok, udp(53, up), udp(53, up)), lb.CodeConflictingKeys},
 		{"negative time", balancer("x", ok, with(tcp(80, up), lb.Options{Timeouts: lb.Timeouts{Idle: -1e9}})),
@@ -70,6 +70,9 @@ func TestRefused(t *testing.T) {
 		{"reserved header", balancer("x", ok, headed(lb.Header{Name: "Transfer-Encoding", Value: "c"})), lb.CodeBadValue},
 		{"header twice", balancer("x", ok, headed(lb.Header{Name: "a", Value: "c"}, lb.Header{Name: "A", Value: "c"})),
 			lb.CodeBadValue},
+		{"request without host", balancer("x", ok, with(http(80), lb.Options{HTTP: lb.HTTPOptions{
+			Request: lb.HeaderChanges{Remove: []string{"hOst"}}}})), lb.CodeBadValue},
+		{"sprawling hosts", balancer("x", ok, sprawling()), lb.CodeBadValue},
 		{"too many headers", balancer("x", ok, headed(make([]lb.Header, 65)...)), lb.CodeBadValue},
 		{"rewrite with a variable", balancer("x", ok, http(80, rewrite("/$uri", up))), lb.CodeBadValue},
 		{"relative rewrite", balancer("x", ok, http(80, rewrite("x", up))), lb.CodeBadValue},
@@ -139,6 +142,15 @@ func TestRefused(t *testing.T) {
 // headed is a listener that sets headers of requests.
 func headed(set ...lb.Header) lb.Listener {
 	return with(http(80), lb.Options{HTTP: lb.HTTPOptions{Request: lb.HeaderChanges{Set: set}}})
+}
+
+// sprawling is a listener whose hosts leave room for all routes of every host.
+func sprawling() lb.Listener {
+	l := http(80)
+	for i := range 128 {
+		l.Routes = append(l.Routes, route(fmt.Sprintf("h%d", i), "/own"), route("", fmt.Sprintf("/p%d", i)))
+	}
+	return l
 }
 
 // rewrite is a route that rewrites all paths.

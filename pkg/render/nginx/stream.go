@@ -17,31 +17,38 @@ const (
 )
 
 // streamListener adds the upstream and server of a TCP or UDP listener.
-func streamListener(t *render.Text, l lb.LoadBalancer, s lb.Listener) {
+func streamListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener) {
 	name := upstreamName(l.Origin.Key, s, 0)
-	t.Block("upstream "+name, func() {
-		for _, line := range upstreamServers(s, s.Routes[0].Targets()) {
-			t.Line(line)
-		}
-	})
-	streamServer(t, l, s, func() { t.Line("proxy_pass", name+";") })
+	upstream(t, s, name, upstreamServers(s, s.Routes[0].Targets()))
+	streamServer(t, in, l, s, func() { t.Line("proxy_pass", name+";") })
 }
 
 // streamServer adds a server of stream{} and what it needs, but for where its connections go.
-func streamServer(t *render.Text, l lb.LoadBalancer, s lb.Listener, proxy func()) {
+func streamServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, proxy func()) {
 	listener, o := listenerName(l.Origin.Key, s), s.Options
 	limitZones(t, listener, o.Limits)
 	if o.AccessLog {
 		logFormat(t, l.Origin.Key, s)
 	}
+	certificateMap(t, l.Origin.Key, s)
 	t.Block("server", func() {
 		listenOn(t, l, s)
+		if s.TLS != nil {
+			certificates(t, l.Origin.Key, s, in.TLSDir)
+			t.Line("ssl_handshake_timeout 15s;")
+		}
 		admission(t, listener, o)
+		for _, p := range o.Sources {
+			t.Line("allow", p.String()+";")
+		}
+		if len(o.Sources) > 0 {
+			t.Line("deny all;")
+		}
 		if o.Timeouts.Connect > 0 {
 			t.Line("proxy_connect_timeout", seconds(o.Timeouts.Connect)+";")
 		}
-		if n := o.Retries; n > 0 {
-			t.Line("proxy_next_upstream_tries", strconv.Itoa(n+1)+";")
+		if o.Retries > 0 {
+			t.Line("proxy_next_upstream_tries", strconv.Itoa(o.Retries+1)+";")
 		}
 		if o.AccessLog {
 			t.Line("access_log", logFile, logName(l.Origin.Key, s)+";")
@@ -61,7 +68,11 @@ func streamSocket(s lb.Listener) string {
 		return "udp reuseport"
 	}
 	// A client that vanished is noticed after 5 min and 4 probes, not when the session's hour is over.
-	options := "backlog=" + strconv.Itoa(backlog) + " so_keepalive=5m:15s:4"
+	options := ""
+	if s.TLS != nil {
+		options = "ssl "
+	}
+	options += "backlog=" + strconv.Itoa(backlog) + " so_keepalive=5m:15s:4"
 	if s.Options.AcceptProxy {
 		options += " proxy_protocol"
 	}

@@ -10,6 +10,9 @@ import (
 // connection failed says nothing about the next, which goes to another pod. For the same reason each endpoint is there
 // once for every try: nginx tries no server twice.
 func upstreamServers(s lb.Listener, targets []lb.Target) []string {
+	if s.Options.Upstream.Endpoints {
+		return podServers(s, targets)
+	}
 	// A target's weight is that of all its endpoints together, so where one has more than another it is spread over
 	// them; the factor makes that even but for a thousandth.
 	factor := 1

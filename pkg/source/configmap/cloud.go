@@ -18,12 +18,15 @@ const (
 	KeySubnetIPv6     = "vip-subnet-ipv6"
 	KeyNetwork        = "vip-network"
 	KeyVIPPort        = "vip-port"
+	KeyInternal       = "internal"
+	KeyFloatNetwork   = "floating-network"
+	KeyFloatSubnet    = "floating-subnet"
+	KeyFloatKeep      = "keep-floating-ip"
+	KeyAdopt          = "adopt"
 	KeyMemberSubnet   = "member-subnet"
 	KeyFlavor         = "flavor"
 	KeyZone           = "availability-zone"
 	KeyDriver         = "octavia-provider"
-	KeyMethod         = "lb-method"
-	KeyPersistence    = "session-persistence"
 	KeyClientTimeout  = "client-timeout"
 	KeyInspectTimeout = "inspect-timeout"
 	KeyForwardedFor   = "x-forwarded-for"
@@ -40,7 +43,7 @@ const (
 // CloudKeys returns the keys that say who makes a load balancer, and what a cloud is asked for.
 func CloudKeys() []Key {
 	const next = "0.1"
-	keys := slices.Concat(placementKeys(), trafficKeys(), monitorKeys())
+	keys := slices.Concat(placementKeys(), floatingKeys(), trafficKeys(), monitorKeys())
 	for i := range keys {
 		keys[i].Since, keys[i].Cloud = next, true
 	}
@@ -85,18 +88,38 @@ func placementKeys() []Key {
 	}
 }
 
+// floatingKeys returns those about floating IPs, and about a load balancer that is there already.
+func floatingKeys() []Key {
+	id := func(name, fallback, meaning string, into func(*lb.Cloud) *string) Key {
+		return Key{Name: name, Takes: takesID, Default: fallback, Meaning: meaning,
+			read: func(r *reading, v string) { *into(&r.cloud) = r.uuid(name, v) }}
+	}
+	flag := func(name, meaning string, into func(*lb.Cloud) *bool) Key {
+		return Key{Name: name, Takes: "`true` or `false`", Default: "`false`", Meaning: meaning,
+			read: func(r *reading, v string) { *into(&r.cloud) = r.flag(name, v) }}
+	}
+	return []Key{
+		id(KeyFloatNetwork, configured, "Octavia: the external network of the floating IP, which is what bind-ip has then. "+
+			"requested-ip asks for one, also for one that is there already and leads nowhere. Only IPv4 has floating IPs.",
+			func(c *lb.Cloud) *string { return &c.FloatingNetwork }),
+		id(KeyFloatSubnet, configured, "Octavia: the subnet of the floating IP, where its network has several.",
+			func(c *lb.Cloud) *string { return &c.FloatingSubnet }),
+		flag(KeyFloatKeep, "Octavia: leave the floating IP to the project when the load balancer goes. An object of the "+
+			"same name gets it again.", func(c *lb.Cloud) *bool { return &c.KeepFloating }),
+		flag(KeyInternal, "Octavia: no floating IP, whatever the controller's configuration says.",
+			func(c *lb.Cloud) *bool { return &c.Internal }),
+		id(KeyAdopt, "a load balancer is made", "Octavia: take this load balancer, which is there already, in place of making "+
+			"one. It gets the object's name, its ports and its tags, and is deleted with the object. One that was made for "+
+			"another object is left alone.", func(c *lb.Cloud) *string { return &c.Adopt }),
+	}
+}
+
 // trafficKeys returns those about connections and requests.
 func trafficKeys() []Key {
 	return []Key{
-		{Name: KeyMethod, Takes: "`ROUND_ROBIN`, `LEAST_CONNECTIONS`, `SOURCE_IP` or `SOURCE_IP_PORT`",
-			Default: "`ROUND_ROBIN`; `SOURCE_IP_PORT` with ovn", read: (*reading).readMethod,
-			Meaning: "Octavia: how the node is chosen. SOURCE_IP_PORT is what ovn can do, and the others cannot."},
 		{Name: KeyMember, Takes: "`node` or `pod`", Default: "`node`", read: (*reading).readMember,
 			Meaning: "Octavia: what gets the traffic: the Service's node port on each node, or its pods themselves, whose " +
-				"addresses Octavia must be able to reach."},
-		{Name: KeyPersistence, Takes: "`SOURCE_IP`, `HTTP_COOKIE` or `APP_COOKIE=NAME`", Default: "none",
-			Meaning: "Octavia: keep a client with the node that it first got. The cookies are for ports of HTTP.",
-			read:    (*reading).readPersistence},
+				"addresses Octavia must be able to reach; upstream endpoints means the same."},
 		{Name: KeyClientTimeout, Takes: "a time from `1s` to `24h`", Default: "`50s`, or idle-timeout for TCP",
 			Meaning: "Octavia: how long a client may send nothing.",
 			read:    func(r *reading, v string) { r.cloud.ClientTimeout = r.duration(KeyClientTimeout, v) }},
@@ -143,6 +166,9 @@ func monitorKeys() []Key {
 // clouded returns the places of the keys that only a cloud knows and that the object has, in the order of [CloudKeys].
 func clouded(data map[string]string) []string {
 	var out []string
+	if strings.Contains(data[KeyAffinity], "=") {
+		out = append(out, field(KeyAffinity))
+	}
 	for _, k := range CloudKeys() {
 		if k.Cloud && data[k.Name] != "" {
 			out = append(out, field(k.Name))
@@ -195,22 +221,23 @@ func (r *reading) choice(key, v string, words ...string) string {
 	return words[i]
 }
 
-func (r *reading) readMethod(v string) {
-	r.cloud.Method = r.choice(KeyMethod, v, "ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT")
-}
+func (r *reading) readMember(v string) { r.member = r.choice(KeyMember, v, memberNode, memberPod) }
 
-func (r *reading) readMember(v string) { r.cloud.Pods = r.choice(KeyMember, v, "node", "pod") == "pod" }
+// The values of member.
+const (
+	memberNode = "node"
+	memberPod  = "pod"
+)
 
-func (r *reading) readPersistence(v string) {
-	kind, cookie, named := strings.Cut(v, "=")
-	r.cloud.Persistence = r.choice(KeyPersistence, kind, "SOURCE_IP", "HTTP_COOKIE", "APP_COOKIE")
-	switch needs := r.cloud.Persistence == "APP_COOKIE"; {
-	case r.cloud.Persistence == "":
-	case needs != named:
-		r.badf(KeyPersistence, "%s: give APP_COOKIE=NAME, and the others without a name", quote(v))
-	case named:
-		r.cloud.Cookie = r.word(KeyPersistence, cookie)
+// memberTwice makes of upstream and member what both mean, and finds where they contradict each other.
+func (r *reading) memberTwice() {
+	if r.member != "" && r.upstream != "" && (r.member == memberPod) != (r.upstream == upstreamEndpoints) {
+		r.addf(lb.CodeConflictingKeys, KeyMember, "%s: %s means the other one; remove one of the two", KeyUpstream, r.upstream)
 	}
+	if r.member == memberPod {
+		r.options.Upstream.Endpoints = true
+	}
+	r.cloud.Pods = r.options.Upstream.Endpoints
 }
 
 func (r *reading) readMonitorType(v string) {
@@ -269,5 +296,9 @@ func (r *reading) placedTwice() {
 	}
 	if c.Port != "" && c.Network+c.Subnet+c.SubnetIPv6 != "" {
 		r.addf(lb.CodeConflictingKeys, KeyVIPPort, "the port has a network of its own; remove the other keys of the address")
+	}
+	if c.Internal && (c.FloatingNetwork+c.FloatingSubnet != "" || c.KeepFloating) {
+		r.addf(lb.CodeConflictingKeys, KeyInternal, "there is no floating IP then; remove the key, or %s, %s and %s",
+			KeyFloatNetwork, KeyFloatSubnet, KeyFloatKeep)
 	}
 }

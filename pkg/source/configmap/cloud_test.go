@@ -25,10 +25,12 @@ func TestCloud(t *testing.T) {
 				Driver: "ovn"}},
 		{"a network", []string{KeyNetwork, id}, lb.Cloud{Network: id}},
 		{"a port", []string{KeyVIPPort, id}, lb.Cloud{Port: id}},
-		{"traffic", []string{KeyMethod, "least_connections", KeyPersistence, "APP_COOKIE=JSESSIONID", KeyClientTimeout,
-			"90s", KeyInspectTimeout, "2s", KeyForwardedFor, "false", KeyMember, "pod"},
-			lb.Cloud{Method: "LEAST_CONNECTIONS", Persistence: "APP_COOKIE", Cookie: "JSESSIONID",
-				ClientTimeout: 90 * time.Second, InspectTimeout: 2 * time.Second, NoForwardedFor: true, Pods: true}},
+		{"traffic", []string{KeyMethod, "Least-Connections", KeyClientTimeout, "90s", KeyInspectTimeout, "2s", KeyForwardedFor, "false", KeyMember, "pod"},
+			lb.Cloud{Method: lb.LeastConnections, ClientTimeout: 90 * time.Second, InspectTimeout: 2 * time.Second, NoForwardedFor: true, Pods: true}},
+		{"floating IP", []string{KeyFloatNetwork, id, KeyFloatSubnet, id, KeyFloatKeep, "true", KeyAdopt, id},
+			lb.Cloud{FloatingNetwork: id, FloatingSubnet: id, KeepFloating: true, Adopt: id}},
+		{"internal", []string{KeyInternal, "true"}, lb.Cloud{Internal: true}},
+		{"own cookie", []string{KeyAffinity, "cookie = JSESSIONID", KeyProtocol, "HTTP"}, lb.Cloud{Cookie: "JSESSIONID"}},
 		{"monitor", []string{KeyMonitorType, "http", KeyMonitorDelay, "9s", KeyMonitorTimeout, "8", KeyMonitorUp, "2",
 			KeyMonitorDown, "4", KeyMonitorPath, "/healthz", KeyMonitorCodes, "200, 204"},
 			lb.Cloud{Monitor: lb.CloudMonitor{Type: "HTTP", Delay: 9 * time.Second, Timeout: 8 * time.Second, Retries: 2,
@@ -41,7 +43,14 @@ func TestCloud(t *testing.T) {
 		if d := cmp.Diff(c.want, w.LoadBalancer.Cloud); d != "" {
 			t.Errorf("%s: %s", c.name, d)
 		}
-		if len(w.Clouded) != len(c.pairs)/2 {
+		// Those that other backends know as well are not for a cloud only.
+		known := 0
+		for i := 0; i < len(c.pairs); i += 2 {
+			if k := c.pairs[i]; k == KeyMethod || k == KeyProtocol {
+				known++
+			}
+		}
+		if len(w.Clouded) != len(c.pairs)/2-known {
 			t.Errorf("%s: %d keys for a cloud only: %v", c.name, len(w.Clouded), w.Clouded)
 		}
 	}
@@ -53,13 +62,9 @@ func TestCloudFindings(t *testing.T) {
 		{KeyProvider, "metal", `LB0104 data[provider]: "metal" is neither software nor octavia`},
 		{KeySubnet, "public", `LB0104 data[vip-subnet]: "public" is not a UUID; give an ID such as openstack shows it, not a name`},
 		{KeyZone, "a b", `LB0104 data[availability-zone]: "a b" is not a name; it takes letters, digits and . _ -`},
-		{KeyMethod, "RANDOM", `LB0104 data[lb-method]: "RANDOM" is none of ROUND_ROBIN, LEAST_CONNECTIONS, SOURCE_IP, SOURCE_IP_PORT`},
-		{KeyPersistence, "APP_COOKIE",
-			`LB0104 data[session-persistence]: "APP_COOKIE": give APP_COOKIE=NAME, and the others without a name`},
-		{KeyPersistence, "SOURCE_IP=x",
-			`LB0104 data[session-persistence]: "SOURCE_IP=x": give APP_COOKIE=NAME, and the others without a name`},
-		{KeyPersistence, "APP_COOKIE=a;b",
-			`LB0104 data[session-persistence]: "a;b" is not a name; it takes letters, digits and . _ -`},
+		{KeyAffinity, "client-ip=x", `LB0104 data[session-affinity]: "client-ip" takes no name; give cookie=NAME, or leave it out`},
+		{KeyAffinity, "cookie=a;b", `LB0104 data[session-affinity]: "a;b" is not a name; it takes letters, digits and . _ -` + "\n" +
+			"LB0108 data[session-affinity]: the key needs a port of protocol HTTP; remove it, or set protocol or ports"},
 		{KeyMonitorDelay, "1500ms", `LB0104 data[monitor-delay]: "1500ms" is not a time of whole seconds`},
 		{KeyMonitorCodes, "2xx",
 			`LB0104 data[monitor-codes]: "2xx" is not a list of status codes; give such as "200", "200,202" or "200-204"`},
@@ -73,6 +78,8 @@ func TestCloudFindings(t *testing.T) {
 	}
 	for want, pairs := range map[string][]string{
 		"LB0108 data[vip-network]: vip-subnet says where the address is; remove one of the two": {KeyNetwork, id, KeySubnet, id},
+		"LB0108 data[internal]: there is no floating IP then; remove the key, or floating-network, floating-subnet and " +
+			"keep-floating-ip": {KeyInternal, "true", KeyFloatKeep, "true"},
 		"LB0108 data[vip-port]: the port has a network of its own; remove the other keys of the address": {
 			KeyVIPPort, id, KeySubnet, id},
 		"LB0108 data[monitor-timeout]: 9s is longer than monitor-delay, which is 5s; Octavia would start a check before the " +

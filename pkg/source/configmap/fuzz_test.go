@@ -17,7 +17,7 @@ func FuzzParse(f *testing.F) {
 		"", "80", "a.example.com", "/menu", "true", "10.0.0.1,fd00::1", "IPv4,IPv6", "\x00", "a\nb", "${x}", "*.a", "gold",
 		"/a;}server{", "ÄÖ\u202e", "1e3", "::ffff:1.2.3.4", "-1", "80:http/HTTP,53/UDP", "path=/a service=web:80 weight=2 service=two:443\nhost=*.b service=six",
 		"host=a\x00 service=web", "port=80 service=web", "30s", "http", "\xff\xfe", strings.Repeat("x", 5000), "/%00",
-		"default",
+		"default", "endpoints", "cookie", "least-connections",
 	} {
 		f.Add(i, value, "bind_port")
 		f.Add(i+7, value, value)
@@ -42,7 +42,8 @@ func FuzzParse(f *testing.F) {
 			}
 			for _, r := range l.Routes {
 				host := strings.TrimPrefix(r.Host, "*.")
-				if !harmless.MatchString(host) || !harmless.MatchString(r.Path) || len(r.Target.Endpoints) != 1 {
+				if !harmless.MatchString(host) || !harmless.MatchString(r.Path) || len(r.Target.Endpoints) > 1 ||
+					l.Options.Upstream.Endpoints != (len(r.Target.Endpoints) == 0) {
 					t.Errorf("unsafe %+v", r)
 				}
 			}

@@ -36,16 +36,21 @@ func (r *reading) readSendTime(v string) { r.options.Timeouts.Send = r.duration(
 func (r *reading) readReadTime(v string) { r.options.Timeouts.Read = r.duration(KeyReadTime, v) }
 
 func (r *reading) readBackend(v string) {
-	switch strings.ToLower(v) {
-	case "grpc":
+	word := strings.ToLower(v)
+	if word == "https" || word == "grpcs" {
+		r.options.BackendTLS = &lb.BackendTLS{}
+	}
+	switch word {
+	case "grpc", "grpcs":
 		r.options.HTTP.GRPC = true
-	case "http":
+	case "http", "https":
 	default:
-		r.badf(KeyBackend, "%s is neither HTTP nor GRPC", quote(v))
+		r.badf(KeyBackend, "%s is not HTTP, HTTPS, GRPC or GRPCS", quote(v))
 	}
 }
 
 func (r *reading) readRetries(v string) {
+	r.retried = true
 	if v != "0" {
 		r.options.Retries = r.count(KeyRetries, v, 10)
 	}
@@ -76,7 +81,12 @@ func (r *reading) readSetRequest(v string) { r.options.HTTP.Request.Set = r.head
 func (r *reading) readSetAnswer(v string) { r.options.HTTP.Response.Set = r.headers(KeySetAnswer, v) }
 
 func (r *reading) readCutRequest(v string) {
-	r.options.HTTP.Request.Remove = r.headerNames(KeyCutRequest, v)
+	names := r.headerNames(KeyCutRequest, v)
+	if slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, "host") }) {
+		r.badf(KeyCutRequest, "no request of HTTP can be without Host; set another one with %s", KeySetRequest)
+		return
+	}
+	r.options.HTTP.Request.Remove = names
 }
 
 func (r *reading) readCutAnswer(v string) {
@@ -137,8 +147,8 @@ var headerPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]*$`)
 func kept() []string {
 	return []string{
 		"connection", "content-length", "date", "forwarded", "keep-alive", "proxy-connection", "server", "te", "trailer",
-		"transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
-		"x-real-ip",
+		"ssl-client-issuer-dn", "ssl-client-subject-dn", "ssl-client-verify", "transfer-encoding", "upgrade",
+		"x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
 	}
 }
 

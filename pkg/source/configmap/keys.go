@@ -34,6 +34,9 @@ const (
 	KeyRewrite     = "path-rewrite"
 	KeySSL         = "SSL"
 	KeySSLPort     = "ssl-port"
+	KeyTLSSecret   = "tls-secret-name"
+	KeyClientCA    = "tls-client-ca"
+	KeyClientAuth  = "tls-client-auth"
 	KeyRequestedIP = "requested-ip"
 	KeyPool        = "address-pool"
 	KeyFamilies    = "ip-families"
@@ -50,6 +53,8 @@ const (
 	KeyAccessLog   = "access-log"
 	KeyRedirect    = "redirect-to-https"
 	KeyBackend     = "backend-protocol"
+	KeyBackendCA   = "backend-tls-ca"
+	KeyBackendName = "backend-tls-server-name"
 	KeySetRequest  = "set-request-headers"
 	KeyCutRequest  = "remove-request-headers"
 	KeySetAnswer   = "set-response-headers"
@@ -84,7 +89,7 @@ type Key struct {
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
 func Keys() []Key {
-	return slices.Concat(targetKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
+	return slices.Concat(targetKeys(), upstreamKeys(), tlsKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
 }
 
 // targetKeys returns the keys that say what is served.
@@ -93,10 +98,11 @@ func targetKeys() []Key {
 	return []Key{
 		{Name: KeyNamespace, Takes: "a namespace", Default: "the ConfigMap's own", Since: first,
 			Meaning: "Namespace of the Service. Another namespace than the ConfigMap's needs the leave of the Service: its " +
-				"annotation `" + AnnotationAllowFrom + "` lists namespaces separated by commas, or `*`.",
+				"annotation `" + AnnotationAllowFrom + "` lists namespaces separated by commas, or `*`. Where that is taken " +
+				"back, what is served sends nothing there any more.",
 			read: (*reading).readNamespace},
 		{Name: KeyService, Takes: "a Service's name", Default: "required without routes", Since: first,
-			Meaning: "The Service that gets the traffic. It needs a cluster IP.",
+			Meaning: "The Service that gets the traffic. It needs a cluster IP, unless upstream is `endpoints`.",
 			read:    (*reading).readService},
 		{Name: KeyTargetPort, Takes: "a port of the Service, by number or name", Default: "the Service's only port, or all",
 			Since: first, Meaning: "The port of the Service (not of its pods) that gets the traffic.",
@@ -108,10 +114,11 @@ func targetKeys() []Key {
 				"the port of the " +
 				"Service by number or name (without it, the one of the same number, or the only one), `/` and the protocol.",
 			read: (*reading).readPorts},
-		{Name: KeyProtocol, Takes: "`HTTP`, `TCP`, `UDP`, `SCTP` or `TLS-PASSTHROUGH`",
+		{Name: KeyProtocol, Takes: "`HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP`, `SCTP` or `TLS-PASSTHROUGH`",
 			Default: "that of the Service's port; `HTTP` with host, path or SSL", Since: next,
 			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
-				"datagram. SCTP needs provider octavia. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
+				"datagram. HTTPS and TLS are HTTP and TCP under TLS, which ends at the load balancer. SCTP needs provider " +
+				"octavia. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
 			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
 			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are " +
@@ -136,13 +143,34 @@ func targetKeys() []Key {
 				"several services in a " +
 				"line each gets a share by the `weight` (0 to 1000, else 1) after it. `port` keeps the route to one port of " +
 				"the " +
-				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name.",
+				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name. " +
+				"A route of every host is one of each host, too; there are at most 2,000 of them in all.",
 			read: (*reading).readRoutes},
 		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
-			Meaning: "Also listen for HTTPS at ssl-port. The backend must be able to terminate TLS; `software` is not yet.",
+			Meaning: "Also listen for HTTPS at ssl-port, beside the port of HTTP. It needs tls-secret-name.",
 			read:    (*reading).readSSL},
 		{Name: KeySSLPort, Takes: "1 to 65535", Default: "`443`", Since: first,
-			Meaning: "The port for HTTPS where SSL is true.", read: (*reading).readSSLPort},
+			Meaning: "The port for HTTPS where SSL is true, or where protocol is HTTPS and there is no bind-port.", read: (*reading).readSSLPort},
+	}
+}
+
+// tlsKeys returns the keys about TLS that the load balancer terminates.
+func tlsKeys() []Key {
+	const next = "0.1"
+	return []Key{
+		{Name: KeyTLSSecret, Takes: "Secrets' names separated by commas", Default: "required for HTTPS and TLS", Since: next,
+			Meaning: "The certificates to show: Secrets of type `kubernetes.io/tls` in the ConfigMap's own namespace. Each is " +
+				"shown to the clients that ask for one of its DNS names (SNI), the first to all others. A new version of a " +
+				"Secret is served within a few seconds, without a reload ([tls.md](tls.md)).",
+			read: (*reading).readTLSSecret},
+		{Name: KeyClientCA, Takes: "`secret/NAME` or `configmap/NAME`", Default: "nobody is asked", Since: next,
+			Meaning: "Clients need a certificate that one of these authorities has signed: the key `ca.crt` of a Secret or " +
+				"ConfigMap in the ConfigMap's namespace. HTTP Services get the headers `SSL-Client-Verify`, " +
+				"`SSL-Client-Subject-DN` and `SSL-Client-Issuer-DN`.",
+			read: (*reading).readClientCA},
+		{Name: KeyClientAuth, Takes: "`required` or `optional`", Default: "`required`", Since: next,
+			Meaning: "Whether clients without a certificate are refused. One that is not believed is refused always.",
+			read:    (*reading).readClientAuth},
 	}
 }
 
@@ -151,8 +179,9 @@ func optionKeys() []Key {
 	const next = "0.1"
 	return []Key{
 		{Name: KeySources, Takes: "ranges such as `10.0.0.0/8, fd00::/8`", Default: "everybody", Since: next,
-			Meaning: "Only clients of these ranges are served; others get status 403, or their connection is closed.",
-			read:    (*reading).readSources},
+			Meaning: "Only clients of these ranges are served; others get status 403 for everything, or their connection is " +
+				"closed.",
+			read: (*reading).readSources},
 		{Name: KeyProxy, Takes: "`accept`, `send`, `accept,send` or `send-v2`", Default: "neither", Since: next,
 			Meaning: "`accept`: every connection must begin with a PROXY protocol header, which is believed from " +
 				"trusted-proxies. `send`: connections of TCP ports to the Service begin with such a header. `send-v2`: with one " +
@@ -163,7 +192,7 @@ func optionKeys() []Key {
 				"protocol " +
 				"where that is accepted, else by `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, which are replaced when " +
 				"they " +
-				"come from anybody else.",
+				"come from anybody else. Of a list of protocols the first counts.",
 			read: (*reading).readTrusted},
 		{Name: KeyMaxConns, Takes: "1 to 1000000", Default: "no limit", Since: next,
 			Meaning: "How many connections a port of a node has at once; for HTTP, those with a request in hand. What is " +
@@ -181,7 +210,7 @@ func optionKeys() []Key {
 			Meaning: "How many datagrams answer one of a UDP client's, such as 1 for DNS. After them the session is over, " +
 				"which saves a node's sockets; without it, idle-timeout ends it.",
 			read: (*reading).readResponses},
-		{Name: KeyRetries, Takes: "0 to 10", Default: "`0`", Since: next,
+		{Name: KeyRetries, Takes: "0 to 10", Default: "`0`; `2` with upstream endpoints", Since: next,
 			Meaning: "How many more times a connection is tried that the Service does not accept, or a request of HTTP " +
 				"that it " +
 				"has surely not answered; never one that must not be repeated, such as a POST that was sent.",
@@ -199,11 +228,18 @@ func httpKeys() []Key {
 		{Name: KeyRedirect, Takes: "`true` or `false`", Default: "`false`", Since: next,
 			Meaning: "Answer every HTTP request with a redirect (308) to the same address of HTTPS, at ssl-port.",
 			read:    (*reading).readRedirect},
-		{Name: KeyBackend, Takes: "`HTTP` or `GRPC`", Default: "`HTTP`", Since: next,
+		{Name: KeyBackend, Takes: "`HTTP`, `HTTPS`, `GRPC` or `GRPCS`", Default: "`HTTP`", Since: next,
 			Meaning: "What the Service speaks. With GRPC it is HTTP/2 in clear text, and so it is to clients of a port " +
-				"without " +
-				"TLS.",
+				"without TLS. HTTPS and GRPCS are the same under TLS, and need backend-tls-ca.",
 			read: (*reading).readBackend},
+		{Name: KeyBackendCA, Takes: "`secret/NAME`, `configmap/NAME` or `none`",
+			Default: "required with backend-protocol HTTPS and GRPCS", Since: next,
+			Meaning: "Who may have signed the Service's certificate: the key `ca.crt` of a Secret or ConfigMap in the " +
+				"ConfigMap's namespace. With `none` anybody is taken for the Service.",
+			read: (*reading).readBackendCA},
+		{Name: KeyBackendName, Takes: "a DNS name", Default: "`SERVICE.NAMESPACE.svc`", Since: next,
+			Meaning: "The name that the Service's certificate is for, and by which it is asked for it (SNI).",
+			read:    (*reading).readBackendName},
 		{Name: KeySendTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may take in nothing of a request.", read: (*reading).readSendTime},
 		{Name: KeyReadTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
@@ -244,11 +280,13 @@ func addressKeys() []Key {
 		{Name: KeyShare, Takes: "a name, or `NAMESPACE/NAME`", Default: "its own address", Since: next,
 			Meaning: "Objects with the same share-key have one address in common: at different ports, or at one port for " +
 				"HTTP of " +
-				"different hosts. Who is served keeps what it has, and then the older one. The name of another namespace's " +
-				"needs an object there whose share-with-namespaces allows it.",
+				"different hosts. Who is served keeps what it has, and then the older one; a wildcard keeps what is below it " +
+				"from other namespaces, and no host is what nobody else has. The name of another namespace's needs an object " +
+				"there whose share-with-namespaces allows it.",
 			read: (*reading).readShare},
 		{Name: KeyShareWith, Takes: "namespaces separated by commas, or `*`", Default: "nobody", Since: next,
-			Meaning: "The other namespaces whose objects may have this share-key.", read: (*reading).readShareWith},
+			Meaning: "The other namespaces whose objects may have this share-key. One that is taken out of the list has to " +
+				"leave the address.", read: (*reading).readShareWith},
 		{Name: KeyBindIP, Takes: "one address, or two separated by a comma", Since: first, Written: true,
 			Meaning: "The address that the load balancer has. When the controller has lost its memory, this is how an " +
 				"object gets its address back. To ask for an address, use requested-ip.",

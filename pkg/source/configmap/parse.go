@@ -26,10 +26,17 @@ type reading struct {
 	routes                         []routeWish
 	ssl                            bool
 	options                        lb.Options
-	share                          string
-	address                        lb.AddressWish
-	provider                       lb.Provider
-	cloud                          lb.Cloud
+	// retried says that retries is given.
+	retried bool
+	tls     securities
+	// secure says that protocol is one under TLS.
+	secure   bool
+	share    string
+	address  lb.AddressWish
+	provider lb.Provider
+	cloud    lb.Cloud
+	// upstream and member are the values of the keys of these names, empty where they are not given.
+	upstream, member string
 }
 
 // Parse reads what a ConfigMap asks for. Faults of the user are findings of the wish, all of them at once; a wish with
@@ -84,8 +91,13 @@ func (r *reading) fields() lb.Fields {
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
 		PerClient: field(KeyMaxPerIP), SendTimeout: field(KeySendTime),
-		Provider: field(KeyProvider), Service: field(KeyService), Subnet: field(KeySubnet), Method: field(KeyMethod),
-		Persistence: field(KeyPersistence), Monitor: field(KeyMonitorType),
+		Provider: field(KeyProvider), Service: field(KeyService), Subnet: field(KeySubnet),
+		Monitor:  field(KeyMonitorType),
+		Upstream: field(KeyUpstream), Method: field(KeyMethod), Affinity: field(KeyAffinity),
+		Certificates: field(KeyTLSSecret), ClientCA: field(KeyClientCA), BackendTLS: field(KeyBackendCA),
+	}
+	if !r.retried {
+		at.Retries = ""
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
 		at.Protocol, at.Port = field(KeyPorts), field(KeyPorts)
@@ -146,6 +158,9 @@ func (r *reading) contradictions() {
 	r.addressTwice()
 	r.monitorTwice()
 	r.placedTwice()
+	r.memberTwice()
+	r.spreadTwice()
+	r.insecure()
 	rewrites := r.rewrite != "" || slices.ContainsFunc(r.routes, func(w routeWish) bool { return w.rewrite != "" })
 	if r.options.HTTP.GRPC && rewrites {
 		r.addf(lb.CodeConflictingKeys, KeyBackend,
@@ -219,6 +234,9 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	var listeners []lb.Listener
 	for _, p := range wants {
 		if l, ok := r.listener(svc, routes, p); ok {
+			if p.secure {
+				l = r.terminating(l, l.Port)
+			}
 			listeners = append(listeners, l)
 		}
 	}
@@ -227,22 +245,16 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	listeners = r.secured(listeners)
 	r.listenTwice(listeners)
-	r.leftOver(routes)
+	r.certified(listeners)
+	r.leftOver(routes, listeners)
+	if (lb.LoadBalancer{Listeners: listeners}).Sprawls() {
+		r.badf(KeyRoutes, "a route of every host is one of each host that leaves room for it, and one of each port: more "+
+			"than %d in all; have fewer of them, or give the hosts a route of path / of their own", lb.MaxReach)
+	}
 	if r.service == "" || svc != nil || !slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }) {
 		r.optionless(listeners)
 	}
 	return listeners
-}
-
-// secured adds the listener of HTTPS where it is asked for.
-func (r *reading) secured(listeners []lb.Listener) []lb.Listener {
-	i := slices.IndexFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP })
-	if !r.ssl || i < 0 {
-		return listeners
-	}
-	secure := listeners[i]
-	secure.Port, secure.TLS, secure.Options.HTTP.RedirectTo = r.sslPort, &lb.TLS{}, 0
-	return append(listeners, secure)
 }
 
 // wanted returns the ports to listen on; none goes with a finding.
@@ -257,13 +269,16 @@ func (r *reading) wanted(svc *corev1.Service) []portWish {
 		}
 	}
 	if len(wants) == 0 && (svc == nil || r.protocol != "") {
-		wants = []portWish{{protocol: r.protocol}}
+		wants = []portWish{{protocol: r.protocol, secure: r.secure}}
 	}
 	return wants
 }
 
 // listener returns what one port listens for; false goes with a finding.
 func (r *reading) listener(svc *corev1.Service, more []*route, p portWish) (l lb.Listener, ok bool) {
+	if p, ok = r.bound(svc, p); !ok {
+		return l, false
+	}
 	override, ok := r.only(more, p)
 	if !ok {
 		return l, false
@@ -288,6 +303,23 @@ func (r *reading) listener(svc *corev1.Service, more []*route, p portWish) (l lb
 	return l, ok
 }
 
+// bound gives a port without a number the one that is meant, as far as that can be known before its routes are: that of
+// its target, or of its protocol. Without a cluster it may stay 0. False goes with a finding.
+func (r *reading) bound(svc *corev1.Service, p portWish) (portWish, bool) {
+	switch {
+	case p.bind > 0:
+	case r.service == "":
+		p.bind = map[lb.Protocol]uint16{lb.HTTP: 80, lb.Passthrough: 443}[p.protocol]
+	default:
+		target, _, ok := r.target(svc, r.serviceKey(), p)
+		if !ok {
+			return p, false
+		}
+		p.bind = target.Service.Port
+	}
+	return p, true
+}
+
 // routed returns what a port of an object without target-service-name listens for.
 func (r *reading) routed(more []*route, override *route, p portWish) (lb.Listener, bool) {
 	if p.target != "" {
@@ -302,9 +334,6 @@ func (r *reading) routed(more []*route, override *route, p portWish) (lb.Listene
 		r.addf(lb.CodeMissingKey, KeyService, "nothing says where port %d leads; add %s, or a route for it to %s", p.bind,
 			KeyService, KeyRoutes)
 		return lb.Listener{}, false
-	}
-	if p.bind == 0 {
-		p.bind = map[lb.Protocol]uint16{lb.HTTP: 80, lb.Passthrough: 443}[p.protocol]
 	}
 	bound, ok := r.bindRoutes(nil, more, p)
 	if ok && len(bound) == 0 {

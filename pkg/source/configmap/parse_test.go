@@ -52,7 +52,7 @@ func TestFindings(t *testing.T) {
 			`LB0107 data[target-port]: the value "\x00" holds the invisible or control character U+0000 at byte 0; remove it`},
 		{"Service", []string{KeyService, "Web"}, `LB0104 data[target-service-name]: "Web" is not a Service's name`},
 		{"protocol", []string{KeyProtocol, "SPX"},
-			`LB0104 data[protocol]: "SPX" is not a protocol; give HTTP, TCP, UDP, SCTP or TLS-PASSTHROUGH`},
+			`LB0104 data[protocol]: "SPX" is not a protocol; give HTTP, HTTPS, TCP, TLS, UDP, SCTP or TLS-PASSTHROUGH`},
 		{"wildcard within", []string{KeyHost, "a.*.example.com"}, `LB0104 data[host]: "a.*.example.com" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
 			`the first part may be *`},
 		{"wildcard alone", []string{KeyHost, "*"}, `LB0104 data[host]: "*" is not a DNS name; give letters, digits and dashes in parts separated by dots, without a port; ` +
@@ -85,6 +85,12 @@ func TestFindings(t *testing.T) {
 		{"several ports", []string{KeyService, "two", KeyBindPort, "80"},
 			`LB0105 data[target-port]: Service default/two has ` +
 				`several ports (80 "http", 443 "https"); give one of them`},
+		{"several ports, none of the protocol", []string{KeyService, "two", KeyProtocol, "UDP", KeyBindPort, "53"},
+			`LB0106 data[target-port]: Service default/two has no UDP port, which protocol UDP needs; its ports are ` +
+				`80 "http", 443 "https"`},
+		{"several ports, none for one of ports", []string{KeyService, "two", KeyPorts, "53/UDP"},
+			`LB0106 data[ports]: Service default/two has no UDP port, which protocol UDP needs; its ports are ` +
+				`80 "http", 443 "https"`},
 		{"no such port", []string{KeyTargetPort, "81"},
 			`LB0106 data[target-port]: Service default/web has no port "81"; its ports are 80 "http"`},
 		{"no such port name", []string{KeyTargetPort, "web"},
@@ -104,7 +110,7 @@ func TestFindings(t *testing.T) {
 		{"ports without a number", []string{KeyPorts, "80,,443"},
 			`LB0103 data[ports]: "" is not a port; give a number from 1 to 65535`},
 		{"ports with a protocol that is none", []string{KeyPorts, "80/SPX"},
-			`LB0104 data[ports]: "80/SPX": "SPX" is not a protocol; give HTTP, TCP, UDP, SCTP or TLS-PASSTHROUGH`},
+			`LB0104 data[ports]: "80/SPX": "SPX" is not a protocol; give HTTP, HTTPS, TCP, TLS, UDP, SCTP or TLS-PASSTHROUGH`},
 		{"ports with a target that is none", []string{KeyPorts, "80:a b"},
 			`LB0103 data[ports]: "a b" is neither a port number nor a port's name`},
 		{"ports that the Service lacks", []string{KeyService, "two", KeyPorts, "80, 81:web"},
@@ -118,7 +124,7 @@ func TestFindings(t *testing.T) {
 		{"ports and bind-port", []string{KeyPorts, "80", KeyBindPort, "80", KeyTargetPort, "80"},
 			"LB0108 data[bind-port]: ports says which ports there are; remove one of the two\n" +
 				"LB0108 data[target-port]: ports says which ports there are; remove one of the two"},
-		{"ports and ssl-port", []string{KeyPorts, "80, 443:80", KeySSL, "true"},
+		{"ports and ssl-port", []string{KeyPorts, "80, 443:80", KeySSL, "true", KeyTLSSecret, "s"},
 			`LB0108 data[ssl-port]: port 443 is one of ports already; choose another one`},
 		{"UDP and host", []string{KeyService, "udp", KeyPorts, "53/UDP", KeyHost, "a.b"}, needHTTP},
 		{"no range", []string{KeySources, "10.0.0.0/8, home"},
@@ -146,7 +152,7 @@ func TestFindings(t *testing.T) {
 			`LB0108 data[redirect-to-https]: port 80 would be redirected to itself; choose another port or ssl-port`},
 		{"redirect of TCP", []string{KeyRedirect, "true"},
 			`LB0108 data[redirect-to-https]: the key needs a port of protocol HTTP; remove it, or set protocol or ports`},
-		{"backend", []string{KeyPath, "/", KeyBackend, "HTTPS"}, `LB0104 data[backend-protocol]: "HTTPS" is neither HTTP nor GRPC`},
+		{"backend", []string{KeyPath, "/", KeyBackend, "SPDY"}, `LB0104 data[backend-protocol]: "SPDY" is not HTTP, HTTPS, GRPC or GRPCS`},
 		{"GRPC rewritten", []string{KeyPath, "/", KeyBackend, "GRPC", KeyRewrite, "/x"},
 			`LB0108 data[backend-protocol]: paths of GRPC name methods and cannot be rewritten; remove one of the two`},
 		{"rewrite", []string{KeyPath, "/", KeyRewrite, "/$uri"},
@@ -160,6 +166,8 @@ func TestFindings(t *testing.T) {
 			`X-Y: the value takes at most 1024 printable characters of ASCII`},
 		{"header of ours", []string{KeyPath, "/", KeyCutRequest, "X-Forwarded-For"}, `LB0104 data[remove-request-headers]: ` +
 			`header X-Forwarded-For is the load balancer's own and cannot be changed`},
+		{"request without host", []string{KeyPath, "/", KeyCutRequest, "X-A, HOST"}, `LB0104 data[remove-request-headers]: ` +
+			`no request of HTTP can be without Host; set another one with set-request-headers`},
 		{"header with a carriage return", []string{KeyPath, "/", KeyCutRequest, "A\rB"}, `LB0107 ` +
 			`data[remove-request-headers]: the value "A\rB" holds the invisible or control character U+000D at byte 1; remove it`},
 		{"header twice", []string{KeyPath, "/", KeySetRequest, "Accept: a", KeyCutRequest, "accept"}, `LB0108 ` +
@@ -195,12 +203,12 @@ func TestFindings(t *testing.T) {
 			`LB0107 data[path]: the value "/a\u202eb" holds the invisible or control character U+202E at byte 2; remove it`},
 		{"invalid UTF-8", []string{KeyPath, "/\xff"}, `LB0107 data[path]: the value "/\xff" is not valid UTF-8`},
 		{"endless", []string{KeyPath, "/" + strings.Repeat("a", 5000)},
-			`LB0107 data[path]: the value has 5001 bytes, at most 4096 are allowed`},
+			`LB0107 data[path]: the value is longer than the 4096 bytes that are allowed`},
 		{"TCP and host", []string{KeyProtocol, "TCP", KeyHost, "a.b"}, needHTTP},
 		{"passthrough and path", []string{KeyProtocol, "TLS-Passthrough", KeyPath, "/"}, needHTTP},
-		{"one port twice", []string{KeySSL, "true", KeyBindPort, "443"},
+		{"one port twice", []string{KeySSL, "true", KeyTLSSecret, "s", KeyBindPort, "443"},
 			`LB0108 data[ssl-port]: port 443 is bind-port already; choose another one`},
-		{"one port twice by default", []string{KeySSL, "true", KeyService, "two", KeyTargetPort, "443"},
+		{"one port twice by default", []string{KeySSL, "true", KeyTLSSecret, "s", KeyService, "two", KeyTargetPort, "443"},
 			`LB0108 data[ssl-port]: port 443 is the target port, at which the load balancer listens as there is no bind-port; ` +
 				`add bind-port or choose another one`},
 		{"address of another family", []string{KeyRequestedIP, "fd00::1", KeyFamilies, "IPv4"},
@@ -210,9 +218,9 @@ func TestFindings(t *testing.T) {
 			`LB0201 data[target-service-name]: there is no Service default/nowhere; create it or correct the name`},
 		{"no ports", []string{KeyService, "none"},
 			"LB0202 data[target-service-name]: Service default/none has no ports; add one to it\n" +
-				"LB0203 data[target-service-name]: Service default/none is headless; use one with a cluster IP"},
+				"LB0203 data[target-service-name]: Service default/none is headless; use one with a cluster IP, or set upstream: endpoints"},
 		{"headless", []string{KeyService, "headless"},
-			"LB0203 data[target-service-name]: Service default/headless is headless; use one with a cluster IP"},
+			"LB0203 data[target-service-name]: Service default/headless is headless; use one with a cluster IP, or set upstream: endpoints"},
 		{"ExternalName", []string{KeyService, "external"},
 			"LB0203 data[target-service-name]: Service default/external is of type ExternalName; use one with a cluster IP"},
 		{"no address yet", []string{KeyService, "young"},
@@ -255,6 +263,10 @@ func TestTargets(t *testing.T) {
 		{"other bind-port", []string{KeyBindPort, "8080"}, 8080, lb.TCP, "default/web:80", "10.96.0.1:80"},
 		{"empty values", []string{KeyBindPort, "", KeyNamespace, "", KeyHost, ""}, 80, lb.TCP, "default/web:80",
 			"10.96.0.1:80"},
+		{"the only one of the protocol", []string{KeyService, "mixed", KeyBindPort, "5353", KeyProtocol, "UDP"}, 5353, lb.UDP,
+			"default/mixed:53", "10.96.0.4:53"},
+		{"the only one that can be served", []string{KeyService, "sctp", KeyBindPort, "8080"}, 8080, lb.TCP,
+			"default/sctp:80", "10.96.0.8:80"},
 		{"IPv6", []string{KeyService, "six"}, 80, lb.TCP, "default/six:80", "[fd00:96::1]:80"},
 		{"TCP beside UDP", []string{KeyService, "mixed", KeyTargetPort, "53"}, 53, lb.TCP, "default/mixed:53",
 			"10.96.0.4:53"},
@@ -362,5 +374,20 @@ func TestShare(t *testing.T) {
 	w := Parse(object(KeyShare, "edge", KeyShareWith, "b , *"), cluster())
 	if got := strings.Join(w.Address.ShareWith, " "); got != "b *" || w.Failed() {
 		t.Errorf("shares with %q, %s", got, texts(w.Findings))
+	}
+}
+
+// TestMaxValue: a value that is cut behind the byte that is too many is judged as the whole.
+func TestMaxValue(t *testing.T) {
+	for key, lines := range map[string]bool{KeyPath: false, KeyRoutes: true, KeySetAnswer: true, "unknown": false} {
+		most := MaxValue(key)
+		if want := map[bool]int{true: maxLines, false: maxValue}[lines]; most != want {
+			t.Errorf("%s: %d", key, most)
+		}
+		long := strings.Repeat("x", 100<<10)
+		whole, cut := Parse(object(key, long), nil), Parse(object(key, long[:most+1]), nil)
+		if texts(whole.Findings) != texts(cut.Findings) || !whole.Failed() {
+			t.Errorf("%s: %s, but cut: %s", key, texts(whole.Findings), texts(cut.Findings))
+		}
 	}
 }

@@ -21,6 +21,8 @@ type portWish struct {
 	target string
 	// protocol is empty where it is not said.
 	protocol lb.Protocol
+	// secure says that TLS is terminated.
+	secure bool
 	// place is the key that it was read from, empty for target-port.
 	place string
 }
@@ -45,7 +47,7 @@ func (r *reading) readPort(text string) (p portWish, ok bool) {
 	p.place = KeyPorts
 	rest, protocol, named := strings.Cut(text, "/")
 	if named {
-		if p.protocol = protocolOf(protocol); p.protocol == "" {
+		if p.protocol, p.secure = protocolOf(protocol); p.protocol == "" {
 			r.badf(KeyPorts, "%s: %s is not a protocol; give %s", quote(text), quote(protocol), protocolNames())
 			return p, false
 		}
@@ -61,29 +63,42 @@ func (r *reading) readPort(text string) (p portWish, ok bool) {
 	return p, true
 }
 
+// The names of protocols under TLS that the load balancer terminates.
+const (
+	overHTTPS lb.Protocol = "HTTPS"
+	overTLS   lb.Protocol = "TLS"
+)
+
 // protocols are those that a user can name.
 func protocols() []lb.Protocol {
-	return []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP, lb.Passthrough}
+	return []lb.Protocol{lb.HTTP, overHTTPS, lb.TCP, overTLS, lb.UDP, lb.SCTP, lb.Passthrough}
 }
 
 // routes reports whether a protocol can tell requests or connections apart by their host.
 func routes(p lb.Protocol) bool { return p == lb.HTTP || p == lb.Passthrough }
 
-// protocolOf returns the protocol of that name, in upper or lower case; empty when there is none.
-func protocolOf(name string) lb.Protocol {
-	for _, p := range protocols() {
-		if strings.EqualFold(name, string(p)) {
-			return p
-		}
+// protocolOf returns the protocol of that name, in upper or lower case, and whether it is under TLS; empty when there is
+// none.
+func protocolOf(name string) (p lb.Protocol, secure bool) {
+	i := slices.IndexFunc(protocols(), func(p lb.Protocol) bool { return strings.EqualFold(name, string(p)) })
+	if i < 0 {
+		return "", false
 	}
-	return ""
+	switch p = protocols()[i]; p {
+	case overHTTPS:
+		return lb.HTTP, true
+	case overTLS:
+		return lb.TCP, true
+	default:
+		return p, false
+	}
 }
 
 // protocolNames lists the protocols: "HTTP, TCP or UDP".
 func protocolNames() string { return either(protocols()) }
 
 // either lists words of which one is meant.
-func either(words []lb.Protocol) string {
+func either[T ~string](words []T) string {
 	var texts []string
 	for _, w := range words {
 		texts = append(texts, string(w))
@@ -107,8 +122,12 @@ func (r *reading) settle() {
 		r.ports = []portWish{{bind: r.bindPort, target: r.targetPort}}
 	}
 	for i := range r.ports {
-		if r.ports[i].protocol == "" {
-			r.ports[i].protocol = r.protocol
+		p := &r.ports[i]
+		if p.protocol == "" {
+			p.protocol, p.secure = r.protocol, r.secure
+		}
+		if p.secure && p.protocol == lb.HTTP && p.bind == 0 {
+			p.bind = r.sslPort
 		}
 	}
 	r.misspoken()
@@ -146,7 +165,9 @@ func (r *reading) everyPort(key lb.Key, svc *corev1.Service) []portWish {
 					"name it or the others there", p.Port, key, quote(string(p.Protocol)), KeyPorts)
 			}
 		case r.protocol == "" || r.protocol == lb.Protocol(transport):
-			all = append(all, portWish{target: strconv.Itoa(int(p.Port)), protocol: lb.Protocol(transport)})
+			all = append(all, portWish{
+				target: strconv.Itoa(int(p.Port)), protocol: lb.Protocol(transport), secure: r.secure,
+			})
 		}
 	}
 	return all
@@ -163,7 +184,7 @@ func (r *reading) listenTwice(listeners []lb.Listener) {
 			continue
 		}
 		switch {
-		case l.TLS == nil:
+		case l.TLS == nil || !r.ssl || i < len(listeners)-1:
 			r.addf(lb.CodeConflictingKeys, KeyPorts, "port %d is there twice; give each port once for each transport",
 				l.Port)
 		case r.bindPort == l.Port:

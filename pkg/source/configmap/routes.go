@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,27 +65,30 @@ func (r *reading) readRoutes(v string) {
 // readRoute reads "host=… path=… path-type=Exact port=… service=… weight=… service=…"; false goes with a finding.
 func (r *reading) readRoute(text string, fields []string) (w routeWish, ok bool) {
 	w.text = text
-	seen, weights := map[string]bool{}, 0
+	seen := map[string]bool{}
 	for _, f := range fields {
 		name, value, found := strings.Cut(f, "=")
-		repeated := seen[name] && name != "service" && name != "weight"
-		if !found || value == "" || repeated {
+		if seen[name] && name == "weight" {
+			r.badf(KeyRoutes, "%s: %s; give a Service one weight", quote(text), quote(f))
+			return w, false
+		}
+		if repeated := seen[name] && name != "service"; !found || value == "" || repeated {
 			r.badf(KeyRoutes, "%s: %s; give name=value, each name but service once", quote(text), quote(f))
 			return w, false
 		}
 		seen[name] = true
-		if name == "weight" {
-			weights++
+		if name == "service" {
+			seen["weight"] = false
 		}
 		if !r.readRouteField(&w, name, value) {
 			return w, false
 		}
 	}
-	return w, r.wholeRoute(w, weights)
+	return w, r.wholeRoute(w)
 }
 
 // wholeRoute finds what is missing of a route, or too much; false goes with a finding.
-func (r *reading) wholeRoute(w routeWish, weights int) bool {
+func (r *reading) wholeRoute(w routeWish) bool {
 	text := w.text
 	switch n := len(w.targets); {
 	case n == 0:
@@ -93,7 +97,7 @@ func (r *reading) wholeRoute(w routeWish, weights int) bool {
 		r.badf(KeyRoutes, "%s has %d Services; give at most %d", quote(text), n, maxTargets)
 	case w.exact && w.path == "":
 		r.badf(KeyRoutes, "%s: path-type needs a path", quote(text))
-	case n > 1 && weights == n && allZero(w.targets):
+	case allZero(w.targets):
 		r.badf(KeyRoutes, "%s: all weights are 0; give one Service at least 1", quote(text))
 	default:
 		return true
@@ -273,10 +277,11 @@ func (r *reading) only(routes []*route, p portWish) (*route, bool) {
 	return found, true
 }
 
-// leftOver finds routes that no port has.
-func (r *reading) leftOver(routes []*route) {
+// leftOver finds routes that no port has. Without a cluster there may be a port whose number is not known.
+func (r *reading) leftOver(routes []*route, listeners []lb.Listener) {
+	unknown := slices.ContainsFunc(listeners, func(l lb.Listener) bool { return l.Port == 0 })
 	for _, w := range routes {
-		if !w.used {
+		if !w.used && !(unknown && w.port > 0) {
 			r.addf(lb.CodeConflictingKeys, KeyRoutes, "%s is for no port of the load balancer; routes need a port of "+
 				"protocol %s", quote(w.text), either([]lb.Protocol{lb.HTTP, lb.Passthrough}))
 		}

@@ -52,6 +52,11 @@ func TestRoutes(t *testing.T) {
 		{"a TCP port split", []string{KeyService, "", KeyProtocol, "TCP", KeyBindPort, "5432",
 			KeyRoutes, "service=web weight=3 service=six"}, "5432/TCP\ndefault/six:80*1 default/web:80*3"},
 		{"a port without a word", []string{KeyService, "", KeyRoutes, "service=two:https"}, "443/TCP\ndefault/two:443*0"},
+		{"for the Service's own port", []string{KeyPath, "/", KeyRoutes, "path=/a port=80 service=six"},
+			"80/HTTP\n/ default/web:80*0\n/a default/six:80*0"},
+		{"for the Service's own port of TCP", []string{KeyRoutes, "port=80 service=six"}, "80/TCP\ndefault/six:80*0"},
+		{"for the port that HTTP has by itself", []string{KeyService, "", KeyRoutes, "path=/a port=80 service=six"},
+			"80/HTTP\n/a default/six:80*0"},
 		{"a TCP port of its own", []string{KeyPorts, "70/TCP,80/HTTP", KeyRoutes, "port=70 service=two:https"},
 			"70/TCP\ndefault/two:443*0"},
 	} {
@@ -104,6 +109,14 @@ func TestRouteFindings(t *testing.T) {
 			`LB0104 data[routes]: weight "1001" is not a number from 0 to 1000 after its service`},
 		{"weights all zero", "path=/ service=web weight=0 service=six weight=0", nil, `LB0104 data[routes]: "path=/ ` +
 			`service=web weight=0 service=six weight=0": all weights are 0; give one Service at least 1`},
+		{"weights all zero, one twice", "path=/ service=web weight=0 weight=0 service=six weight=0", nil,
+			`LB0104 data[routes]: "path=/ service=web weight=0 weight=0 service=six weight=0": "weight=0"; give a Service ` +
+				`one weight`},
+		{"the only weight zero", "path=/ service=web weight=0", nil, `LB0104 data[routes]: "path=/ service=web weight=0": ` +
+			`all weights are 0; give one Service at least 1`},
+		{"sprawling", sprawling(), nil, `LB0104 data[routes]: a route of every host is one of each host that leaves room ` +
+			`for it, and one of each port: more than 2000 in all; have fewer of them, or give the hosts a route of path / of ` +
+			`their own`},
 		{"too many Services", long, nil, `LB0104 data[routes]: "` + long[:64] + `"… has 17 Services; give at most 16`},
 		{"type without path", "path-type=Exact service=web", nil,
 			`LB0104 data[routes]: "path-type=Exact service=web": path-type needs a path`},
@@ -127,7 +140,7 @@ func TestRouteFindings(t *testing.T) {
 		{"no such port", "path=/ service=two:81", nil,
 			`LB0106 data[routes]: Service default/two has no port "81"; its ports are 80 "http", 443 "https"`},
 		{"headless", "path=/ service=headless", nil,
-			`LB0203 data[routes]: Service default/headless is headless; use one with a cluster IP`},
+			`LB0203 data[routes]: Service default/headless is headless; use one with a cluster IP, or set upstream: endpoints`},
 		{"the same twice", "path=/a service=web\npath=/a/ service=six", nil,
 			`LB0108 data[routes]: port 80 has two routes for host "" and path "/a/"; remove one`},
 		{"for no port", "path=/a port=81 service=web", []string{KeyService, "web", KeyPath, "/"},
@@ -160,6 +173,31 @@ func TestRouteFindings(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, tc.want)
 			}
 		})
+	}
+}
+
+// sprawling has 128 hosts that leave room for 128 routes of every host.
+func sprawling() string {
+	var b strings.Builder
+	for i := range 128 {
+		fmt.Fprintf(&b, "host=h%d path=/own service=web\npath=/p%d service=web\n", i, i)
+	}
+	return b.String()
+}
+
+// Without a cluster nobody knows which ports a Service has, so no route is for none of them.
+func TestPortsOfRoutesWithoutServices(t *testing.T) {
+	for _, keys := range [][]string{
+		{KeyRoutes, "port=8080 service=six"}, {KeyPath, "/", KeyRoutes, "path=/a port=8080 service=six"},
+		{KeyTargetPort, "http", KeyPath, "/", KeyRoutes, "path=/a port=8080 service=six"},
+	} {
+		if w := Parse(object(keys...), nil); len(w.Findings) > 0 {
+			t.Errorf("%q: %s", keys, texts(w.Findings))
+		}
+	}
+	w := Parse(object(KeyTargetPort, "80", KeyPath, "/", KeyRoutes, "path=/a port=8080 service=six"), nil)
+	if got := texts(w.Findings); !strings.HasPrefix(got, "LB0108 data[routes]") {
+		t.Errorf("a port that the object names: %q", got)
 	}
 }
 

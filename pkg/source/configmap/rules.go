@@ -25,13 +25,14 @@ func rules(o lb.Options) []rule {
 		trusting = connections
 	}
 	web := []lb.Protocol{lb.HTTP}
-	return []rule{
+	return append(upstreamRules(o.Upstream), []rule{
 		{KeyRetries, o.Retries > 0, connections, func(o *lb.Options) { o.Retries = 0 }},
 		{KeyConnectTime, o.Timeouts.Connect > 0, connections, func(o *lb.Options) { o.Timeouts.Connect = 0 }},
 		{KeySendTime, o.Timeouts.Send > 0, web, func(o *lb.Options) { o.Timeouts.Send = 0 }},
 		{KeyReadTime, o.Timeouts.Read > 0, web, func(o *lb.Options) { o.Timeouts.Read = 0 }},
 		{KeyRedirect, o.HTTP.RedirectTo > 0, web, func(o *lb.Options) { o.HTTP.RedirectTo = 0 }},
 		{KeyBackend, o.HTTP.GRPC, web, func(o *lb.Options) { o.HTTP.GRPC = false }},
+		{KeyBackend, o.BackendTLS != nil, web, func(o *lb.Options) { o.BackendTLS = nil }},
 		{KeySetRequest, len(o.HTTP.Request.Set) > 0, web, func(o *lb.Options) { o.HTTP.Request.Set = nil }},
 		{KeyCutRequest, len(o.HTTP.Request.Remove) > 0, web, func(o *lb.Options) { o.HTTP.Request.Remove = nil }},
 		{KeySetAnswer, len(o.HTTP.Response.Set) > 0, web, func(o *lb.Options) { o.HTTP.Response.Set = nil }},
@@ -44,16 +45,23 @@ func rules(o lb.Options) []rule {
 		{KeyTrusted, len(o.TrustedProxies) > 0, trusting, func(o *lb.Options) { o.TrustedProxies = nil }},
 		{KeyIdleTimeout, o.Timeouts.Idle > 0, streams, func(o *lb.Options) { o.Timeouts.Idle = 0 }},
 		{KeyResponses, o.Responses > 0, []lb.Protocol{lb.UDP}, func(o *lb.Options) { o.Responses = 0 }},
-	}
+	}...)
 }
 
 // optionsOf returns those of the object's options that mean something for a protocol.
 func (r *reading) optionsOf(p lb.Protocol) lb.Options {
 	o := r.options
+	if o.BackendTLS != nil { // each port's is looked up for itself
+		own := *o.BackendTLS
+		o.BackendTLS = &own
+	}
 	for _, rule := range rules(o) {
 		if !slices.Contains(rule.need, p) {
 			rule.clear(&o)
 		}
+	}
+	if o.Upstream.Endpoints && !r.retried && p != lb.UDP {
+		o.Retries = endpointRetries
 	}
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -40,15 +41,38 @@ func (s *Source) Wishes(ctx context.Context) ([]lb.Wish, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the Services: %w", err)
 	}
-	services := MapServices(list)
+	services, open := MapServices(list), leaves{}
+	for _, s := range list {
+		open.add(s)
+	}
 	wishes := make([]lb.Wish, 0, len(cms))
 	for _, cm := range cms {
 		if cm.Labels[LabelKey] == LabelValue && cm.DeletionTimestamp == nil {
-			wishes = append(wishes, Parse(cm, services))
+			w := Parse(cm, services)
+			w.Leaves = open.of(cm.Namespace)
+			wishes = append(wishes, w)
 		}
 	}
 	slices.SortFunc(wishes, func(a, b lb.Wish) int {
 		return a.LoadBalancer.Origin.Key.Compare(b.LoadBalancer.Origin.Key)
 	})
 	return wishes, nil
+}
+
+// leaves are the Services that namespaces have the leave of, "*" those that all have.
+type leaves map[string][]lb.Key
+
+func (l leaves) add(s *corev1.Service) {
+	for namespace := range strings.SplitSeq(s.Annotations[AnnotationAllowFrom], ",") {
+		if namespace = strings.TrimSpace(namespace); namespace != "" {
+			l[namespace] = append(l[namespace], lb.Key{Namespace: s.Namespace, Name: s.Name})
+		}
+	}
+}
+
+// of returns those that a namespace may target, sorted.
+func (l leaves) of(namespace string) []lb.Key {
+	all := slices.Concat(l[namespace], l["*"])
+	slices.SortFunc(all, lb.Key.Compare)
+	return slices.Compact(all)
 }

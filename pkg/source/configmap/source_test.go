@@ -3,6 +3,7 @@ package configmap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +64,21 @@ func TestWishesErrors(t *testing.T) {
 		if w, err := New(r).Wishes(t.Context()); !errors.Is(err, broken) || w != nil {
 			t.Errorf("got %v, %v", w, err)
 		}
+	}
+}
+
+// TestLeaves: a wish knows which Services of other namespaces it may target, also when it names none of them.
+func TestLeaves(t *testing.T) {
+	services := make([]*corev1.Service, 0, len(cluster()))
+	for _, s := range cluster() {
+		services = append(services, s)
+	}
+	wishes, err := New(reader{configMaps: []*corev1.ConfigMap{named("default", "a"), named("b", "b")}, services: services}).
+		Wishes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(wishes[1].Leaves, wishes[0].Leaves); got != "[other/all other/allowed] [other/all]" {
+		t.Errorf("got %s", got)
 	}
 }

@@ -61,10 +61,10 @@ func (r *reading) lookUp(services Services, key lb.Key, at places) (*corev1.Serv
 	if len(svc.Spec.Ports) == 0 {
 		r.addf(lb.CodeServiceNoPorts, at.service, "Service %s has no ports; add one to it", key)
 	}
-	if _, err := netip.ParseAddr(svc.Spec.ClusterIP); err != nil {
-		r.addf(lb.CodeServiceNoIP, at.service, "Service %s %s; use one with a cluster IP", key, withoutIP(svc))
+	if !r.reachable(svc, key, at.service) {
 		return nil, false
 	}
+	r.sticky(svc, key, at.service)
 	return svc, len(svc.Spec.Ports) > 0
 }
 
@@ -80,12 +80,29 @@ func (r *reading) target(svc *corev1.Service, key lb.Key, p portWish) (lb.Target
 		return lb.Target{}, "", false
 	}
 	protocol := cmp.Or(p.protocol, lb.Protocol(transportOf(port)))
-	ip, _ := netip.ParseAddr(svc.Spec.ClusterIP)
 	number := uint16(port.Port) //nolint:gosec // the API server keeps it within 1 to 65535
-	return lb.Target{
-		Service:   lb.Service{Key: key, Port: number},
-		Endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, number)},
-	}, protocol, true
+	out := lb.Target{Service: lb.Service{Key: key, Port: number}}
+	// The pods' own addresses are for package endpoints: they change while the object stays.
+	if ip, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil && !r.options.Upstream.Endpoints {
+		out.Endpoints = []netip.AddrPort{netip.AddrPortFrom(ip, number)}
+	}
+	return out, protocol, true
+}
+
+// reachable reports whether there is a way to a Service; false goes with a finding.
+func (r *reading) reachable(svc *corev1.Service, key lb.Key, place string) bool {
+	if r.options.Upstream.Endpoints && svc.Spec.Type != corev1.ServiceTypeExternalName {
+		return true
+	}
+	if _, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil && svc.Spec.Type != corev1.ServiceTypeExternalName {
+		return true
+	}
+	hint := ""
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
+		hint = fmt.Sprintf(", or set %s: %s", KeyUpstream, upstreamEndpoints)
+	}
+	r.addf(lb.CodeServiceNoIP, place, "Service %s %s; use one with a cluster IP%s", key, withoutIP(svc), hint)
+	return false
 }
 
 // allows reports whether the Service lets ConfigMaps of a namespace target it.
@@ -120,25 +137,27 @@ func (r *reading) servicePort(svc *corev1.Service, key lb.Key, p portWish) (core
 	if number := strconv.Itoa(int(p.bind)); want == "" && place == KeyPorts && slices.ContainsFunc(ports, called(number)) {
 		want = number
 	}
-	if want == "" && len(ports) > 1 {
-		r.addf(lb.CodeAmbiguousPort, place, "Service %s has several ports (%s); give one of them", key, portList(ports))
-		return corev1.ServicePort{}, false
-	}
 	meant := ports
 	if want != "" {
 		meant = slices.DeleteFunc(slices.Clone(ports), func(q corev1.ServicePort) bool { return !called(want)(q) })
 	}
-	if port, ok := fitting(meant, p.protocol); ok {
-		return port, true
-	}
-	if len(meant) == 0 {
+	fits := fitting(meant, p.protocol)
+	switch {
+	case len(meant) == 0:
 		r.addf(lb.CodePortNotFound, place, "Service %s has no port %s; its ports are %s%s", key, quote(want),
 			portList(ports), podPortHint(ports, want))
-		return corev1.ServicePort{}, false
+	case want == "" && len(fits) > 1:
+		r.addf(lb.CodeAmbiguousPort, place, "Service %s has several ports (%s); give one of them", key, portList(ports))
+	case len(fits) > 0:
+		return fits[0], true
+	case len(meant) > 1:
+		r.addf(lb.CodePortNotFound, place, "Service %s has no %s port, which protocol %s needs; its ports are %s", key,
+			lb.Listener{Protocol: p.protocol}.Transport(), cmp.Or(p.protocol, lb.TCP), portList(ports))
+	default:
+		r.addf(lb.CodePortNotFound, place, "port %d of Service %s is %s, but protocol %s needs a %s port; its ports are %s",
+			meant[0].Port, key, transportOf(meant[0]), cmp.Or(p.protocol, lb.TCP),
+			lb.Listener{Protocol: p.protocol}.Transport(), portList(ports))
 	}
-	r.addf(lb.CodePortNotFound, place, "port %d of Service %s is %s, but protocol %s needs a %s port; its ports are %s",
-		meant[0].Port, key, transportOf(meant[0]), cmp.Or(p.protocol, lb.TCP),
-		lb.Listener{Protocol: p.protocol}.Transport(), portList(ports))
 	return corev1.ServicePort{}, false
 }
 
@@ -147,19 +166,21 @@ func called(want string) func(corev1.ServicePort) bool {
 	return func(p corev1.ServicePort) bool { return want == p.Name || want == strconv.Itoa(int(p.Port)) }
 }
 
-// fitting returns the first port whose transport a protocol needs. Without a protocol TCP goes before UDP, as a number
-// can stand for a port of each.
-func fitting(ports []corev1.ServicePort, p lb.Protocol) (corev1.ServicePort, bool) {
+// fitting returns the ports whose transport a protocol needs. Without a protocol those of TCP go before those of UDP,
+// as a number can stand for a port of each.
+func fitting(ports []corev1.ServicePort, p lb.Protocol) (out []corev1.ServicePort) {
 	wanted := []lb.Transport{lb.Listener{Protocol: p}.Transport()}
 	if p == "" {
 		wanted = []lb.Transport{lb.OverTCP, lb.OverUDP}
 	}
 	for _, t := range wanted {
-		if i := slices.IndexFunc(ports, func(q corev1.ServicePort) bool { return transportOf(q) == t }); i >= 0 {
-			return ports[i], true
+		for _, q := range ports {
+			if transportOf(q) == t {
+				out = append(out, q)
+			}
 		}
 	}
-	return corev1.ServicePort{}, false
+	return out
 }
 
 // transportOf returns the transport of a Service's port.

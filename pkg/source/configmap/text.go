@@ -37,6 +37,15 @@ func quote(s string) string {
 	return strconv.Quote(string(shown[:maxShown])) + "…"
 }
 
+// MaxValue returns the length, in bytes, beyond which the value of a key is refused. Whoever keeps no more of a value
+// than that and a byte changes nothing of what [Parse] says.
+func MaxValue(key string) int {
+	if slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == key && k.Lines }) {
+		return maxLines
+	}
+	return maxValue
+}
+
 // unsafe says in a message why a value is refused unread; it is empty for one that is fine. A value of lines may be
 // longer, and may have line breaks and tabs.
 func unsafe(s string, lines bool) string {
@@ -45,7 +54,7 @@ func unsafe(s string, lines bool) string {
 		most = maxLines
 	}
 	if len(s) > most {
-		return fmt.Sprintf("the value has %d bytes, at most %d are allowed", len(s), most)
+		return fmt.Sprintf("the value is longer than the %d bytes that are allowed", most)
 	}
 	if !utf8.ValidString(s) {
 		return fmt.Sprintf("the value %s is not valid UTF-8", quote(s))

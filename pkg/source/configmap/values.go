@@ -60,7 +60,7 @@ func (r *reading) port(key, v string) uint16 {
 }
 
 func (r *reading) readProtocol(v string) {
-	if r.protocol = protocolOf(v); r.protocol == "" {
+	if r.protocol, r.secure = protocolOf(v); r.protocol == "" {
 		r.badf(KeyProtocol, "%s is not a protocol; give %s", quote(v), protocolNames())
 	}
 }

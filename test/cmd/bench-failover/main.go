@@ -86,21 +86,21 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	for profile := range strings.SplitSeq(o.profiles, ",") {
+		mine := slices.DeleteFunc(slices.Clone(wanted), func(r row) bool { return r.only != "" && r.only != profile })
 		// Rows that need another configuration of the cluster get a cluster of their own.
-		for _, software := range []string{"{timing: {profile: %s}}", "{timing: {profile: %s}, witness: {mode: arp}}"} {
-			mine := slices.DeleteFunc(slices.Clone(wanted), func(r row) bool {
-				return r.witness != strings.Contains(software, "witness")
-			})
-			if len(mine) == 0 {
-				continue
-			}
-			if err := runOn(ctx, o, profile, fmt.Sprintf(software, profile), mine); err != nil {
+		for len(mine) > 0 {
+			software := mine[0].on(profile)
+			same := func(r row) bool { return r.on(profile) == software }
+			if err := runOn(ctx, o, profile, software, slices.DeleteFunc(slices.Clone(mine), not(same))); err != nil {
 				return fmt.Errorf("profile %s: %w", profile, err)
 			}
+			mine = slices.DeleteFunc(mine, same)
 		}
 	}
 	return nil
 }
+
+func not(is func(row) bool) func(row) bool { return func(r row) bool { return !is(r) } }
 
 // runOn measures rows on a cluster of that configuration. What was measured before an error is kept.
 func runOn(ctx context.Context, o options, profile, software string, mine []row) error {
@@ -110,9 +110,6 @@ func runOn(ctx context.Context, o options, profile, software string, mine []row)
 	}
 	defer s.close()
 	for _, r := range mine {
-		if profile == "fast" && r.fast > 0 {
-			r.trials = r.fast
-		}
 		if o.trials > 0 {
 			r.trials = min(r.trials, o.trials)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
@@ -17,14 +18,25 @@ type row struct {
 	part
 	back   *part
 	trials int
-	// fast is the number of trials on the fast profile, where it differs.
-	fast int
-	// witness rows need a cluster with one; headless rows have no API server before each trial.
-	witness, headless bool
+	// only is the profile that the row is measured on; empty means all.
+	only string
+	// software is the cluster's configuration, with %s for the profile; empty means the profile and nothing else.
+	software string
+	// headless rows have no API server before each trial.
+	headless bool
 	// do performs one trial and returns what was seen for each part.
 	do func(ctx context.Context, s *stage, n int) ([]trial, error)
 	// after mends what the trials left, once.
 	after func(ctx context.Context, s *stage) error
+}
+
+// on is the configuration of the cluster that the row is measured on.
+func (r row) on(profile string) string {
+	software := r.software
+	if software == "" {
+		software = "{timing: {profile: %s}}"
+	}
+	return strings.ReplaceAll(software, "%s", profile)
 }
 
 func (r row) parts() []part {
@@ -37,7 +49,7 @@ func (r row) parts() []part {
 // rows returns the table, in the order in which it is measured: what leaves much behind comes last.
 func rows() []row {
 	return []row{
-		{key: "lost", trials: 100, fast: 300,
+		{key: "lost", trials: 100,
 			part: part{"node lost: link down and everything killed", "median ≤ 150 ms, max ≤ 300 ms; fast: median ≤ 75 ms"},
 			back: &part{"… and back after a boot", "0"}, do: lost},
 		{key: "drain", trials: 100, part: part{"drain", "median ≤ 10 ms, no new connection fails"},
@@ -63,7 +75,11 @@ func rows() []row {
 			back: &part{"… and back, still without them", "0"}, do: headless, after: apiBack},
 		{key: "thousand", trials: 20, part: part{"1,000 addresses, node lost", "all answering ≤ 1 s"},
 			back: &part{"… and the thousand back", "–"}, do: thousand},
-		{key: "witness", trials: 20, witness: true,
+		{key: "lost-often", trials: 300, only: "fast",
+			software: "{timing: {profile: custom, advertInterval: 20ms, holdTime: 1s}}",
+			part:     part{"node lost, hold time 1 s (more trials in less time)", "somebody always takes over"},
+			back:     &part{"… and back after a boot, hold time 1 s", "0"}, do: lost},
+		{key: "witness", trials: 20, software: "{timing: {profile: %s}, witness: {mode: arp}}",
 			part: part{"partition with a witness: the cut-off node gives up", "exactly one owner"},
 			back: &part{"… and healed, with a witness", "≤ 1 s"}, do: witnessed},
 	}

@@ -1,0 +1,201 @@
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
+)
+
+func open(t *testing.T, dir string) *Ring {
+	t.Helper()
+	r, err := Open(dir, os.Getgid(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// text is a new certificate as it is handed out.
+func text(t *testing.T) []byte {
+	t.Helper()
+	p := certtest.New(t, "a.b")
+	pair, err := certs.ParseKeyPair(p.Cert, p.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair.PEM
+}
+
+func tickets(letters string) (out [][]byte) {
+	for _, c := range letters {
+		out = append(out, bytes.Repeat([]byte{byte(c)}, ticketSize))
+	}
+	return out
+}
+
+func (r *Ring) read(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(r.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// balancer needs a certificate and a bundle.
+func balancer(name, bundle, digest string) lb.LoadBalancer {
+	l := lb.Listener{TLS: &lb.TLS{Certificates: []lb.Certificate{{Material: lb.Material{Name: name, Digest: "x"}}}}}
+	if bundle != "" {
+		l.TLS.Clients = &lb.ClientAuth{CA: lb.CABundle{Name: "ca", Material: lb.Material{Name: bundle, Digest: digest}}}
+	}
+	return lb.LoadBalancer{Listeners: []lb.Listener{l}}
+}
+
+func TestTakeAndPrune(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tls")
+	r := open(t, dir)
+	ca := certtest.Authority(t, "ca")
+	bundle, err := certs.ParseBundle(ca.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	needs := balancer("one", "ca", bundle.Digest)
+	if got := r.Missing(needs); len(got) != 3 {
+		t.Errorf("missing %q", got)
+	}
+	m := Material{Certificates: map[string][]byte{"one": text(t), "two": text(t)}, Bundles: map[string][]byte{"ca": ca.Cert},
+		Tickets: tickets("abc")}
+	if err := r.Take(m); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Missing(needs); len(got) != 0 {
+		t.Errorf("missing %q", got)
+	}
+	keys := r.Tickets()
+	if len(keys) != 3 || r.read(t, keys[0])[0] != 'a' || r.read(t, keys[2])[0] != 'c' {
+		t.Errorf("ticket keys %q", keys)
+	}
+	for name, mode := range map[string]os.FileMode{"one.0.pem": 0o440, "one.1.pem": 0o440, keys[1]: 0o400, ".": 0o710 | os.ModeDir} {
+		if info, err := os.Stat(r.path(name)); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+	// Another daemon, without a controller, finds everything.
+	if again := open(t, dir); len(again.Missing(needs)) > 0 || cmp.Diff(keys, again.Tickets()) != "" {
+		t.Errorf("a new daemon misses %q, has %q", again.Missing(needs), again.Tickets())
+	} else if err := again.Prune(nil, nil); err != nil || len(again.Missing(needs)) > 0 {
+		t.Errorf("it has thrown away what nobody has told it of: %v", err)
+	}
+	// What runs stays though the controller has it no more.
+	if err := r.Take(Material{Tickets: tickets("dab")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Prune([]lb.LoadBalancer{needs}, keys); err != nil {
+		t.Fatal(err)
+	}
+	if r.Missing(needs) != nil && len(r.Missing(needs)) > 0 || len(r.Missing(balancer("two", "", ""))) != 2 {
+		t.Errorf("pruned wrongly: %q", r.Missing(needs))
+	}
+	if err := r.Prune(nil, r.Tickets()); err != nil {
+		t.Fatal(err)
+	}
+	names, err := r.names()
+	if want := slices.Sorted(slices.Values(r.Tickets())); err != nil || cmp.Diff(want, names) != "" {
+		t.Errorf("left: %q, %v", names, err)
+	}
+}
+
+// What cannot be served is refused with a word, and the last good version and all others stay.
+func TestRefused(t *testing.T) {
+	r := open(t, t.TempDir())
+	good := text(t)
+	if err := r.Take(Material{Certificates: map[string][]byte{"one": good}}); err != nil {
+		t.Fatal(err)
+	}
+	err := r.Take(Material{Certificates: map[string][]byte{"one": []byte("rubbish"), "two": good},
+		Bundles: map[string][]byte{"ca": good[:10]}, Tickets: [][]byte{[]byte("short")}})
+	if err == nil || !strings.Contains(err.Error(), "certificate one has no certificate") ||
+		!strings.Contains(err.Error(), "bundle ca has no") || strings.Contains(err.Error(), "rubbish") {
+		t.Errorf("%v", err)
+	}
+	if !bytes.Equal(r.read(t, "one.0.pem"), good) || !bytes.Equal(r.read(t, "two.1.pem"), good) || r.Tickets() != nil {
+		t.Error("the good ones are not there")
+	}
+	for _, name := range []string{"../one", ".one", "a/b"} {
+		if err := r.Take(Material{Certificates: map[string][]byte{name: good}}); err == nil {
+			t.Errorf("%q is taken for a name", name)
+		}
+	}
+}
+
+// A file is never replaced in a second in which it is read, nor near its ends, and both are soon the new ones.
+func TestReplace(t *testing.T) {
+	for _, offset := range []time.Duration{0, 100, 250, 400, 749, 750, 999, 1000, 1300, 1999} {
+		synctest.Test(t, func(t *testing.T) {
+			r := open(t, t.TempDir())
+			versions := [][]byte{text(t), text(t), text(t)}
+			if err := r.Take(Material{Certificates: map[string][]byte{"one": versions[0]}}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(offset * time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
+			go r.Run(ctx)
+			version := [nginx.Slots]int{}
+			begun := time.Now()
+			for i, next := range versions[1:] {
+				if err := r.Take(Material{Certificates: map[string][]byte{"one": next}}); err != nil {
+					t.Fatal(err)
+				}
+				for version != [nginx.Slots]int{i + 1, i + 1} && time.Since(begun) < time.Minute {
+					time.Sleep(10 * time.Millisecond)
+					synctest.Wait()
+					for slot := range nginx.Slots {
+						data := r.read(t, slotFile("one", slot))
+						now := slices.IndexFunc(versions, func(v []byte) bool { return bytes.Equal(v, data) })
+						if now != version[slot] && (untilIdle(slot, time.Now().Add(-10*time.Millisecond)) > 10*time.Millisecond) {
+							t.Errorf("slot %d became %d at %s", slot, now, time.Now().Format("05.000"))
+						}
+						version[slot] = now
+					}
+				}
+			}
+			if d := time.Since(begun); d > 7*time.Second {
+				t.Errorf("two versions took %s", d)
+			}
+			cancel()
+			synctest.Wait()
+			if names, _ := r.names(); len(names) != nginx.Slots {
+				t.Errorf("left over: %q", names)
+			}
+		})
+	}
+}
+
+func TestUntilIdle(t *testing.T) {
+	second := time.Unix(1000, 0) // even, so slot 0 is read
+	for ms := range 2000 {
+		now := second.Add(time.Duration(ms) * time.Millisecond)
+		for slot := range nginx.Slots {
+			wait := untilIdle(slot, now)
+			then := now.Add(wait)
+			into := then.Sub(then.Truncate(time.Second))
+			if wait < 0 || wait > 2*time.Second || nginx.Slot(then) == slot || into < margin || into > time.Second-margin {
+				t.Fatalf("slot %d at %d ms: in %s", slot, ms, wait)
+			}
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// markdown is the section of docs/benchmarks.md: the figures of this run, and how to get them again.
+func (b *bench) markdown() string {
+	var t strings.Builder
+	fmt.Fprintf(&t, `## Layer 7
+
+Written by %[1]smake bench-l7%[1]s; do not edit. Throughput is that of wrk with 32 connections through the configuration
+that we render and through a minimal one written by hand, which passes on the same work (keepalive to the target, Host,
+X-Forwarded-For and -Proto), in turns; the ratio is the median of %[2]d pairs of %[3]s each. Everything else is measured in the
+lab, through virtual IPs. A new connection is made every 5 ms with 300 ms to be answered; kept connections are those of 50
+clients with a mean gap of 100 ms between requests, who look for a close before they send, and never send twice.
+
+- Date: %[4]s
+- Commit: %[5]s
+- Machine: %[6]d cores, %[7]s, %[8]s, %[9]s
+
+| what | goal | measured |
+|---|---|---|
+`, "`", b.rounds, b.wrk, time.Now().UTC().Format(time.DateOnly),
+		output("git", "-C", b.repo, "describe", "--always", "--dirty"), runtime.NumCPU(), output("uname", "-sr"),
+		runtime.Version(), nginxVersion())
+	for _, r := range b.rows {
+		fmt.Fprintf(&t, "| %s | %s | %s |\n", r.what, r.goal, r.measured)
+	}
+	t.WriteString("\nThe same machine runs the control plane, all nodes, the load and the measurement.\n")
+	return t.String()
+}
+
+// nginxVersion asks nginx, which answers on stderr.
+func nginxVersion() string {
+	out, err := exec.Command("nginx", "-v").CombinedOutput()
+	if err != nil {
+		return "nginx unknown"
+	}
+	return strings.TrimPrefix(strings.TrimSpace(string(out)), "nginx version: ")
+}
+
+// output is the first line that a command prints, "unknown" if it fails.
+func output(name string, args ...string) string {
+	out, err := exec.Command(name, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}
+
+// at returns a quantile.
+func at[T any](sorted []T, q float64) T {
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
+
+// distribution says it in milliseconds: median, p95, max and the number of trials.
+func distribution(ds []time.Duration) string {
+	slices.Sort(ds)
+	ms := func(q float64) int64 { return at(ds, q).Milliseconds() }
+	return fmt.Sprintf("median %d ms, p95 %d ms, max %d ms (%d trials)", ms(0.5), ms(0.95), ms(1), len(ds))
+}
