@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -106,15 +105,11 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 	if err := o.confirm(); err != nil {
 		return err
 	}
-	operator := octavia.NewOperator(octavia.UserCredentials(o.getenv, func(path string) bool {
-		_, err := os.Stat(path)
-		return err == nil
-	}))
 	prober := probe.Start(context.WithoutCancel(ctx), l.targets, probe.Options{
 		Interval: cloudProbe, Timeout: o.wish.ProbeTimeout, UserAgent: userAgent(),
 	})
 	begin := time.Now()
-	took, err := failCloudOver(ctx, operator, l.status.ID)
+	took, err := failCloudOver(ctx, o.operator(), l.status.ID)
 	if err == nil && len(l.targets) > 0 {
 		pause(ctx, o.wish.Hold)
 	}
@@ -123,11 +118,6 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 		return fmt.Errorf("load balancer %s: %w", l.status.ID, err)
 	}
 	return o.cloudResult(l, tracks, begin, took, budget)
-}
-
-func (o *failoverOptions) getenv(name string) string {
-	v, _ := o.env(name)
-	return v
 }
 
 // failCloudOver asks for a failover and waits for its end.

@@ -22,6 +22,7 @@ type statusOptions struct {
 	selector      string
 	watch         bool
 	exitCode      bool
+	traffic       bool
 	output        *printer.Flags
 }
 
@@ -52,6 +53,8 @@ Reading needs "list" on ConfigMaps in the namespace, and in the system namespace
 	flags.StringVarP(&o.selector, "selector", "l", "", "Label selector, such as -l team=a.")
 	flags.BoolVarP(&o.watch, "watch", "w", false, "Go on showing changes until interrupted.")
 	flags.BoolVar(&o.exitCode, "exit-code", false, "Exit with 3 unless every load balancer shown is healthy.")
+	flags.BoolVar(&o.traffic, "traffic", false,
+		"Ask Octavia, with your own credentials, what the NAMEd load balancer has carried.")
 	o.output.AddTo(cmd)
 	return cmd
 }
@@ -65,6 +68,9 @@ func (o *statusOptions) complete(args []string) error {
 	}
 	if len(o.names) > 0 && o.selector != "" {
 		return usagef("a name and --selector contradict each other")
+	}
+	if o.traffic && (len(o.names) != 1 || o.watch) {
+		return usagef("--traffic is for one NAME, without --watch")
 	}
 	if err := o.output.Validate(); err != nil {
 		return usagef("%w", err)
@@ -97,6 +103,11 @@ func (o *statusOptions) run(ctx context.Context) error {
 	list := view.Build(snap)
 	if err := o.pick(list, c.namespace); err != nil {
 		return err
+	}
+	if o.traffic {
+		if err := o.addTraffic(ctx, &list.Items[0]); err != nil {
+			return err
+		}
 	}
 	if err := o.show(ctx, c, list); err != nil {
 		return err

@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"context"
+	"fmt"
+	"os"
 	"time"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/backend/octavia"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
@@ -14,6 +19,11 @@ func (o *statusOptions) cloudBranch(t *printer.Tree, c lb.CloudStatus) {
 	}
 	root := t.Add(c.Name, printer.Cell{Text: "Octavia"}, cloudCell(c.Provisioning, c.Operating),
 		printer.Cell{Text: "id " + c.ID + o.sinceOf(c.Since)})
+	if n := c.Traffic; n != nil {
+		root.Add("traffic", printer.Cell{Text: "Counters"}, printer.Cell{}, printer.Cell{Text: fmt.Sprintf(
+			"%s in, %s out, %d connections now, %d in all, %d request errors", bytesOf(n.BytesIn), bytesOf(n.BytesOut),
+			n.ActiveConnections, n.TotalConnections, n.RequestErrors)})
+	}
 	for _, l := range c.Listeners {
 		listener := root.Add(l.Name, printer.Cell{Text: "Listener"}, cloudCell(l.Provisioning, l.Operating), printer.Cell{})
 		for _, p := range l.Pools {
@@ -24,6 +34,46 @@ func (o *statusOptions) cloudBranch(t *printer.Tree, c lb.CloudStatus) {
 			}
 		}
 	}
+}
+
+// addTraffic asks Octavia for the counters of a load balancer.
+func (o *statusOptions) addTraffic(ctx context.Context, s *v1alpha1.LoadBalancerStatus) error {
+	c := s.Status.Cloud
+	if c == nil || c.ID == "" {
+		return fmt.Errorf("%s is no load balancer of Octavia, which is who counts traffic", s.Name)
+	}
+	traffic, err := o.operator().Traffic(ctx, c.ID)
+	if err != nil {
+		return fmt.Errorf("traffic of load balancer %s: %w", c.ID, err)
+	}
+	c.Traffic = &traffic
+	return nil
+}
+
+// operator makes calls to OpenStack with the user's own credentials.
+func (p *program) operator() *octavia.Operator {
+	getenv := func(name string) string {
+		v, _ := p.env(name)
+		return v
+	}
+	return octavia.NewOperator(octavia.UserCredentials(getenv, func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	}))
+}
+
+// bytesOf writes a number of bytes as people read it.
+func bytesOf(n int64) string {
+	const step = 1024
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	value, unit := float64(n), 0
+	for value >= step && unit < len(units)-1 {
+		value, unit = value/step, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", value, units[unit])
 }
 
 // sinceOf says since when something is so, as the rest of a sentence.

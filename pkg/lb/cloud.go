@@ -50,10 +50,12 @@ type Cloud struct {
 	InspectTimeout time.Duration
 	// NoForwardedFor leaves X-Forwarded-For, -Port and -Proto out of requests.
 	NoForwardedFor bool
-	// Certificate is the URL of what TLS is terminated with, in the cloud's own store.
-	Certificate string
+	// Certificates are the URLs of what TLS is terminated with, in the cloud's own store; the first is the default.
+	Certificates []string
 	// Adopt is the ID of a load balancer that is there already, and is to be this one.
 	Adopt string
+	// NodeSelector is a label selector of the nodes that get traffic, beside the configuration's; empty for all.
+	NodeSelector string
 	// Pods says that members are the pods themselves, and not node ports.
 	Pods bool
 }

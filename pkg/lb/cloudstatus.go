@@ -16,6 +16,17 @@ type CloudStatus struct {
 	Since time.Time `json:"since,omitzero"`
 	// Listeners are sorted by name.
 	Listeners []CloudListener `json:"listeners,omitempty"`
+	// Traffic is only there where somebody has asked the cloud for it: it never stands still.
+	Traffic *CloudTraffic `json:"traffic,omitempty"`
+}
+
+// CloudTraffic is what a load balancer has carried since it was made, as far as the cloud has counted it.
+type CloudTraffic struct {
+	BytesIn           int64 `json:"bytesIn"`
+	BytesOut          int64 `json:"bytesOut"`
+	ActiveConnections int64 `json:"activeConnections"`
+	TotalConnections  int64 `json:"totalConnections"`
+	RequestErrors     int64 `json:"requestErrors"`
 }
 
 // CloudListener is a port.

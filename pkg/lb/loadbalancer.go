@@ -263,6 +263,7 @@ func compareBools(a, b bool) int {
 // Clone returns a deep copy.
 func (l LoadBalancer) Clone() LoadBalancer {
 	l.VIPs = slices.Clone(l.VIPs)
+	l.Cloud.Certificates = slices.Clone(l.Cloud.Certificates)
 	l.Listeners = slices.Clone(l.Listeners)
 	for i := range l.Listeners {
 		l.Listeners[i].TLS = l.Listeners[i].TLS.clone()

@@ -101,6 +101,7 @@ func (b *Backend) Name() string { return Name }
 func (b *Backend) Capabilities() lb.Capabilities {
 	return lb.Capabilities{
 		Protocols: []lb.Protocol{lb.HTTP, lb.TCP, lb.UDP, lb.SCTP},
+		TLS:       true,
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true,
 		SourceRanges: true, SendProxy: true, SendProxyV2: true, Limits: true, Timeouts: true, IdleTimeout: true, Cloud: true,
 		Endpoints: true, Spread: true, Methods: []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},

@@ -74,15 +74,23 @@ type listenerChange struct {
 	AllowedCIDRs    []string          `json:"allowed_cidrs"`
 	InsertHeaders   map[string]string `json:"insert_headers"`
 	DefaultPoolID   *string           `json:"default_pool_id"`
+	Certificate     string            `json:"default_tls_container_ref,omitempty"`
+	Certificates    *[]string         `json:"sni_container_refs,omitempty"`
 	Tags            []string          `json:"tags"`
 }
 
 func changeOf(l Listener, poolID *string) listenerChange {
-	return listenerChange{
+	c := listenerChange{
 		Name: l.Name, ConnectionLimit: l.ConnectionLimit, ClientTimeout: l.ClientTimeout,
 		ConnectTimeout: l.ConnectTimeout, MemberTimeout: l.MemberTimeout, InspectTimeout: l.InspectTimeout,
 		AllowedCIDRs: l.AllowedCIDRs, InsertHeaders: l.InsertHeaders, DefaultPoolID: poolID, Tags: l.Tags,
+		Certificate: l.Certificate,
 	}
+	if l.Certificate != "" { // only then does Octavia let it be said that there are no others
+		refs := append([]string{}, l.Certificates...)
+		c.Certificates = &refs
+	}
+	return c
 }
 
 type newPool struct {

@@ -69,6 +69,14 @@ func (c *checker) listener(l lb.Listener) {
 	at, kind := c.wish.Fields, c.settings.Monitor.Type
 	datagrams := l.Protocol == lb.UDP || l.Protocol == lb.SCTP
 	switch {
+	case l.TLS == nil:
+	case l.Protocol != lb.HTTP:
+		c.add(at.Protocol, "Octavia ends TLS for HTTP only; leave TLS to the Service with protocol TCP, or use HTTPS")
+	case len(c.wish.LoadBalancer.Cloud.Certificates) == 0:
+		c.add(at.Certificates, "Octavia takes certificates from Barbican, and the controller does not put Secrets there; put it "+
+			"there yourself, and name it in tls-container in place of this key")
+	}
+	switch {
 	case !datagrams && (kind == monitorUDP || kind == monitorSCTP):
 		c.add(at.Monitor, "%s is for ports of UDP and SCTP, and port %d is of %s", kind, l.Port, l.Protocol)
 	case datagrams && (kind == monitorHTTPS || kind == "TLS-HELLO" || kind == "PING"):

@@ -140,7 +140,8 @@ func (d *differ) makeListeners() {
 func sameListener(w, h Listener) bool {
 	return w.Name == h.Name && w.DefaultPool == h.DefaultPool && w.ConnectionLimit == h.ConnectionLimit &&
 		w.ClientTimeout == h.ClientTimeout && w.ConnectTimeout == h.ConnectTimeout &&
-		w.MemberTimeout == h.MemberTimeout && w.InspectTimeout == h.InspectTimeout &&
+		w.MemberTimeout == h.MemberTimeout && w.Certificate == h.Certificate &&
+		slices.Equal(w.Certificates, sorted(slices.Clone(h.Certificates))) && w.InspectTimeout == h.InspectTimeout &&
 		slices.Equal(w.AllowedCIDRs, sorted(slices.Clone(h.AllowedCIDRs))) && maps.Equal(w.InsertHeaders, h.InsertHeaders)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // Operator makes the calls that a person asks for, with that person's own credentials.
@@ -52,20 +54,17 @@ func (o *Operator) Look(ctx context.Context, id string) (Statuses, error) {
 	return Statuses{Provisioning: r.Provisioning, Operating: r.Operating}, err
 }
 
-// Traffic is what a load balancer has carried since it was made.
-type Traffic struct {
-	BytesIn           int64 `json:"bytes_in"`
-	BytesOut          int64 `json:"bytes_out"`
-	ActiveConnections int64 `json:"active_connections"`
-	TotalConnections  int64 `json:"total_connections"`
-	RequestErrors     int64 `json:"request_errors"`
-}
-
 // Traffic returns the counters of a load balancer, by one call.
-func (o *Operator) Traffic(ctx context.Context, id string) (Traffic, error) {
+func (o *Operator) Traffic(ctx context.Context, id string) (lb.CloudTraffic, error) {
 	var answer struct {
-		Stats Traffic `json:"stats"`
+		Stats struct {
+			BytesIn           int64 `json:"bytes_in"`
+			BytesOut          int64 `json:"bytes_out"`
+			ActiveConnections int64 `json:"active_connections"`
+			TotalConnections  int64 `json:"total_connections"`
+			RequestErrors     int64 `json:"request_errors"`
+		} `json:"stats"`
 	}
 	err := o.api.call(ctx, http.MethodGet, "loadbalancers/"+id+"/stats", nil, &answer)
-	return answer.Stats, err
+	return lb.CloudTraffic(answer.Stats), err
 }

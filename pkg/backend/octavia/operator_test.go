@@ -3,6 +3,8 @@ package octavia
 import (
 	"net/http"
 	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // A person's credentials are found as the openstack command finds them.
@@ -44,7 +46,7 @@ func TestOperator(t *testing.T) {
 	if s, err := o.Look(t.Context(), "x"); err != nil || !s.Working() || s.Operating != "ONLINE" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if s, err := o.Traffic(t.Context(), "x"); err != nil || s != (Traffic{1, 2, 3, 4, 5}) {
+	if s, err := o.Traffic(t.Context(), "x"); err != nil || s != (lb.CloudTraffic{BytesIn: 1, BytesOut: 2, ActiveConnections: 3, TotalConnections: 4, RequestErrors: 5}) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -23,7 +23,7 @@ func Plant(l lb.LoadBalancer, id Identity, s Settings) Tree {
 		Description: "Made by kubectl-lb for " + shorten(l.Origin.Key.String()),
 	}
 	for _, listener := range l.Listeners {
-		p := planter{settings: s.of(listener, l.Cloud), tags: id.ChildTags()}
+		p := planter{settings: s.of(listener, l.Cloud), tags: id.ChildTags(), certificates: l.Cloud.Certificates}
 		made, pools := p.listener(listener)
 		t.Listeners = append(t.Listeners, made)
 		t.Pools = append(t.Pools, pools...)
@@ -57,11 +57,16 @@ func place(l lb.LoadBalancer, s Settings) Placement {
 	return p
 }
 
-const protocolHTTP = "HTTP"
+const (
+	protocolHTTP  = "HTTP"
+	protocolHTTPS = "TERMINATED_HTTPS"
+)
 
 type planter struct {
 	settings Settings
 	tags     []string
+	// certificates are Barbican's URLs of those of HTTPS.
+	certificates []string
 }
 
 func (p planter) listener(l lb.Listener) (Listener, []Pool) {
@@ -73,11 +78,16 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 		MemberTimeout: orElse(s.MemberTimeout, 50000), InspectTimeout: s.InspectTimeout,
 		Tags: p.tags,
 	}
+	secure := l.TLS != nil && len(p.certificates) > 0
+	if secure {
+		out.Name, out.Protocol = fmt.Sprintf("https-%d", l.Port), protocolHTTPS
+		out.Certificate, out.Certificates = p.certificates[0], sorted(slices.Clone(p.certificates[1:]))
+	}
 	for _, c := range s.AllowedCIDRs {
 		out.AllowedCIDRs = append(out.AllowedCIDRs, c.Masked().String())
 	}
 	slices.Sort(out.AllowedCIDRs)
-	if s.ForwardedFor && out.Protocol == protocolHTTP {
+	if s.ForwardedFor && l.Protocol == lb.HTTP {
 		out.InsertHeaders = map[string]string{
 			"X-Forwarded-For": "true", "X-Forwarded-Port": "true", "X-Forwarded-Proto": "true",
 		}
@@ -86,7 +96,7 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 	routes := slices.Clone(l.Routes)
 	slices.SortFunc(routes, bySpecificity)
 	for _, r := range routes {
-		rules := rulesOf(r, l.Port)
+		rules := rulesOf(r, l.Port, secure)
 		pool := p.pool(l, r, rules)
 		pools = append(pools, pool)
 		if len(rules) == 0 {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // statusTree is what /status answers: every child with its status, but without what it is.
@@ -141,7 +140,7 @@ func (a *api) read(ctx context.Context, r root) (Seen, error) {
 		got.Monitors = append(got.Monitors, answer.Monitor)
 	}
 	for _, l := range got.Listeners {
-		if !strings.HasPrefix(l.Protocol, "HTTP") {
+		if l.Protocol != protocolHTTP && l.Protocol != protocolHTTPS {
 			continue
 		}
 		var answer struct {

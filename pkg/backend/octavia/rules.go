@@ -42,9 +42,9 @@ func pathRank(r lb.Route) int {
 }
 
 // rulesOf returns what requests of a route have in common; nothing for a route that takes all.
-func rulesOf(r lb.Route, port uint16) (rules []Rule) {
+func rulesOf(r lb.Route, port uint16, secure bool) (rules []Rule) {
 	if r.Host != "" {
-		rules = append(rules, hostRule(r.Host, port))
+		rules = append(rules, hostRule(r.Host, port, secure))
 	}
 	path := strings.TrimSuffix(r.Path, "/")
 	switch {
@@ -60,8 +60,11 @@ func rulesOf(r lb.Route, port uint16) (rules []Rule) {
 const compareRegex = "REGEX"
 
 // hostRule compares the Host header. It has the port in it where that is not the usual one, and hardly ever else.
-func hostRule(host string, port uint16) Rule {
-	const usual = 80
+func hostRule(host string, port uint16, secure bool) Rule {
+	usual := uint16(80)
+	if secure {
+		usual = 443
+	}
 	suffix, wild := strings.CutPrefix(host, "*")
 	switch {
 	case port == usual && wild:

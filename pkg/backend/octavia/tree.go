@@ -59,6 +59,9 @@ type Listener struct {
 	AllowedCIDRs []string `json:"allowed_cidrs"`
 	// InsertHeaders are put into each request, such as "X-Forwarded-For": "true".
 	InsertHeaders map[string]string `json:"insert_headers"`
+	// Certificate is Barbican's URL of the certificate of HTTPS, Certificates are those of further ones, by SNI.
+	Certificate  string   `json:"default_tls_container_ref,omitempty"`
+	Certificates []string `json:"sni_container_refs,omitempty"`
 	// DefaultPool is the name of the pool that takes what no policy takes; empty for none.
 	DefaultPool string `json:"-"`
 	// Policies are in the order in which they are tried.

@@ -1,6 +1,8 @@
 package octavia
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +180,34 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// HTTPS ends at Octavia with Barbican's certificates: the first is the default, of the others the order says nothing.
+func TestTerminated(t *testing.T) {
+	l := tcp(443)
+	l.Listeners[0].Protocol, l.Listeners[0].TLS = lb.HTTP, &lb.TLS{}
+	l.Listeners[0].Routes[0].Host = "a.example"
+	l.Cloud.Certificates = []string{"z", "y", "x"}
+	tree := plant(l, Settings{ForwardedFor: true})
+	x := tree.Listeners[0]
+	if x.Protocol != "TERMINATED_HTTPS" || x.Name != "https-443" || x.Certificate != "z" || len(x.InsertHeaders) != 3 ||
+		!slices.Equal(x.Certificates, []string{"x", "y"}) || x.Policies[0].Rules[0].Value != "a.example" {
+		t.Errorf("%+v", x)
+	}
+	if p := tree.Pools[0]; p.Protocol != "HTTP" {
+		t.Errorf("%+v", p)
+	}
+	have := grown(tree)
+	if ops := Diff(tree, have); len(ops) > 0 {
+		t.Errorf("%v", ops)
+	}
+	l.Cloud.Certificates[0] = "new"
+	if ops := Diff(plant(l, Settings{ForwardedFor: true}), have); len(ops) != 1 || ops[0].String() != "update listener https-443" {
+		t.Errorf("%v", ops)
+	}
+	if c := changeOf(x, nil); *c.Certificates == nil || c.Certificate != "z" {
+		t.Errorf("%+v", c)
+	}
+}
+
 // Each family has its subnet; both together make two addresses.
 func TestFamilies(t *testing.T) {
 	both := Settings{Placement: Placement{SubnetID: "four"}, SubnetIPv6: "six"}
@@ -209,7 +239,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := lb.Fields{Method: "method", Monitor: "monitor", Subnet: "subnet", Families: "families", Affinity: "affinity",
-		Protocol: "protocol", Idle: "idle"}
+		Protocol: "protocol", Idle: "idle", Certificates: "certificates"}
 	for _, c := range []struct {
 		name     string
 		protocol lb.Protocol
@@ -232,11 +262,20 @@ func TestCheck(t *testing.T) {
 			"LB0401 monitor: monitor timeout 9 s is longer than its delay of 5 s"},
 		{"UDP's idle time", lb.UDP, lb.Cloud{}, lb.Options{Timeouts: lb.Timeouts{Idle: time.Second}}, nil,
 			"LB0401 idle: Octavia has no time after which a session of UDP ends; remove the key"},
+		{"TLS for TCP", lb.TCP, lb.Cloud{}, lb.Options{}, nil, "LB0401 protocol: Octavia ends TLS for HTTP only; leave TLS to the " +
+			"Service with protocol TCP, or use HTTPS"},
+		{"a certificate of a Secret", lb.HTTP, lb.Cloud{}, lb.Options{}, nil, "LB0401 certificates: Octavia takes certificates " +
+			"from Barbican, and the controller does not put Secrets there; put it there yourself, and name it in tls-container in " +
+			"place of this key"},
+		{"a certificate of Barbican", lb.HTTP, lb.Cloud{Certificates: []string{"x"}}, lb.Options{}, nil, ""},
 		{"two families", lb.TCP, lb.Cloud{}, lb.Options{}, []lb.Family{lb.IPv4, lb.IPv6},
 			"LB0401 families: an address of each family needs vip-subnet and vip-subnet-ipv6"},
 	} {
 		l := tcp(80)
 		l.Cloud, l.Listeners[0].Protocol, l.Listeners[0].Options = c.cloud, c.protocol, c.options
+		if strings.HasPrefix(c.name, "TLS ") || strings.HasPrefix(c.name, "a certificate ") {
+			l.Listeners[0].TLS = &lb.TLS{}
+		}
 		got := ""
 		for _, f := range b.Check(lb.Wish{LoadBalancer: l, Fields: at, Address: lb.AddressWish{Families: c.families}}) {
 			got += f.String()

@@ -43,21 +43,34 @@ func (r *Resolver) Resolve(w lb.Wish) lb.Wish {
 		return w
 	}
 	w.LoadBalancer, w.Findings = w.LoadBalancer.Clone(), slices.Clone(w.Findings)
+	nodes := r.nodesOf(w)
 	for i := range w.LoadBalancer.Listeners {
 		l := &w.LoadBalancer.Listeners[i]
 		for j := range l.Routes {
 			route := &l.Routes[j]
-			r.target(&w, *l, &route.Target)
+			r.target(&w, *l, nodes, &route.Target)
 			for k := range route.Others {
-				r.target(&w, *l, &route.Others[k])
+				r.target(&w, *l, nodes, &route.Others[k])
 			}
 		}
 	}
 	return w
 }
 
+// nodesOf returns the nodes that are there for a wish, which may choose among them.
+func (r *Resolver) nodesOf(w lb.Wish) []*corev1.Node {
+	own, err := labels.Parse(w.LoadBalancer.Cloud.NodeSelector)
+	if err != nil || own.Empty() {
+		return r.nodes // the source has looked at it
+	}
+	chosen := slices.DeleteFunc(slices.Clone(r.cluster.Nodes), func(n *corev1.Node) bool {
+		return !own.Matches(labels.Set(n.Labels))
+	})
+	return serving(chosen, r.cluster.Selector)
+}
+
 // target replaces the endpoints of one target.
-func (r *Resolver) target(w *lb.Wish, l lb.Listener, t *lb.Target) {
+func (r *Resolver) target(w *lb.Wish, l lb.Listener, nodes []*corev1.Node, t *lb.Target) {
 	svc, ok := r.cluster.Service(t.Service.Key)
 	if !ok {
 		return
@@ -71,7 +84,10 @@ func (r *Resolver) target(w *lb.Wish, l lb.Listener, t *lb.Target) {
 	}
 	port := svc.Spec.Ports[i]
 	if w.LoadBalancer.Cloud.Pods {
-		t.Endpoints = r.pods(t.Service.Key, port)
+		if t.Endpoints = r.pods(t.Service.Key, port); len(t.Endpoints) == 0 && r.cluster.Slices != nil {
+			addOnce(w, lb.Finding{Code: lb.CodeNoEndpoints, Field: w.Fields.Upstream, Message: fmt.Sprintf(
+				"no pod of Service %s is ready, so that nobody gets the traffic", t.Service.Key)})
+		}
 		return
 	}
 	if port.NodePort == 0 {
@@ -80,7 +96,6 @@ func (r *Resolver) target(w *lb.Wish, l lb.Listener, t *lb.Target) {
 				"or set member to pod where pods have addresses that Octavia can reach", t.Service.Key, t.Service.Port)})
 		return
 	}
-	nodes := r.nodes
 	if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
 		nodes = r.withEndpoint(t.Service.Key, nodes)
 		if svc.Spec.HealthCheckNodePort > 0 {

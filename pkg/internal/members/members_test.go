@@ -124,13 +124,35 @@ func TestResolve(t *testing.T) {
 			"192.0.2.1:30080 checked at 32000/healthz"},
 		{"health port without local", of(service(health), node(1)), lb.TCP, false, "192.0.2.1:30080"},
 		{"no node port", of(service(func(s *corev1.ServiceSpec) { s.Ports[0].NodePort = 0 }), node(1)), lb.TCP, false,
-			"LB0205 service: Service default/web has no node port for port 80, so that Octavia cannot reach it; make its type " +
+			"LB0209 service: Service default/web has no node port for port 80, so that Octavia cannot reach it; make its type " +
 				"NodePort or LoadBalancer, or set member to pod where pods have addresses that Octavia can reach"},
 		{"pods", of(service(), node(1)), lb.TCP, true, "10.0.0.8:8080 10.0.0.9:8080"},
-		{"pods of another port", of(service(), node(1)), lb.UDP, true, ""},
+		{"pods of another port", of(service(), node(1)), lb.UDP, true,
+			"LB0206 no pod of Service default/web is ready, so that nobody gets the traffic"},
 	} {
 		if d := cmp.Diff(c.want, resolve(c.cluster, c.protocol, c.pods)); d != "" {
 			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}
+
+// An object may choose among the nodes that the configuration allows; where none of those is ready, it has them all.
+func TestNodeSelector(t *testing.T) {
+	c := Cluster{
+		Service: func(lb.Key) (*corev1.Service, bool) { return service(), true },
+		Nodes:   []*corev1.Node{node(1), node(2, down), node(3), node(4, down)},
+	}
+	for selector, want := range map[string]string{
+		"": "[192.0.2.1:30080 192.0.2.3:30080]", "number!=1": "[192.0.2.3:30080]", "number in (1,2)": "[192.0.2.1:30080]",
+		"number in (2,4)": "[192.0.2.2:30080 192.0.2.4:30080]", "number=9": "[]",
+	} {
+		w := lb.Wish{LoadBalancer: lb.LoadBalancer{Cloud: lb.Cloud{NodeSelector: selector}}}
+		w.LoadBalancer.Listeners = []lb.Listener{{Port: 80, Protocol: lb.TCP, Routes: []lb.Route{
+			{Target: lb.Target{Service: lb.Service{Key: web, Port: 80}}},
+		}}}
+		got := New(c).Resolve(w).LoadBalancer.Listeners[0].Routes[0].Target.Endpoints
+		if fmt.Sprint(got) != want {
+			t.Errorf("%q: %v, not %s", selector, got, want)
 		}
 	}
 }

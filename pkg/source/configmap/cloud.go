@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
@@ -23,6 +25,7 @@ const (
 	KeyFloatSubnet    = "floating-subnet"
 	KeyFloatKeep      = "keep-floating-ip"
 	KeyAdopt          = "adopt"
+	KeyTLSContainer   = "tls-container"
 	KeyMemberSubnet   = "member-subnet"
 	KeyFlavor         = "flavor"
 	KeyZone           = "availability-zone"
@@ -31,6 +34,7 @@ const (
 	KeyInspectTimeout = "inspect-timeout"
 	KeyForwardedFor   = "x-forwarded-for"
 	KeyMember         = "member"
+	KeyNodeSelector   = "node-selector"
 	KeyMonitorType    = "monitor-type"
 	KeyMonitorDelay   = "monitor-delay"
 	KeyMonitorTimeout = "monitor-timeout"
@@ -120,6 +124,13 @@ func trafficKeys() []Key {
 		{Name: KeyMember, Takes: "`node` or `pod`", Default: "`node`", read: (*reading).readMember,
 			Meaning: "Octavia: what gets the traffic: the Service's node port on each node, or its pods themselves, whose " +
 				"addresses Octavia must be able to reach; upstream endpoints means the same."},
+		{Name: KeyNodeSelector, Takes: "a label selector such as `zone=a`", Default: "all nodes",
+			Meaning: "Octavia: which nodes get traffic, of those that the controller's configuration allows.",
+			read:    (*reading).readNodeSelector},
+		{Name: KeyTLSContainer, Takes: "URLs of Barbican's secrets or containers, separated by commas", Default: "none",
+			Meaning: "Octavia: the certificates of HTTPS, in place of tls-secret-name. The first is for clients that ask for none of " +
+				"the others' names.",
+			read: (*reading).readTLSContainer},
 		{Name: KeyClientTimeout, Takes: "a time from `1s` to `24h`", Default: "`50s`, or idle-timeout for TCP",
 			Meaning: "Octavia: how long a client may send nothing.",
 			read:    func(r *reading, v string) { r.cloud.ClientTimeout = r.duration(KeyClientTimeout, v) }},
@@ -223,6 +234,14 @@ func (r *reading) choice(key, v string, words ...string) string {
 
 func (r *reading) readMember(v string) { r.member = r.choice(KeyMember, v, memberNode, memberPod) }
 
+func (r *reading) readNodeSelector(v string) {
+	if _, err := labels.Parse(v); err != nil {
+		r.badf(KeyNodeSelector, "%s is not a label selector: %s", quote(v), err)
+		return
+	}
+	r.cloud.NodeSelector = v
+}
+
 // The values of member.
 const (
 	memberNode = "node"
@@ -234,10 +253,38 @@ func (r *reading) memberTwice() {
 	if r.member != "" && r.upstream != "" && (r.member == memberPod) != (r.upstream == upstreamEndpoints) {
 		r.addf(lb.CodeConflictingKeys, KeyMember, "%s: %s means the other one; remove one of the two", KeyUpstream, r.upstream)
 	}
+	if r.cloud.NodeSelector != "" && (r.member == memberPod || r.upstream == upstreamEndpoints) {
+		r.addf(lb.CodeConflictingKeys, KeyNodeSelector, "traffic goes to pods, on whatever nodes they are; remove the key")
+	}
 	if r.member == memberPod {
 		r.options.Upstream.Endpoints = true
 	}
 	r.cloud.Pods = r.options.Upstream.Endpoints
+}
+
+// maxContainers is how many certificates a listener may have.
+const maxContainers = 64
+
+// containerPattern is what the URLs of Barbican look like; Octavia looks them up there, wherever they seem to lead.
+var containerPattern = regexp.MustCompile(`^https?://[A-Za-z0-9._:/\[\]-]{1,200}/v1/(secrets|containers)/[0-9a-fA-F-]{36}$`)
+
+func (r *reading) readTLSContainer(v string) {
+	for text := range strings.SplitSeq(v, ",") {
+		ref := strings.TrimSpace(text)
+		switch {
+		case !containerPattern.MatchString(ref):
+			r.badf(KeyTLSContainer, "%s is not the URL of a secret or a container in Barbican; give one such as "+
+				"https://barbican.example.com/v1/secrets/ID", quote(ref))
+		case slices.Contains(r.cloud.Certificates, ref):
+			r.badf(KeyTLSContainer, "%s is there twice", quote(ref))
+		case len(r.cloud.Certificates) == maxContainers:
+			r.badf(KeyTLSContainer, "give at most %d", maxContainers)
+		default:
+			r.cloud.Certificates = append(r.cloud.Certificates, ref)
+			continue
+		}
+		return
+	}
 }
 
 func (r *reading) readMonitorType(v string) {

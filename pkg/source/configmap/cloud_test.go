@@ -9,7 +9,10 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-const id = "11111111-2222-3333-4444-555555555555"
+const (
+	id       = "11111111-2222-3333-4444-555555555555"
+	barbican = "https://barbican.example.com:9311/v1/"
+)
 
 // What a cloud is asked for is read from its keys.
 func TestCloud(t *testing.T) {
@@ -29,6 +32,9 @@ func TestCloud(t *testing.T) {
 			lb.Cloud{Method: lb.LeastConnections, ClientTimeout: 90 * time.Second, InspectTimeout: 2 * time.Second, NoForwardedFor: true, Pods: true}},
 		{"floating IP", []string{KeyFloatNetwork, id, KeyFloatSubnet, id, KeyFloatKeep, "true", KeyAdopt, id},
 			lb.Cloud{FloatingNetwork: id, FloatingSubnet: id, KeepFloating: true, Adopt: id}},
+		{"Barbican", []string{KeyTLSContainer, barbican + "secrets/" + id + ", " + barbican + "containers/" + id, KeyProtocol, "HTTPS"},
+			lb.Cloud{Certificates: []string{barbican + "secrets/" + id, barbican + "containers/" + id}}},
+		{"nodes", []string{KeyNodeSelector, "zone in (a,b)"}, lb.Cloud{NodeSelector: "zone in (a,b)"}},
 		{"internal", []string{KeyInternal, "true"}, lb.Cloud{Internal: true}},
 		{"own cookie", []string{KeyAffinity, "cookie = JSESSIONID", KeyProtocol, "HTTP"}, lb.Cloud{Cookie: "JSESSIONID"}},
 		{"monitor", []string{KeyMonitorType, "http", KeyMonitorDelay, "9s", KeyMonitorTimeout, "8", KeyMonitorUp, "2",
@@ -65,6 +71,8 @@ func TestCloudFindings(t *testing.T) {
 		{KeyAffinity, "client-ip=x", `LB0104 data[session-affinity]: "client-ip" takes no name; give cookie=NAME, or leave it out`},
 		{KeyAffinity, "cookie=a;b", `LB0104 data[session-affinity]: "a;b" is not a name; it takes letters, digits and . _ -` + "\n" +
 			"LB0108 data[session-affinity]: the key needs a port of protocol HTTP; remove it, or set protocol or ports"},
+		{KeyNodeSelector, "zone in a", `LB0104 data[node-selector]: "zone in a" is not a label selector: unable to parse requirement: ` +
+			`found 'a' expected: '('`},
 		{KeyMonitorDelay, "1500ms", `LB0104 data[monitor-delay]: "1500ms" is not a time of whole seconds`},
 		{KeyMonitorCodes, "2xx",
 			`LB0104 data[monitor-codes]: "2xx" is not a list of status codes; give such as "200", "200,202" or "200-204"`},
@@ -78,6 +86,12 @@ func TestCloudFindings(t *testing.T) {
 	}
 	for want, pairs := range map[string][]string{
 		"LB0108 data[vip-network]: vip-subnet says where the address is; remove one of the two": {KeyNetwork, id, KeySubnet, id},
+		"LB0108 data[tls-container]: the key needs a port of protocol HTTPS or TLS; remove it, or set protocol, ports or SSL": {
+			KeyTLSContainer, barbican + "secrets/" + id},
+		"LB0108 data[tls-container]: tls-secret-name says which certificates there are; remove one of the two": {
+			KeyTLSContainer, barbican + "secrets/" + id, KeyTLSSecret, "web", KeyProtocol, "HTTPS"},
+		`LB0104 data[tls-container]: "https://x/y" is not the URL of a secret or a container in Barbican; give one such as ` +
+			"https://barbican.example.com/v1/secrets/ID": {KeyTLSContainer, "https://x/y", KeyProtocol, "HTTPS"},
 		"LB0108 data[internal]: there is no floating IP then; remove the key, or floating-network, floating-subnet and " +
 			"keep-floating-ip": {KeyInternal, "true", KeyFloatKeep, "true"},
 		"LB0108 data[vip-port]: the port has a network of its own; remove the other keys of the address": {

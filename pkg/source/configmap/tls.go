@@ -124,14 +124,18 @@ func (r *reading) insecure() {
 // certified finds ports without a certificate, and keys about TLS without a port.
 func (r *reading) certified(listeners []lb.Listener) {
 	terminates := slices.ContainsFunc(listeners, func(l lb.Listener) bool { return l.TLS != nil })
-	if terminates && len(r.tls.secrets) == 0 && !r.faulty(KeyTLSSecret) {
+	contained := len(r.cloud.Certificates) > 0
+	if contained && len(r.tls.secrets) > 0 {
+		r.addf(lb.CodeConflictingKeys, KeyTLSContainer, "%s says which certificates there are; remove one of the two", KeyTLSSecret)
+	}
+	if terminates && len(r.tls.secrets) == 0 && !contained && !r.faulty(KeyTLSSecret) && !r.faulty(KeyTLSContainer) {
 		r.addf(lb.CodeMissingKey, KeyTLSSecret, "the key is missing; give the name of a Secret of type kubernetes.io/tls with "+
 			"the certificate to show")
 	}
 	for _, k := range []struct {
 		name  string
 		given bool
-	}{{KeyTLSSecret, len(r.tls.secrets) > 0}, {KeyClientCA, r.tls.clientCA.Name != ""}} {
+	}{{KeyTLSSecret, len(r.tls.secrets) > 0}, {KeyTLSContainer, contained}, {KeyClientCA, r.tls.clientCA.Name != ""}} {
 		if k.given && !terminates {
 			r.addf(lb.CodeConflictingKeys, k.name, "the key needs a port of protocol HTTPS or TLS; remove it, or set %s, %s or %s",
 				KeyProtocol, KeyPorts, KeySSL)

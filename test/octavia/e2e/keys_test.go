@@ -20,6 +20,8 @@ const (
 	flavor      = "33333333-aaaa-bbbb-cccc-dddddddddddd"
 	profile     = "44444444-aaaa-bbbb-cccc-dddddddddddd"
 	zone        = "kubectl-lb-zone"
+	secret1     = "55555555-aaaa-bbbb-cccc-dddddddddddd"
+	secret2     = "66666666-aaaa-bbbb-cccc-dddddddddddd"
 )
 
 // keyCase is a key, or some that belong together, and what Octavia says of a load balancer that has them.
@@ -95,6 +97,13 @@ func balanced() []keyCase {
 				"routes: host=cake.example path=/menu service=coffee-svc:80"},
 			next: []string{"rule 1 HOST_NAME EQUAL_TO tea.example", "rule 1 PATH EQUAL_TO /menu",
 				"rule 2 HOST_NAME EQUAL_TO cake.example", "rule 2 PATH REGEX ^/menu(/|$)"}},
+		{name: "tls", data: []string{"protocol: HTTPS", "bind-port: 443", "tls-container: " + octavia.SecretURL(secret1)},
+			want: []string{"listener https-443 protocol TERMINATED_HTTPS",
+				"listener https-443 default_tls_container_ref " + octavia.SecretURL(secret1)},
+			then: []string{"protocol: HTTPS", "bind-port: 443",
+				"tls-container: " + octavia.SecretURL(secret2) + ", " + octavia.SecretURL(secret1)},
+			next: []string{"listener https-443 default_tls_container_ref " + octavia.SecretURL(secret2),
+				`listener https-443 sni_container_refs ["` + octavia.SecretURL(secret1) + `"]`}},
 		{name: "ports", data: []string{"target-port: ", "bind-port: ", "ports: 80, 8080:80/HTTP"},
 			want: []string{"listener tcp-80 protocol TCP", "listener http-8080 protocol HTTP", "listener http-8080 protocol_port 8080"}},
 		{name: "udp", data: []string{"target-service-name: names", "target-port: 53", "bind-port: 53", "protocol: UDP"},
@@ -168,6 +177,7 @@ var elsewhere = map[string]string{
 	"floating-subnet":  "TestFloating",
 	"keep-floating-ip": "TestFloating",
 	"internal":         "TestFloating",
+	"node-selector":    "TestNodes",
 	"adopt":            "TestAdopt",
 }
 
@@ -184,6 +194,9 @@ func offers(t *testing.T) {
 	} {
 		_, err := cloud.SQL(t.Context(), statement)
 		must(t, err)
+	}
+	for _, id := range []string{secret1, secret2} {
+		must(t, cloud.StoreCertificate(octavia.SecretURL(id), "tea.example"))
 	}
 }
 

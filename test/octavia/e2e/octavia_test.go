@@ -198,22 +198,32 @@ func nodePorts(t *testing.T, service string) (all []string) {
 	return all
 }
 
-// TestNodes takes a node out and in again: it is no member while it is labelled so.
+// TestNodes takes a node out and in again: it is no member while it is labelled so. An object may choose among the nodes.
 func TestNodes(t *testing.T) {
+	const chosen = "kubectl-lb-test/chosen"
 	want(t, "nodes")
-	got := serving(t, "nodes")
+	want(t, "some", "node-selector: "+chosen+"=yes")
+	got, some := serving(t, "nodes"), serving(t, "some")
 	all := nodePorts(t, "coffee-svc")
 	node := shared.Lab.Info().Nodes[0]
-	label := func(value string) {
-		_, err := shared.MustKubectl(t.Context(), "", "label", "node", node.Name,
-			"node.kubernetes.io/exclude-from-external-load-balancers"+value)
+	label := func(label string) {
+		_, err := shared.MustKubectl(t.Context(), "", "label", "node", node.Name, label)
 		must(t, err)
 	}
-	label("=true")
-	fewer := slices.DeleteFunc(slices.Clone(all), func(m string) bool { return strings.HasPrefix(m, node.Address.String()+":") })
-	until(t, "a member less", func() (bool, string) { m := members(t, got.ID); return slices.Equal(m, fewer), fmt.Sprint(m) })
-	label("-")
-	until(t, "all members", func() (bool, string) { m := members(t, got.ID); return slices.Equal(m, all), fmt.Sprint(m) })
+	its := func(m string) bool { return strings.HasPrefix(m, node.Address.String()+":") }
+	are := func(id string, want []string) {
+		until(t, fmt.Sprint(want), func() (bool, string) { m := members(t, id); return slices.Equal(m, want), fmt.Sprint(m) })
+	}
+	are(some.ID, nil)
+	label(chosen + "=yes")
+	are(some.ID, slices.DeleteFunc(slices.Clone(all), func(m string) bool { return !its(m) }))
+	label("node.kubernetes.io/exclude-from-external-load-balancers=true")
+	are(got.ID, slices.DeleteFunc(slices.Clone(all), its))
+	are(some.ID, nil)
+	label("node.kubernetes.io/exclude-from-external-load-balancers-")
+	label(chosen + "-")
+	are(got.ID, all)
+	are(some.ID, nil)
 }
 
 // TestLeaderKilled kills the leading controller as soon as the address is there, and once more while it deletes: the other

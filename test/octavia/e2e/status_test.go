@@ -38,11 +38,11 @@ func TestStatus(t *testing.T) {
 		statements  []string
 		says, lacks []string
 	}{
-		{"healthy", forced(got.ID, "ONLINE", "ACTIVE"), []string{"ACTIVE/ONLINE"}, []string{"LB05", "ACTIVE/OFFLINE"}},
-		{"degraded", down, []string{"LB0506", "ACTIVE/DEGRADED", first, "ACTIVE/ERROR"}, nil},
-		{"error", forced(got.ID, "ONLINE", "ERROR"), []string{"LB0504", "ERROR"}, []string{"LB0506"}},
-		{"stuck", forced(got.ID, "ONLINE", "PENDING_UPDATE"), []string{"LB0505", "PENDING_UPDATE"}, []string{"LB0504"}},
-		{"mended", forced(got.ID, "ONLINE", "ACTIVE"), []string{"ACTIVE/ONLINE"}, []string{"LB05"}},
+		{"healthy", forced(got.ID, "ONLINE", "ACTIVE"), []string{"ACTIVE/ONLINE"}, []string{"LB06", "ACTIVE/OFFLINE"}},
+		{"degraded", down, []string{"LB0606", "ACTIVE/DEGRADED", first, "ACTIVE/ERROR"}, nil},
+		{"error", forced(got.ID, "ONLINE", "ERROR"), []string{"LB0604", "ERROR"}, []string{"LB0606"}},
+		{"stuck", forced(got.ID, "ONLINE", "PENDING_UPDATE"), []string{"LB0605", "PENDING_UPDATE"}, []string{"LB0604"}},
+		{"mended", forced(got.ID, "ONLINE", "ACTIVE"), []string{"ACTIVE/ONLINE"}, []string{"LB06"}},
 	} {
 		for _, s := range step.statements {
 			_, err := cloud.SQL(t.Context(), s)
