@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	lab "github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
 
 // TestAdopt takes over a load balancer that somebody has made: with its address, and with the ports of it that the object
@@ -13,7 +14,7 @@ func TestAdopt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	u := login(t, s.gate, "demo")
-	id := u.create(`{"name":"old","vip_subnet_id":"11111111-2222-3333-4444-555555555555","vip_address":"198.51.100.77",` +
+	id := u.create(`{"name":"old","vip_subnet_id":"` + lab.Subnet + `","vip_address":"198.51.100.77",` +
 		`"listeners":[{"name":"ours","protocol":"TCP","protocol_port":9000}]}`)
 	s.until("made", func() bool {
 		return slices.Equal(s.query("select provisioning_status from load_balancer where id='"+id+"'"), []string{"ACTIVE"})
@@ -54,7 +55,7 @@ func TestBothFamilies(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	want := web("web", 1, 80)
-	want.Cloud.SubnetIPv6, want.Cloud.IPv4, want.Cloud.IPv6 = "22222222-2222-3333-4444-555555555555", true, true
+	want.Cloud.SubnetIPv6, want.Cloud.IPv4, want.Cloud.IPv6 = lab.SubnetIPv6, true, true
 	s.apply(want)
 	s.ready(want)
 	state, err := s.State(t.Context())

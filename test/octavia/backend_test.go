@@ -40,7 +40,7 @@ func newSite(t *testing.T, change ...func(*octavia.Options)) *site {
 	s.options = octavia.Options{
 		Cluster:     fmt.Sprintf("%s-%d", strings.NewReplacer("/", "-", ",", "").Replace(t.Name()), time.Now().UnixNano()),
 		Credentials: octavia.Credentials{CloudsFile: file, Cloud: "demo"},
-		Defaults:    octavia.Settings{Placement: octavia.Placement{SubnetID: "11111111-2222-3333-4444-555555555555"}},
+		Defaults:    octavia.Settings{Placement: octavia.Placement{SubnetID: lab.Subnet}},
 		Log:         slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	for _, c := range change {

@@ -18,14 +18,26 @@ const (
 	octaviaAddress  = "127.0.0.1:9876"
 	keystoneURL     = "http://" + keystoneAddress
 	octaviaURL      = "http://" + octaviaAddress
+	neutronURL      = "http://127.0.0.1:9696" // only in the catalogue: see [Gate]
 )
 
 // Password is everybody's. Nothing outside this machine can reach what it opens.
 const Password = "lab-only"
 
+// What Neutron has, as far as Octavia can tell: a network with two subnets, and a port with an address. Any other ID is
+// as good, but nothing belongs together there.
+const (
+	Network     = "99999999-2222-3333-4444-555555555555"
+	Subnet      = "11111111-2222-3333-4444-555555555555"
+	SubnetIPv6  = "66666666-2222-3333-4444-555555555555"
+	Port        = "77777777-2222-3333-4444-555555555555"
+	PortAddress = "198.51.100.77"
+)
+
 type confData struct {
-	Dir, Password, Keystone, Octavia string
-	TokenSeconds                     int
+	Dir, Password, Keystone, Octavia               string
+	Network, Subnet, SubnetIPv6, Port, PortAddress string
+	TokenSeconds                                   int
 }
 
 // writeConf writes the daemons' files below dir/conf.
@@ -37,6 +49,7 @@ func (c *Cloud) writeConf() error {
 	}
 	data := confData{
 		Dir: c.dir, Password: Password, Keystone: keystoneURL, Octavia: octaviaURL,
+		Network: Network, Subnet: Subnet, SubnetIPv6: SubnetIPv6, Port: Port, PortAddress: PortAddress,
 		TokenSeconds: int(c.options.TokenLife.Seconds()),
 	}
 	templates, err := template.ParseFS(confFiles, "conf/*")

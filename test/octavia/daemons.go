@@ -26,7 +26,7 @@ import (
 )
 
 // patience is how long a daemon may take to answer on a busy machine.
-const patience = 5 * time.Minute
+const patience = 15 * time.Minute
 
 func (c *Cloud) say(format string, args ...any) { fmt.Fprintf(c.options.Out, format+"\n", args...) }
 
@@ -172,7 +172,7 @@ func (c *Cloud) answers(url string) func(context.Context) error {
 // http is a client inside the namespace.
 func (c *Cloud) http() *http.Client {
 	return &http.Client{
-		Timeout:   time.Minute,
+		Timeout:   patience,
 		Transport: &http.Transport{DialContext: c.dialer.DialContext, DisableKeepAlives: true},
 	}
 }
@@ -270,7 +270,7 @@ func uwsgi(address, program string, processes, threads int, args ...string) []st
 // startOctavia starts the API, as one process since the no-op network driver keeps its networks in memory, and the
 // worker.
 func (c *Cloud) startOctavia(ctx context.Context) error {
-	err := c.launch("octavia-api", nil, uwsgi(octaviaAddress, "/usr/bin/octavia-wsgi", 1, 8,
+	err := c.launch("octavia-api", nil, uwsgi(octaviaAddress, c.path("conf", "api.py"), 1, 8,
 		"--pyargv", "--config-file "+c.path("conf", "octavia.conf"))...)
 	if err != nil {
 		return err

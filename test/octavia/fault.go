@@ -64,7 +64,7 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, f := range g.faults {
-		if f.Identity != (c.Service == "identity") || f.Method != "" && f.Method != c.Method ||
+		if c.Service != map[bool]string{true: "identity", false: "load-balancer"}[f.Identity] || f.Method != "" && f.Method != c.Method ||
 			!strings.Contains(c.Path+"?"+c.Query, f.Path) || f.Writes && c.Method == http.MethodGet {
 			continue
 		}

@@ -19,16 +19,18 @@ import (
 const (
 	keystonePath = "/identity"
 	octaviaPath  = "/load-balancer"
+	networkPath  = "/network"
 )
 
-// Gate is a way into the cloud from where it listens: Keystone under /identity, Octavia under /load-balancer. In what
-// passes, addresses of the services become the gate's own, so that the catalogue leads through the gate. It remembers
+// Gate is a way into the cloud from where it listens: Keystone under /identity, Octavia under /load-balancer, and under
+// /network as much of Neutron as floating IPs need, which is the gate's own. In what passes, addresses of the services become the gate's own, so that the catalogue leads through the gate. It remembers
 // every call, and breaks those that it is told to.
 type Gate struct {
 	listener net.Listener
 	server   *http.Server
 	base     string
-	routes   map[string]*httputil.ReverseProxy
+	routes   map[string]http.Handler
+	network  *neutron
 
 	mu     sync.Mutex
 	calls  []Call
@@ -38,7 +40,7 @@ type Gate struct {
 // Call is a request that has come to a gate.
 type Call struct {
 	Method string
-	// Service is "identity" or "load-balancer"; Path is the service's own, without the query.
+	// Service is "identity", "load-balancer" or "network"; Path is the service's own, without the query.
 	Service, Path, Query string
 	// Status is the answer's, 0 where a fault kept it back.
 	Status int
@@ -54,8 +56,9 @@ func (c Call) String() string { return fmt.Sprintf("%s %s %d", c.Method, c.Path,
 func (c *Cloud) OpenGate(listener net.Listener) *Gate {
 	g := &Gate{listener: listener, base: "http://" + listener.Addr().String()}
 	transport := &http.Transport{DialContext: c.dialer.DialContext, DisableKeepAlives: true}
-	g.routes = map[string]*httputil.ReverseProxy{
-		keystonePath: g.proxy(keystoneURL, transport), octaviaPath: g.proxy(octaviaURL, transport),
+	g.network = &neutron{base: g.base + networkPath, there: c.isVIP}
+	g.routes = map[string]http.Handler{
+		keystonePath: g.proxy(keystoneURL, transport), octaviaPath: g.proxy(octaviaURL, transport), networkPath: g.network,
 	}
 	g.server = &http.Server{Handler: g} //nolint:gosec // only tests come in
 	go func() { _ = g.server.Serve(listener) }()
@@ -90,6 +93,7 @@ func (g *Gate) translate(r *http.Response) error {
 	r.Body.Close()
 	body = bytes.ReplaceAll(body, []byte(keystoneURL), []byte(g.base+keystonePath))
 	body = bytes.ReplaceAll(body, []byte(octaviaURL), []byte(g.base+octaviaPath))
+	body = bytes.ReplaceAll(body, []byte(neutronURL), []byte(g.base+networkPath))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
@@ -103,7 +107,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.control(w, r)
 		return
 	}
-	for prefix, proxy := range g.routes {
+	for prefix, service := range g.routes {
 		path, ok := strings.CutPrefix(r.URL.Path, prefix)
 		if !ok {
 			continue
@@ -111,7 +115,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		call := Call{Method: r.Method, Service: prefix[1:], Path: path, Query: r.URL.RawQuery}
 		i := g.record(call)
 		answer := &recorder{ResponseWriter: w}
-		pass := http.StripPrefix(prefix, proxy).ServeHTTP
+		pass := http.StripPrefix(prefix, service).ServeHTTP
 		if f, ok := g.faultFor(call); ok {
 			f.serve(answer, r, pass)
 		} else {

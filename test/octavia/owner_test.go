@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	lab "github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
 
 // TestForeign has load balancers of others with our names, in the same project: they are not touched.
@@ -14,7 +15,7 @@ func TestForeign(t *testing.T) {
 	a, b := newSite(t), newSite(t)
 	u := login(t, a.gate, "demo")
 	foreign := u.create(`{"name":"default-web-loadbalancer",` +
-		`"vip_subnet_id":"11111111-2222-3333-4444-555555555555","tags":["somebody-else"]}`)
+		`"vip_subnet_id":"` + lab.Subnet + `","tags":["somebody-else"]}`)
 	want := web("web", 1, 80)
 	a.apply(want)
 	b.apply(want)
@@ -42,8 +43,8 @@ func TestDouble(t *testing.T) {
 	s.ready(want)
 	s.settled()
 	first := s.query("select l.id from load_balancer l where " + s.mine())[0]
-	login(t, s.gate, "demo").create(`{"vip_subnet_id":` +
-		`"11111111-2222-3333-4444-555555555555","tags":["kubectl-lb-cluster=` + s.options.Cluster +
+	login(t, s.gate, "demo").create(`{"vip_subnet_id":"` + lab.Subnet +
+		`","tags":["kubectl-lb-cluster=` + s.options.Cluster +
 		`","kubectl-lb-configmap=default/web"]}`)
 	s.restart() // the next one knows nothing
 	s.apply(want)

@@ -51,7 +51,7 @@ func TestQuota(t *testing.T) {
 // at once. The lab's network driver has every subnet, so that answer is one that Neutron's driver would give.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	const unknown = "99999999-2222-3333-4444-555555555555"
+	const unknown = "00000000-2222-3333-4444-555555555555"
 	for name, c := range map[string]struct {
 		change func(*octavia.Settings)
 		fault  lab.Fault

@@ -36,7 +36,7 @@ type identity struct {
 	token  string
 }
 
-// seed makes the projects, users and roles, and enters Octavia into the catalogue.
+// seed makes the projects, users and roles, and enters Octavia and Neutron into the catalogue.
 func (c *Cloud) seed(ctx context.Context) error {
 	k := &identity{client: c.http()}
 	if err := k.login(ctx); err != nil {
@@ -99,15 +99,19 @@ func (k *identity) seed(ctx context.Context) error {
 			}
 		}
 	}
-	service, err := get("service", "octavia", map[string]any{"type": "load-balancer"})
-	if err != nil {
-		return err
-	}
-	for _, face := range []string{"public", "internal", "admin"} {
-		endpoint := map[string]any{"endpoint": map[string]string{
-			"service_id": service, "interface": face, "region_id": "RegionOne", "url": octaviaURL}}
-		if _, _, err := k.call(ctx, http.MethodPost, "/endpoints", endpoint); err != nil {
+	for _, s := range []struct{ name, kind, url string }{
+		{"octavia", "load-balancer", octaviaURL}, {"neutron", "network", neutronURL},
+	} {
+		service, err := get("service", s.name, map[string]any{"type": s.kind})
+		if err != nil {
 			return err
+		}
+		for _, face := range []string{"public", "internal", "admin"} {
+			endpoint := map[string]any{"endpoint": map[string]string{
+				"service_id": service, "interface": face, "region_id": "RegionOne", "url": s.url}}
+			if _, _, err := k.call(ctx, http.MethodPost, "/endpoints", endpoint); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ func TestPolicies(t *testing.T) {
 // TestSettings creates with every setting, changes each, and finds each in the database.
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	placement := octavia.Placement{NetworkID: "99999999-2222-3333-4444-555555555555", Provider: "amphora"}
+	placement := octavia.Placement{NetworkID: lab.Network, Provider: "amphora"}
 	first := octavia.Settings{
 		Placement: placement, Method: "LEAST_CONNECTIONS", Persistence: "SOURCE_IP", ConnectionLimit: 100,
 		ClientTimeout: 1000, ConnectTimeout: 2000, MemberTimeout: 3000, InspectTimeout: 4000,

@@ -20,9 +20,6 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
 
-// subnet is any: the no-op network driver has them all.
-const subnet = "11111111-2222-3333-4444-555555555555"
-
 // bench is a backend before a cloud, with a gate between the two.
 type bench struct {
 	options
@@ -53,7 +50,7 @@ func newBench(ctx context.Context, c *octavia.Cloud, o options) (*bench, error) 
 	b.backend, err = backend.New(backend.Options{
 		Cluster:     fmt.Sprintf("bench-%d", time.Now().UnixNano()),
 		Credentials: backend.Credentials{CloudsFile: clouds, Cloud: "demo"},
-		Defaults:    backend.Settings{Placement: backend.Placement{SubnetID: subnet}},
+		Defaults:    backend.Settings{Placement: backend.Placement{SubnetID: octavia.Subnet}},
 		Workers:     16,
 	})
 	if err != nil {
@@ -127,7 +124,7 @@ func web(name string, nodes int, ports ...uint16) lb.LoadBalancer {
 }
 
 // bare is the same load balancer as a bare call, with one port and two nodes.
-const bare = `{"name":"bare","vip_subnet_id":"` + subnet + `",
+const bare = `{"name":"bare","vip_subnet_id":"` + octavia.Subnet + `",
 "listeners":[{"name":"l","protocol":"TCP","protocol_port":80,
 "default_pool":{"name":"p","protocol":"TCP","lb_algorithm":"ROUND_ROBIN",
 "members":[{"address":"192.0.2.11","protocol_port":30080},{"address":"192.0.2.12","protocol_port":30080}],

@@ -21,14 +21,12 @@ import (
 const (
 	// gateAddress is where the lab's machines find the cloud: the control plane's address, which all of them reach.
 	gateAddress = "10.88.0.1:19876"
-	// subnet is any: the no-op network driver has them all.
-	subnet = "11111111-2222-3333-4444-555555555555"
 	// name is the lab's and the cloud's.
 	name = "octavia"
 )
 
 // configuration is the controller's. The provider is the one that the walk-through of 2016 shows.
-const configuration = "{enabled: true, cloudsFile: /etc/openstack/clouds.yaml, cloud: demo, subnet: " + subnet +
+const configuration = "{enabled: true, cloudsFile: /etc/openstack/clouds.yaml, cloud: demo, subnet: " + octavia.Subnet +
 	", provider: octavia, resync: 5s, stuckAfter: 10s}"
 
 var (
