@@ -20,7 +20,9 @@ import (
 )
 
 // goals are the medians to reach, by the number of load balancers.
-var goals = map[int]time.Duration{10: 150 * time.Millisecond, 1000: 600 * time.Millisecond, 5000: 3500 * time.Millisecond}
+var goals = map[int]time.Duration{
+	10: 150 * time.Millisecond, 1000: 600 * time.Millisecond, 5000: 3500 * time.Millisecond,
+}
 
 // scale measures a change beside growing numbers of load balancers, on one node: in the field each has its own cores.
 // The many have IPv6 addresses of their own, for the lab has not as many of IPv4.
