@@ -17,6 +17,10 @@ type section struct {
 
 // sections are those of the commands that make load balancers. Their other flags, which most people need, come first.
 func sections() []section {
+	var cloud []string
+	for _, k := range configmap.CloudKeys() {
+		cloud = append(cloud, k.Name)
+	}
 	return []section{
 		{"Routing Flags:", []string{
 			routeFlag, configmap.KeyPathType, configmap.KeyRewrite, configmap.KeyUpstream, configmap.KeyMethod,
@@ -35,6 +39,7 @@ func sections() []section {
 			configmap.KeyConnectTime, configmap.KeySendTime, configmap.KeyReadTime, configmap.KeyIdleTimeout,
 			configmap.KeyResponses, configmap.KeyRetries, configmap.KeyAccessLog,
 		}},
+		{"OpenStack Flags:", cloud},
 	}
 }
 
