@@ -35,7 +35,7 @@ func TestJudgeCloud(t *testing.T) {
 		{"ready", vips, backend.Health{Ready: true}, nil, "198.51.100.7", "SUCCESS", false, false},
 		{"a member down", vips, backend.Health{Ready: true, Findings: []lb.Finding{degraded}}, nil, "198.51.100.7", "SUCCESS",
 			false, false},
-		{"refused", nil, backend.Health{Findings: []lb.Finding{refused}}, nil, "", "ERROR : LB0501 no", true, false},
+		{"refused", nil, backend.Health{Findings: []lb.Finding{refused}}, nil, "", "ERROR : LB0601 no", true, false},
 		{"the user's fault", vips, backend.Health{Ready: true}, []lb.Finding{{Code: lb.CodeBadPort, Message: "x"}},
 			"198.51.100.7", "ERROR : LB0103 x", false, false},
 		{"after a start", nil, backend.Health{}, nil, "", "PENDING : OpenStack has not been asked yet", true, true},

@@ -61,8 +61,8 @@ func TestCloudState(t *testing.T) {
 			"Octavia is at work on it (PENDING_CREATE)"},
 		{"being changed", "SUCCESS", func(c *lb.CloudStatus) { c.Provisioning = "PENDING_UPDATE" }, v1alpha1.Healthy,
 			"Octavia is at work on it (PENDING_UPDATE)"},
-		{"broken", "ERROR : LB0504 load balancer id is in ERROR", func(c *lb.CloudStatus) { c.Provisioning = "ERROR" },
-			v1alpha1.Error, "LB0504 load balancer id is in ERROR (the last good version is served)"},
+		{"broken", "ERROR : LB0604 load balancer id is in ERROR", func(c *lb.CloudStatus) { c.Provisioning = "ERROR" },
+			v1alpha1.Error, "LB0604 load balancer id is in ERROR (the last good version is served)"},
 	} {
 		got := Build(Snapshot{Objects: []corev1.ConfigMap{cloudObject(t, c.status, c.change)}, Documents: &Documents{}, Now: now()})
 		if st := got.Items[0].Status; st.State != c.state || st.Reason != c.reason {
