@@ -259,6 +259,7 @@ func TestWitness(t *testing.T) {
 
 func checkWitness(t *testing.T, name string) {
 	ip := serve(t, name, "target-service-name: coffee-svc")
+	settled(t)
 	cut := holder(t, ip)
 	running := probe(t, ip)
 	must(t, shared.Lab.Partition(cut))
