@@ -80,7 +80,8 @@ func (e *Echo) Ask(ctx context.Context, addrs []netip.Addr, within time.Duration
 	}
 }
 
-// answered reports whether the answer to a question is there already. The nonce alone tells: only who was asked knows it.
+// answered reports whether the answer to a question is there already. The nonce alone tells: only who was asked knows
+// it.
 func (e *Echo) answered(nonce uint64) (bool, error) {
 	found := false
 	err := pending(e.conn, func(b []byte) {

@@ -98,8 +98,8 @@ func (w *Wire) Announce(ctx context.Context, addrs []netip.Addr) error {
 	})
 }
 
-// sendWithin bounds the sending of a frame where the time to answer is shorter: whoever is late to ask has to ask all the
-// same, and a link takes a frame at once or not at all.
+// sendWithin bounds the sending of a frame where the time to answer is shorter: whoever is late to ask has to ask all
+// the same, and a link takes a frame at once or not at all.
 const sendWithin = time.Second
 
 // exchange asks for the addresses and hands over the claims to them, until one of them is enough. What has come by the
