@@ -184,7 +184,7 @@ func TestBackendTLS(t *testing.T) {
 	for name, text := range map[string]string{"api-ca": indented, "other-ca": other} {
 		apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+name+", namespace: default}\ndata:\n  ca.crt: |\n    "+text+"\n")
 	}
-	for ca, want := range map[string]int{"api-ca": http.StatusOK, "other-ca": http.StatusBadGateway} {
+	for ca, want := range map[string]int{"api-ca": http.StatusOK, "other-ca": http.StatusServiceUnavailable} {
 		ip := serve(t, "via-"+ca, "target-service-name: kubernetes", "protocol: HTTP", `bind-port: "80"`, "backend-protocol: HTTPS",
 			"backend-tls-ca: configmap/"+ca)
 		if code, _, body := fetch(t, ip+"/version", "x"); code != want {
