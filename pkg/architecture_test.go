@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -107,6 +108,29 @@ func TestArchitecture(t *testing.T) {
 	for room := range floors {
 		if !slices.ContainsFunc(packages, func(p goPackage) bool { return within(p.room(), room) }) {
 			t.Errorf("the room %s is empty: build it, or take it out of floors", room)
+		}
+	}
+}
+
+// TestPicture: docs/architecture.md names every package, and none that is not there.
+func TestPicture(t *testing.T) {
+	const picture = "docs/architecture.md"
+	text, err := os.ReadFile(filepath.Join("..", picture))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, match := range regexp.MustCompile("`(pkg/[a-z0-9/]+)`").FindAllSubmatch(text, -1) {
+		named[string(match[1])] = true
+	}
+	for _, p := range listPackages(t) {
+		if room := p.room(); within(room, "pkg") && room != "pkg" && !named[room] {
+			t.Errorf("%s does not say what %s is: add it to the table of packages", picture, room)
+		}
+	}
+	for room := range named {
+		if info, err := os.Stat(filepath.Join("..", filepath.FromSlash(room))); err != nil || !info.IsDir() {
+			t.Errorf("%s names %s, which is not there", picture, room)
 		}
 	}
 }

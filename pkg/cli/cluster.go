@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // cloud providers' logins, as in kubectl
@@ -80,7 +81,11 @@ func (c *cluster) objects(ctx context.Context, namespace, selector string) ([]co
 // documents lists the documents of the controller and the daemons.
 func (c *cluster) documents(ctx context.Context) ([]corev1.ConfigMap, error) {
 	docs, err := c.configMaps(ctx, c.system, systemSelector)
-	if err != nil {
+	switch {
+	case apierrors.IsForbidden(err):
+		return nil, &advised{fmt.Errorf("read the nodes' documents: %w", err), fmt.Sprintf(
+			"The Roles lb-status-viewer and lb-operator in namespace %q have that leave", c.system)}
+	case err != nil:
 		return nil, fmt.Errorf("read the nodes' documents: %w", err)
 	}
 	return docs, nil

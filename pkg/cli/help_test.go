@@ -11,7 +11,7 @@ import (
 func commands() []string {
 	return []string{
 		"completion", "completion install", "delete", "drain", "explain", "expose", "failover",
-		"failover test", "generate", "nodes", "options", "rebalance",
+		"failover test", "generate", "help", "nodes", "options", "rebalance",
 		"status", "undrain", "validate", "version",
 	}
 }
@@ -58,8 +58,13 @@ func TestTopicsGolden(t *testing.T) {
 		"help/explain-all":   {"explain"},
 		"help/explain-wrong": {"explain", "LB9999"},
 		"help/unknown":       {"stat"},
+		"help/misspelt":      {"stauts"},
+		"help/unknown-sub":   {"failover", "tets"},
+		"help/unknown-topic": {"help", "expsoe"},
+		"help/topic":         {"help", "completion", "install"},
 		"help/unknown-flag":  {"status", "--colour"},
 		"help/options-all":   {"options"},
+		"validate-alone":     {"validate", "-f", "coffee.yaml", "--server", "https://127.0.0.1:1", "--kubeconfig", os.DevNull},
 	} {
 		t.Run(name, func(t *testing.T) { call{args: args}.run(t.Context()).expect(t, name, args) })
 	}

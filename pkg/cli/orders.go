@@ -118,6 +118,9 @@ func (w orderWriter) write(ctx context.Context, read *corev1.ConfigMap, key, tex
 	}
 	_, err = w.c.CoreV1().ConfigMaps(w.c.system).Patch(ctx, nodeconfig.OrdersName, types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: w.manager, DryRun: w.dryRun})
+	if apierrors.IsForbidden(err) {
+		return &advised{err, fmt.Sprintf("The Role lb-operator in namespace %q has that leave", w.c.system)}
+	}
 	return err
 }
 

@@ -52,7 +52,6 @@ that survives the loss of any load-balancer node.`,
 		&cobra.Group{ID: groupOperate, Title: "Operating Commands:"},
 		&cobra.Group{ID: groupOther, Title: "Other Commands:"},
 	)
-	root.SetHelpCommandGroupID(groupOther)
 	p.addGlobalFlags(root)
 	root.AddCommand(
 		p.exposeCommand(), p.statusCommand(), p.deleteCommand(),
@@ -62,6 +61,7 @@ that survives the loss of any load-balancer node.`,
 		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
 		p.exitCodesTopic(),
 	)
+	p.addHelp(root)
 	layOut(root)
 	return root
 }
@@ -98,10 +98,11 @@ func (p *program) noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return usagef("unknown command %q for %q; did you mean %q?", args[0], p.display, near[0])
+		return usagef("unknown command %q for %q; did you mean %q?", args[0], cmd.CommandPath(), near[0])
 	}
-	return usagef("unknown command %q for %q", args[0], p.display)
+	return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
 }
 
 // prepare runs before every command: it layers the configuration below the flags.

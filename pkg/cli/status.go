@@ -127,12 +127,25 @@ func (o *statusOptions) pick(list *v1alpha1.LoadBalancerStatusList, namespace st
 	for _, name := range o.names {
 		i := slices.IndexFunc(list.Items, func(s v1alpha1.LoadBalancerStatus) bool { return s.Name == name })
 		if i < 0 {
-			return fmt.Errorf("load balancer %q not found in namespace %q", name, namespace)
+			return notFound(name, namespace, list)
 		}
 		picked = append(picked, list.Items[i])
 	}
 	list.Items = picked
 	return nil
+}
+
+// notFound says that there is no load balancer of a name, and which may have been meant.
+func notFound(name, namespace string, list *v1alpha1.LoadBalancerStatusList) error {
+	var names []string
+	for _, s := range list.Items {
+		names = append(names, s.Name)
+	}
+	if near := nearestNames(name, names); len(near) > 0 {
+		return fmt.Errorf("load balancer %q not found in namespace %q; did you mean %s?",
+			name, namespace, strings.Join(near, " or "))
+	}
+	return fmt.Errorf("load balancer %q not found in namespace %q", name, namespace)
 }
 
 // show prints the load balancers: as a tree when one was named, else as a table.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,11 +108,14 @@ func nodesOf(st v1alpha1.Status) string {
 	return fmt.Sprintf("%d/%d", st.NodesCurrent, st.NodesTotal)
 }
 
+// targetsOf names each Service once, however many routes lead to it.
 func targetsOf(st v1alpha1.Status) string {
 	var words []string
 	for _, l := range st.Listeners {
 		for _, r := range l.Routes {
-			words = append(words, r.Service.String())
+			if target := r.Service.String(); !slices.Contains(words, target) {
+				words = append(words, target)
+			}
 		}
 	}
 	return strings.Join(words, ",")

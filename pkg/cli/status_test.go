@@ -59,6 +59,7 @@ func TestStatusGolden(t *testing.T) {
 		"status-tree-wrong": {"status", "wrong"},
 		"status-two":        {"status", "tea", "wrong", "--no-headers"},
 		"status-missing":    {"status", "tea", "ghost"},
+		"status-misspelt":   {"status", "splt"},
 		"status-exit-code":  {"status", "tea", "--exit-code"},
 		"status-exit-bad":   {"status", "split", "--exit-code", "-o", "name"},
 		"status-selector":   {"status", "-l", "team=none"},

@@ -36,11 +36,8 @@ func (p *program) usage(cmd *cobra.Command) error {
 		listCommands(&b, "Commands:", cmd, (*cobra.Command).IsAvailableCommand)
 	}
 	listCommands(&b, "Topics:", cmd, (*cobra.Command).IsAdditionalHelpTopicCommand)
-	if local := cmd.NonInheritedFlags(); cmd.HasParent() && local.HasAvailableFlags() {
-		b.WriteString("\nFlags:\n")
-		listFlags(&b, local)
-	}
 	if cmd.HasParent() {
+		listSections(&b, cmd)
 		fmt.Fprintf(&b, "\nUse \"%s options\" for the flags that every command has.\n", p.display)
 	} else {
 		fmt.Fprintf(&b, "\nUse \"%s COMMAND --help\" for more about a command.\n", p.display)

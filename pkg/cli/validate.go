@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -108,6 +109,9 @@ func (o *validateOptions) run(ctx context.Context) error {
 		}
 		namespace = c.namespace
 		if checker, err = o.liveChecker(ctx, c); err != nil {
+			if _, unreached := errors.AsType[*url.Error](err); unreached && o.given() {
+				return &advised{err, "With --local, the files are judged without a cluster"}
+			}
 			return err
 		}
 	} else if n, err := o.namespace(); err == nil {

@@ -37,7 +37,7 @@ func newMetrics() *passMetrics {
 			Help: "Addresses of a pool: used, waiting for the nodes to let go of them, or free.",
 		}, []string{"pool", "family", "state"}),
 		withdrawn: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "withdrawn_addresses", Help: "Addresses that no node has confirmed to be gone.",
+			Namespace: namespace, Name: "withdrawn_addresses", Help: "Addresses that some node has not confirmed to be gone.",
 		}),
 		disputes: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "disputed_addresses",

@@ -29,14 +29,18 @@ func TestLeastPrivilege(t *testing.T) {
 		{"lb-controller", "patch", "configmaps", "default", "yes"},
 		{"lb-controller", "create", "configmaps", "default", "no"},
 		{"lb-controller", "delete", "configmaps", "default", "no"},
-		{"lb-controller", "get", "secrets", "default", "no"},
-		{"lb-controller", "get", "secrets", "kubectl-lb-system", "no"},
+		// Certificates: it must read those that load balancers name, wherever they are, and writes its copies only.
+		{"lb-controller", "get", "secrets", "default", "yes"},
+		{"lb-controller", "patch", "secrets", "default", "no"},
+		{"lb-controller", "create", "secrets", "default", "no"},
+		{"lb-controller", "create", "secrets", "kubectl-lb-system", "yes"},
 		{"lb-controller", "patch", "nodes", "", "no"},
 		{"lb-daemon", "list", "configmaps", "kubectl-lb-system", "yes"},
 		{"lb-daemon", "list", "configmaps", "default", "no"},
 		{"lb-daemon", "delete", "configmaps", "kubectl-lb-system", "no"},
 		{"lb-daemon", "list", "services", "default", "no"},
-		{"lb-daemon", "get", "secrets", "kubectl-lb-system", "no"},
+		{"lb-daemon", "list", "secrets", "default", "no"},
+		{"lb-daemon", "create", "secrets", "kubectl-lb-system", "no"},
 		{"lb-daemon", "list", "nodes", "", "no"},
 	} {
 		args := []string{"auth", "can-i", c.verb, c.resource, "--as", account(c.account)}

@@ -17,8 +17,9 @@
 //   - It starts keepalived with --vrrp --dont-fork --no-syslog --log-console and without --log-detail, which logs every
 //     gratuitous ARP and makes many addresses flap (measured).
 //   - It removes addresses that a killed keepalived left behind: a restarted one does not.
-//   - After it has added an address by a reload of a version before 2.3.2, it repeats the gratuitous ARP itself
-//     ([Version.RepeatsARPOnReload]).
+//
+// For an address that a reload adds, versions before 2.3.2 send the first burst of gratuitous ARPs and not the second
+// (keepalived 9646fcca). The next is the refresh (vrrp_garp_master_refresh, 60 s).
 //
 // The package never reads or writes a file and never runs keepalived.
 package keepalived

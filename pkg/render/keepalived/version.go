@@ -41,12 +41,3 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Min
 func (v Version) Compare(o Version) int {
 	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch))
 }
-
-// AtLeast reports whether v is that version or a later one.
-func (v Version) AtLeast(major, minor, patch int) bool {
-	return v.Compare(Version{major, minor, patch}) >= 0
-}
-
-// RepeatsARPOnReload reports whether this version sends the second burst of gratuitous ARPs for an address that a
-// reload adds. Before 2.3.2 it does not (keepalived 9646fcca), and the caller repeats them.
-func (v Version) RepeatsARPOnReload() bool { return v.AtLeast(2, 3, 2) }

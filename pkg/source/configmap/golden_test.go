@@ -69,9 +69,18 @@ func TestExamples(t *testing.T) {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
-		cm, _ := load(t, file)
-		if w := Parse(cm, nil); w.Failed() || cm.Labels[LabelKey] != LabelValue {
-			t.Errorf("%s: %s", file, texts(w.Findings))
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for doc := range strings.SplitSeq(string(text), "\n---\n") {
+			var cm corev1.ConfigMap
+			if err := yaml.UnmarshalStrict([]byte(doc), &cm); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			if w := Parse(&cm, nil); w.Failed() || cm.Labels[LabelKey] != LabelValue {
+				t.Errorf("%s: %s: %s", file, cm.Name, texts(w.Findings))
+			}
 		}
 	}
 }

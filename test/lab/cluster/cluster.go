@@ -81,9 +81,6 @@ func New(opts Options) (*Cluster, error) {
 // RESTConfig is the lab's own way to the API server, as an administrator, from inside the fabric.
 func (c *Cluster) RESTConfig() *rest.Config { return rest.CopyConfig(c.config) }
 
-// CACert is the PEM of the authority that signed the API server's certificate.
-func (c *Cluster) CACert() ([]byte, error) { return os.ReadFile(c.ca.file("ca.crt")) }
-
 func (c *Cluster) issueAll() error {
 	p := c.opts.Plan
 	ids := map[string]identity{

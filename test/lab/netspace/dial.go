@@ -42,9 +42,6 @@ func NewDialer(path string) (*Dialer, error) {
 	return newDialer(ns)
 }
 
-// NewDialerFile is [NewDialer] for an open namespace, which the dialer takes over.
-func NewDialerFile(ns *os.File) (*Dialer, error) { return newDialer(ns) }
-
 func newDialer(ns *os.File) (*Dialer, error) {
 	d := &Dialer{requests: make(chan socketRequest), closed: make(chan struct{})}
 	ready := make(chan error, 1)
