@@ -23,7 +23,7 @@ func sections() []section {
 			configmap.KeyAffinity, configmap.KeyShare, configmap.KeyShareWith,
 		}},
 		{"TLS Flags:", []string{
-			configmap.KeySSLPort, configmap.KeyTLSSecret, configmap.KeyClientCA, configmap.KeyClientAuth,
+			"ssl", configmap.KeySSLPort, configmap.KeyTLSSecret, configmap.KeyClientCA, configmap.KeyClientAuth,
 			configmap.KeyRedirect, configmap.KeyBackend, configmap.KeyBackendCA, configmap.KeyBackendName,
 		}},
 		{"HTTP Flags:", []string{

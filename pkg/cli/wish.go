@@ -30,6 +30,7 @@ type wishFlags struct {
 	requestedIP     string
 	addressPool     string
 	families        string
+	ssl             bool
 	routes          []string
 	options         map[string]*string
 }
@@ -49,6 +50,7 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&w.requestedIP, "requested-ip", "", "Address to ask for (two, of both families, joined by a comma).")
 	flags.StringVar(&w.addressPool, "address-pool", "", "Address pool to take the address from.")
 	flags.StringVar(&w.families, "ip-families", "", `Families of the addresses: "IPv4", "IPv6" or "IPv4,IPv6".`)
+	flags.BoolVar(&w.ssl, "ssl", false, "Also listen for HTTPS at --ssl-port, beside HTTP; it needs --tls-secret-name.")
 	flags.StringArrayVar(&w.routes, routeFlag, nil,
 		`One more route, such as "host=a.example.com path=/menu service=tea:80"; may be given several times.`)
 	w.options = map[string]*string{}
@@ -111,6 +113,9 @@ func (w *wishFlags) configMap(namespace string) *corev1.ConfigMap {
 	w.set(cm, configmap.KeyRequestedIP, w.requestedIP)
 	w.set(cm, configmap.KeyPool, w.addressPool)
 	w.set(cm, configmap.KeyFamilies, w.families)
+	if w.ssl {
+		cm.Data[configmap.KeySSL] = "true"
+	}
 	w.set(cm, configmap.KeyRoutes, strings.Join(w.routes, "\n"))
 	for key, value := range w.options {
 		w.set(cm, key, *value)
@@ -130,7 +135,7 @@ func flagOf(field string) string {
 		configmap.KeyService: "svc", configmap.KeyNamespace: "--target-namespace", configmap.KeyBindPort: "--port",
 		configmap.KeyTargetPort: "--target-port", configmap.KeyProtocol: "--protocol", configmap.KeyHost: "--host",
 		configmap.KeyPath: "--path", configmap.KeyRequestedIP: "--requested-ip", configmap.KeyPool: "--address-pool",
-		configmap.KeyFamilies: "--ip-families", configmap.KeyRoutes: "--" + routeFlag,
+		configmap.KeyFamilies: "--ip-families", configmap.KeyRoutes: "--" + routeFlag, configmap.KeySSL: "--ssl",
 	}
 	key := strings.TrimSuffix(strings.TrimPrefix(field, "data["), "]")
 	if slices.ContainsFunc(optionFlags(), func(o optionFlag) bool { return o.key == key }) {
