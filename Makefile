@@ -74,8 +74,9 @@ e2e: deps build ## Run the end-to-end tests in a lab of their own (root).
 	  go test -C test -p 1 -count 1 -timeout 40m -v ./e2e/...
 
 .PHONY: bench
-bench: deps build ## Measure, and write docs/benchmarks.md (root).
+bench: deps build ## Measure from a ConfigMap to an address and layer 7, and write docs/benchmarks.md (root).
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench
+	@$(MAKE) --no-print-directory bench-l7
 
 .PHONY: bench-failover
 bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row, ROWS=lost,drain, PROFILE=default (root).
@@ -83,7 +84,7 @@ bench-failover: deps build ## Measure failover; TRIALS=20 for fewer trials a row
 	  $(if $(PROFILE),-profile $(PROFILE))
 
 .PHONY: bench-l7
-bench-l7: deps build ## Measure layer 7; ONLY=throughput,changes,rollout,scale for some of it (root, wrk).
+bench-l7: deps build ## Measure layer 7; ONLY=throughput,handshakes,changes,rotation,rollout,scale for some (root, wrk).
 	@command -v wrk >/dev/null || apt-get install -y -qq --no-install-recommends wrk >/dev/null
 	@KUBECTL_LB_BIN=$(BIN) $(BIN)/bench-l7 $(if $(ONLY),-only $(ONLY))
 

@@ -59,9 +59,19 @@ func parseCertificates(text []byte, key string, most int) (certs []*x509.Certifi
 	return certs, ""
 }
 
-// MaterialName returns what the nodes keep the material of an object under: a name that is the same for the same object,
-// and legal wherever a name is needed.
-func MaterialName(kind string, key lb.Key) string {
-	sum := sha256.Sum256([]byte(kind + "/" + key.String()))
+// CertificateName returns what the nodes keep the certificate of a Secret under: a name that is the same for the same
+// Secret, and legal wherever a name is needed.
+func CertificateName(secret lb.Key) string {
+	return materialName(lb.KindSecret + "/" + secret.String())
+}
+
+// BundleName returns the same for the bundle of an object. It is never that of a certificate: one Secret may have both, as
+// those of cert-manager do.
+func BundleName(kind string, key lb.Key) string {
+	return materialName("bundle/" + kind + "/" + key.String())
+}
+
+func materialName(source string) string {
+	sum := sha256.Sum256([]byte(source))
 	return "lb-tls-" + hex.EncodeToString(sum[:10])
 }

@@ -32,6 +32,10 @@ const (
 	maxText  = 128 << 10
 	maxNames = 256
 	minRSA   = 2048
+	// maxRSA and maxKey (in bytes of DER) bound what a key may cost those who read it: one of 128 KiB takes seconds of the
+	// controller's, and at each handshake of the nodes that others use too. Cloud load balancers take no larger ones either.
+	maxRSA = 4096
+	maxKey = 4 << 10
 )
 
 // KeyPair is a certificate chain with its key, fit to be served.
@@ -91,6 +95,9 @@ func parseLeaf(certs []*x509.Certificate) *Problem {
 		if k.N.BitLen() < minRSA {
 			return problemf(lb.CodeCertMalformed, "has an RSA key of %d bits; make one of %d at least", k.N.BitLen(), minRSA)
 		}
+		if k.N.BitLen() > maxRSA {
+			return problemf(lb.CodeCertMalformed, "has an RSA key of %d bits; make one of %d at most", k.N.BitLen(), maxRSA)
+		}
 	case *ecdsa.PublicKey:
 		if k.Curve.Params().BitSize < 256 {
 			return problemf(lb.CodeCertMalformed, "has a key on a curve of %d bits; make one of 256 at least",
@@ -128,6 +135,8 @@ func parseKey(text []byte) (crypto.Signer, *Problem) {
 		switch {
 		case block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
 			return nil, problemf(lb.CodeCertMalformed, "has a %s with a passphrase; give it without", KeyKey)
+		case strings.HasSuffix(block.Type, "PRIVATE KEY") && len(block.Bytes) > maxKey:
+			// not even looked at
 		case block.Type == "PRIVATE KEY":
 			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 		case block.Type == "RSA PRIVATE KEY":
@@ -186,12 +195,15 @@ func digest(certs []*x509.Certificate) string {
 // namePattern is a DNS name, or all names one label below one.
 var namePattern = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
+// longLabel is what no name has (RFC 1035, 2.3.4), and no node takes.
+var longLabel = regexp.MustCompile(`[^.]{64}`)
+
 // names returns the DNS names of a certificate that a host could match. Its common name counts for nothing: no client
 // looks at it any more.
 func names(c *x509.Certificate) []string {
 	var out []string
 	for _, n := range c.DNSNames {
-		if n = strings.ToLower(n); len(n) <= 253 && namePattern.MatchString(n) {
+		if n = strings.ToLower(n); len(n) <= 253 && namePattern.MatchString(n) && !longLabel.MatchString(n) {
 			out = append(out, n)
 		}
 	}

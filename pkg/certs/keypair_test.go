@@ -9,8 +9,11 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -54,10 +57,63 @@ func TestParseKeyPair(t *testing.T) {
 			}
 		})
 	}
-	got, err := ParseKeyPair(split(certtest.New(t, "B.example.com", "a.b", "*.c.d", "a.b", "no_name")))
+	var many []string
+	for i := range 300 {
+		many = append(many, fmt.Sprintf("name-%d.example.com", i))
+	}
+	long := certtest.New(t, many...)
+	one, err := ParseKeyPair(long.Cert, long.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ParseKeyPair(one.PEM, one.PEM); err != nil || !bytes.Equal(again.PEM, one.PEM) {
+		t.Errorf("a long certificate in one text with its key: %v", err)
+	}
+	got, err := ParseKeyPair(split(certtest.New(t, "B.example.com", "a.b", "*.c.d", "a.b", "no_name",
+		strings.Repeat("x", 64)+".example.com")))
 	if want := []string{"*.c.d", "a.b", "b.example.com"}; err != nil || !slices.Equal(got.Names, want) {
 		t.Errorf("names %q, %v", got.Names, err)
 	}
+}
+
+// composite makes what looks like a key of RSA and took no search for primes. Go reads it: it asks for the relations of
+// the numbers only.
+func composite(t *testing.T, bits int) *rsa.PrivateKey {
+	t.Helper()
+	one, e := big.NewInt(1), big.NewInt(65537)
+	half := func() *big.Int {
+		for {
+			n, err := rand.Int(rand.Reader, new(big.Int).Lsh(one, uint(bits/2-2)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.SetBit(n.SetBit(n.SetBit(n, bits/2-1, 1), bits/2-2, 1), 0, 1)
+			if new(big.Int).GCD(nil, nil, new(big.Int).Sub(n, one), e).Cmp(one) == 0 {
+				return n
+			}
+		}
+	}
+	p, q := half(), half()
+	for new(big.Int).GCD(nil, nil, p, q).Cmp(one) != 0 {
+		q = half()
+	}
+	p1, q1 := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+	both := new(big.Int).Mul(p1, q1)
+	d := new(big.Int).ModInverse(e, both.Div(both, new(big.Int).GCD(nil, nil, p1, q1)))
+	der, err := asn1.Marshal(struct { // RFC 8017, A.1.2
+		Version             int
+		N                   *big.Int
+		E                   int
+		D, P, Q, Dp, Dq, Qi *big.Int
+	}{0, new(big.Int).Mul(p, q), 65537, d, p, q, new(big.Int).Mod(d, p1), new(big.Int).Mod(d, q1), new(big.Int).ModInverse(q, p)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.ParsePKCS1PrivateKey(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 // Every fault has its code, says what to do, and tells nothing of the key.
@@ -71,6 +127,9 @@ func TestBadKeyPairs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	huge := certtest.Make(t, certtest.Options{Key: composite(t, 4608), Signer: &ca})
+	endless := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY",
+		Bytes: x509.MarshalPKCS1PrivateKey(composite(t, 32768))})
 	weakKey := certtest.Make(t, certtest.Options{Key: small})
 	weakCurve := certtest.Make(t, certtest.Options{Key: curve})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("no certificate")})
@@ -92,6 +151,8 @@ func TestBadKeyPairs(t *testing.T) {
 		"other key":       {pair.Cert, other.Key, lb.CodeKeyMismatch, "does not belong"},
 		"wrong order":     {slices.Concat(ca.Cert, pair.Cert), pair.Key, lb.CodeKeyMismatch, "number 2 of tls.crt; put that one first"},
 		"small key":       {weakKey.Cert, weakKey.Key, lb.CodeCertMalformed, "1024 bits"},
+		"huge key":        {huge.Cert, huge.Key, lb.CodeCertMalformed, "RSA key of 4608 bits; make one of 4096 at most"},
+		"another's huge":  {pair.Cert, endless, lb.CodeCertMalformed, "cannot be read"},
 		"small curve":     {weakCurve.Cert, weakCurve.Key, lb.CodeCertMalformed, "224 bits"},
 		"long chain":      {bytes.Repeat(pair.Cert, maxChain+1), pair.Key, lb.CodeCertMalformed, "more than 10"},
 		"long text":       {bytes.Repeat([]byte("x"), maxBundleText+1), pair.Key, lb.CodeCertMalformed, "bytes"},

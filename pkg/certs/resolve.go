@@ -68,7 +68,7 @@ func (r *resolving) certificate(ctx context.Context, c *lb.Certificate) {
 
 // Fill returns a certificate with what its key pair says.
 func Fill(c lb.Certificate, key lb.Key, pair KeyPair) lb.Certificate {
-	c.Material = lb.Material{Name: MaterialName(lb.KindSecret, key), Digest: pair.Digest}
+	c.Material = lb.Material{Name: CertificateName(key), Digest: pair.Digest}
 	c.Names, c.Expires = pair.Names, pair.NotAfter
 	return c
 }
@@ -99,7 +99,7 @@ func (r *resolving) bundle(ctx context.Context, b *lb.CABundle, field string) {
 	if r.failed(err, field, b.Kind, key) {
 		return
 	}
-	b.Material = lb.Material{Name: MaterialName(b.Kind, key), Digest: bundle.Digest}
+	b.Material = lb.Material{Name: BundleName(b.Kind, key), Digest: bundle.Digest}
 }
 
 // failed notes an error, and reports whether there is one.

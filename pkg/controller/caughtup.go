@@ -6,36 +6,50 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
 // caughtUp fails while the cache lacks what the API server has, or has it in an older version. A standby's watch may
 // have been broken for a minute when it comes to lead, and a load balancer or a node that it has not heard of would
-// look deleted: it would be withdrawn, or sent away.
-func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector) error {
+// look deleted: it would be withdrawn, or sent away. The pods of a Service that it has not heard of would be taken from
+// what is served, and a certificate that was renewed meanwhile replaced by the one of before.
+//
+// Of Services and Secrets it asks for the metadata only.
+func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector, systemNamespace string) error {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return err
 	}
+	copies := labels.SelectorFromSet(labels.Set{nodeconfig.LabelApp: nodeconfig.AppTLS})
 	for _, kind := range []struct {
 		name         string
 		live, cached client.ObjectList
-		selector     labels.Selector
+		selected     client.ListOption
+		// but is a namespace that does not count.
+		but string
 	}{
-		{"ConfigMap", &corev1.ConfigMapList{}, &corev1.ConfigMapList{}, ours},
-		{"Node", &corev1.NodeList{}, &corev1.NodeList{}, nodes},
+		{"ConfigMap", &corev1.ConfigMapList{}, &corev1.ConfigMapList{}, client.MatchingLabelsSelector{Selector: ours}, ""},
+		{"Node", &corev1.NodeList{}, &corev1.NodeList{}, client.MatchingLabelsSelector{Selector: nodes}, ""},
+		{"Service", metadataOf("ServiceList"), &corev1.ServiceList{}, client.InNamespace(""), ""},
+		// As in secretsOf.
+		{"Secret", metadataOf("SecretList"), &corev1.SecretList{}, client.MatchingFields{"type": certs.TypeTLS}, systemNamespace},
+		{"Secret", metadataOf("SecretList"), &corev1.SecretList{},
+			&client.ListOptions{Namespace: systemNamespace, LabelSelector: copies}, ""},
 	} {
-		selected := client.MatchingLabelsSelector{Selector: kind.selector}
-		if err := api.List(ctx, kind.live, selected); err != nil {
+		if err := api.List(ctx, kind.live, kind.selected); err != nil {
 			return fmt.Errorf("compare the cache with the API server: %w", err)
 		}
-		if err := cached.List(ctx, kind.cached); err != nil {
+		if err := cached.List(ctx, kind.cached, client.UnsafeDisableDeepCopy); err != nil {
 			return fmt.Errorf("compare the cache with the API server: %w", err)
 		}
-		behind, err := firstBehind(kind.live, kind.cached)
+		behind, err := firstBehind(kind.live, kind.cached, kind.but)
 		if err != nil {
 			return fmt.Errorf("compare the cache with the API server: %w", err)
 		}
@@ -46,8 +60,16 @@ func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selec
 	return nil
 }
 
-// firstBehind returns the name of an object that the cache lacks or has in an older version; empty for none.
-func firstBehind(live, cached client.ObjectList) (string, error) {
+// metadataOf returns a list of nothing but metadata.
+func metadataOf(kind string) client.ObjectList {
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	return list
+}
+
+// firstBehind returns the name of an object, of any namespace but one, that the cache lacks or has in an older version;
+// empty for none.
+func firstBehind(live, cached client.ObjectList, but string) (string, error) {
 	versions := map[string]string{}
 	err := meta.EachListItem(cached, func(o runtime.Object) error {
 		m, err := meta.Accessor(o)
@@ -62,7 +84,7 @@ func firstBehind(live, cached client.ObjectList) (string, error) {
 	}
 	err = meta.EachListItem(live, func(o runtime.Object) error {
 		m, err := meta.Accessor(o)
-		if err != nil {
+		if err != nil || but != "" && m.GetNamespace() == but {
 			return err
 		}
 		name := m.GetNamespace() + "/" + m.GetName()

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -26,6 +27,17 @@ func TestCaughtUp(t *testing.T) {
 			Name: name, ResourceVersion: version, Labels: map[string]string{"type": "loadbalancer"},
 		}}
 	}
+	service := func(name, version string) client.Object {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, ResourceVersion: version}}
+	}
+	secret := func(namespace, name, version string, app ...string) client.Object {
+		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, ResourceVersion: version},
+			Type: corev1.SecretTypeTLS}
+		for _, a := range app {
+			s.Labels = map[string]string{nodeconfig.LabelApp: a}
+		}
+		return s
+	}
 	stranger := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "any", ResourceVersion: "9"}}
 	worker := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "w1", ResourceVersion: "9"}}
 	for name, c := range map[string]struct {
@@ -43,16 +55,37 @@ func TestCaughtUp(t *testing.T) {
 			[]client.Object{configMap("a", "5"), configMap("b", "6")},
 			[]client.Object{configMap("a", "5")}, "default/b",
 		},
-		"older":             {[]client.Object{configMap("a", "10")}, []client.Object{configMap("a", "9")}, "default/a"},
-		"a node is missing": {[]client.Object{node("lb1", "5")}, nil, "Node /lb1"},
+		"older":              {[]client.Object{configMap("a", "10")}, []client.Object{configMap("a", "9")}, "default/a"},
+		"a node is missing":  {[]client.Object{node("lb1", "5")}, nil, "Node /lb1"},
+		"a Service is older": {[]client.Object{service("a", "6")}, []client.Object{service("a", "5")}, "Service default/a"},
+		"a Service is new":   {[]client.Object{service("a", "6")}, nil, "Service default/a"},
+		"a certificate is older": {
+			[]client.Object{secret("default", "a", "6")}, []client.Object{secret("default", "a", "5")}, "Secret default/a",
+		},
+		"a copy is older": {
+			[]client.Object{secret("system", "a", "6", nodeconfig.AppTLS)},
+			[]client.Object{secret("system", "a", "5", nodeconfig.AppTLS)}, "Secret system/a",
+		},
+		// The cache has only the copies there.
+		"a certificate of somebody else's in the system's namespace": {[]client.Object{secret("system", "a", "6")}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := fake.NewClientBuilder().WithObjects(c.live...).Build()
+			api := typeless{fake.NewClientBuilder().WithObjects(c.live...).Build()}
 			cached := fake.NewClientBuilder().WithObjects(c.cached...).Build()
-			err := caughtUp(t.Context(), api, cached, labels.SelectorFromSet(labels.Set{"type": "loadbalancer"}))
+			err := caughtUp(t.Context(), api, cached, labels.SelectorFromSet(labels.Set{"type": "loadbalancer"}), "system")
 			if c.behind == "" && err != nil || c.behind != "" && (err == nil || !strings.Contains(err.Error(), c.behind)) {
 				t.Errorf("error %v, want %q", err, c.behind)
 			}
 		})
 	}
+}
+
+// typeless is a fake that takes no selectors of fields: all of its Secrets are of one type.
+type typeless struct{ client.Reader }
+
+func (r typeless) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	var o client.ListOptions
+	o.ApplyOptions(options)
+	o.FieldSelector = nil
+	return r.Reader.List(ctx, list, &o)
 }

@@ -68,7 +68,9 @@ func (p *pods) fill(ctx context.Context, wishes []lb.Wish, served []lb.LoadBalan
 		}
 	}
 	for i := range wishes {
-		ask(&wishes[i].LoadBalancer)
+		if !wishes[i].Failed() { // nobody watches what will not be served
+			ask(&wishes[i].LoadBalancer)
+		}
 	}
 	for i := range served {
 		ask(&served[i])
@@ -91,6 +93,9 @@ func (p *pods) fill(ctx context.Context, wishes []lb.Wish, served []lb.LoadBalan
 	}
 	for i := range wishes {
 		w := &wishes[i]
+		if w.Failed() {
+			continue
+		}
 		for _, port := range endpoints.Ports(&w.LoadBalancer) {
 			if err := asked[port].err; err != nil {
 				w.Findings = append(w.Findings, lb.Finding{

@@ -218,6 +218,22 @@ func TestPodsForbidden(t *testing.T) {
 	r.stop()
 }
 
+// TestPodsOfFailedWishes: what an object asks for that will not be served is not watched, nor is a word said about it.
+func TestPodsOfFailedWishes(t *testing.T) {
+	p := &pods{watch: &podWatch{services: map[lb.Key]*sliceStore{}}}
+	var w lb.Wish
+	target := lb.Target{Service: lb.Service{Key: lb.Key{Namespace: "default", Name: "tea"}, Port: 80}}
+	w.LoadBalancer.Listeners = []lb.Listener{{
+		Port: 80, Protocol: lb.TCP, Options: lb.Options{Upstream: lb.Upstream{Endpoints: true}},
+		Routes: []lb.Route{{Target: target}},
+	}}
+	w.Findings = []lb.Finding{{Code: lb.CodeBadValue}}
+	wishes := []lb.Wish{w}
+	if err := p.fill(t.Context(), wishes, nil); err != nil || len(p.watch.services) > 0 || len(wishes[0].Findings) != 1 {
+		t.Errorf("%v, %d watches, findings %v", err, len(p.watch.services), wishes[0].Findings)
+	}
+}
+
 // TestPodWatch: only Services that are asked for are watched, as long as they are.
 func TestPodWatch(t *testing.T) {
 	r := newRig(t, "10.88.0.1")

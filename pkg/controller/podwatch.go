@@ -57,7 +57,7 @@ func (w *podWatch) follow(ctx context.Context, services map[lb.Key]bool) {
 	}
 	if w.due.Swap(false) {
 		for _, s := range w.services {
-			s.renew = true
+			s.renew = s.released.Swap(false) || s.renew
 		}
 	}
 	var fresh []*sliceStore
@@ -66,7 +66,11 @@ func (w *podWatch) follow(ctx context.Context, services map[lb.Key]bool) {
 			continue
 		}
 		life, end := context.WithCancel(w.lifetime)
-		s := &sliceStore{changed: w.changed, end: end, tried: make(chan struct{})}
+		s := &sliceStore{end: end, tried: make(chan struct{})}
+		s.changed = newOwnPacer(func() {
+			s.released.Store(true)
+			w.changed()
+		}).nudge
 		w.services[key] = s
 		fresh = append(fresh, s)
 		go w.run(life, key, s) //nolint:contextcheck // see lifetime
@@ -148,6 +152,8 @@ type sliceStore struct {
 	read   bool
 	err    error
 
+	// released says that the Service's own budget allows its changes to be shown.
+	released atomic.Bool
 	// shown is what the passes see until renew is set. Both belong to them.
 	shown []*discoveryv1.EndpointSlice
 	renew bool

@@ -47,14 +47,22 @@ func (r *rig) secure(name, secret string, more ...string) *corev1.ConfigMap {
 	return r.configMap("default", name, data)
 }
 
-// copyOf returns what the nodes are handed of an object, nil for nothing.
-func (r *rig) copyOf(kind, name string) *corev1.Secret {
+// copyOf returns what the nodes are handed of a certificate, nil for nothing.
+func (r *rig) copyOf(secret string) *corev1.Secret {
+	r.t.Helper()
+	return r.handedOut(certs.CertificateName(lb.Key{Namespace: "default", Name: secret}))
+}
+
+// bundleOf returns what they are handed of a bundle.
+func (r *rig) bundleOf(kind, name string) *corev1.Secret {
+	r.t.Helper()
+	return r.handedOut(certs.BundleName(kind, lb.Key{Namespace: "default", Name: name}))
+}
+
+func (r *rig) handedOut(name string) *corev1.Secret {
 	r.t.Helper()
 	var s corev1.Secret
-	err := r.client.Get(r.t.Context(), client.ObjectKey{
-		Namespace: r.config.SystemNamespace,
-		Name:      certs.MaterialName(kind, lb.Key{Namespace: "default", Name: name}),
-	}, &s)
+	err := r.client.Get(r.t.Context(), client.ObjectKey{Namespace: r.config.SystemNamespace, Name: name}, &s)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -68,7 +76,7 @@ func (r *rig) waitCopy(secret string, p certtest.Pair) {
 	pair, err := certs.ParseKeyPair(p.Cert, p.Key)
 	r.must(err)
 	r.eventually(func() string {
-		s := r.copyOf(lb.KindSecret, secret)
+		s := r.copyOf(secret)
 		if s == nil || !bytes.Equal(s.Data[nodeconfig.KeyCertificate], pair.PEM) {
 			return "the copy is another one"
 		}
@@ -168,7 +176,7 @@ func TestBundles(t *testing.T) {
 	r.must(r.client.Create(t.Context(), inside))
 	cm := r.waitStatus(r.secure("secure", "web", "tls-client-ca", "configmap/staff", "backend-protocol", "HTTPS",
 		"backend-tls-ca", "secret/inside"), "SUCCESS")
-	if got := r.copyOf(lb.KindSecret, "inside"); got == nil || !bytes.Equal(got.Data[nodeconfig.KeyBundle], second.Cert) {
+	if got := r.bundleOf(lb.KindSecret, "inside"); got == nil || !bytes.Equal(got.Data[nodeconfig.KeyBundle], second.Cert) {
 		t.Errorf("the copy is %+v", got)
 	}
 	l := r.desired(t.Context()).LoadBalancers()[0].LoadBalancer
@@ -185,7 +193,7 @@ func TestBundles(t *testing.T) {
 	ca.Data["ca.crt"] = "rubbish"
 	r.must(r.client.Update(t.Context(), ca))
 	r.waitStatus(cm, "ERROR : LB0508 data[tls-client-ca]: ConfigMap default/staff has no certificate")
-	if got := r.copyOf(lb.KindConfigMap, "staff"); got == nil || !bytes.Contains(got.Data[nodeconfig.KeyBundle], second.Cert) {
+	if got := r.bundleOf(lb.KindConfigMap, "staff"); got == nil || !bytes.Contains(got.Data[nodeconfig.KeyBundle], second.Cert) {
 		t.Error("the last good bundle is gone")
 	}
 }
@@ -237,7 +245,7 @@ func TestVaultOverTime(t *testing.T) {
 		t.Error("rotated wrongly")
 	}
 	pass()
-	if r.copyOf(lb.KindSecret, "web") == nil || len(keys()) == 0 {
+	if r.copyOf("web") == nil || len(keys()) == 0 {
 		t.Error("gone at once")
 	}
 	if v.Next().IsZero() {
@@ -245,7 +253,7 @@ func TestVaultOverTime(t *testing.T) {
 	}
 	now = now.Add(2 * time.Minute)
 	pass()
-	if r.copyOf(lb.KindSecret, "web") != nil || len(keys()) != 0 {
+	if r.copyOf("web") != nil || len(keys()) != 0 {
 		t.Error("they are left for ever")
 	}
 }

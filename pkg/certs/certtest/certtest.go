@@ -1,4 +1,4 @@
-// Package certtest makes certificates for tests. They are worth nothing anywhere else.
+// Package certtest makes certificates for tests and benches. They are worth nothing anywhere else.
 package certtest
 
 import (
@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"sync/atomic"
 	"testing"
@@ -57,10 +58,19 @@ func Authority(tb testing.TB, name string) Pair {
 // Make makes a certificate.
 func Make(tb testing.TB, o Options) Pair {
 	tb.Helper()
+	p, err := Generate(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// Generate makes a certificate where there is no test: for a bench.
+func Generate(o Options) (Pair, error) {
 	var err error
 	if o.Key == nil {
 		if o.Key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-			tb.Fatal(err)
+			return Pair{}, fmt.Errorf("make a key: %w", err)
 		}
 	}
 	if o.From.IsZero() {
@@ -84,20 +94,20 @@ func Make(tb testing.TB, o Options) Pair {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, o.Key.Public(), signer)
 	if err != nil {
-		tb.Fatal(err)
+		return Pair{}, fmt.Errorf("make a certificate: %w", err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
-		tb.Fatal(err)
+		return Pair{}, fmt.Errorf("make a certificate: %w", err)
 	}
 	key, err := x509.MarshalPKCS8PrivateKey(o.Key)
 	if err != nil {
-		tb.Fatal(err)
+		return Pair{}, fmt.Errorf("make a key: %w", err)
 	}
 	return Pair{
 		Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		Key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), leaf: leaf, signer: o.Key,
-	}
+	}, nil
 }
 
 // Serial tells certificates apart.

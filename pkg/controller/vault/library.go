@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,13 @@ import (
 // lookAgain is how old what was read from the API server itself may grow. It concerns what is not watched: bundles, and
 // Secrets that are missing or of the wrong type.
 const lookAgain = 10 * time.Second
+
+// lookMost is how many of these are read again in one pass, and lookPause how soon the next pass is for others that are
+// due: a pass is about all load balancers, and must not wait for thousands of answers.
+const (
+	lookMost  = 100
+	lookPause = 2 * time.Second
+)
 
 // source is an object that material is made from.
 type source struct {
@@ -32,15 +40,16 @@ type reading struct {
 	pair    certs.KeyPair
 	bundle  certs.Bundle
 	err     error
-	// used says that the pass that is going on has asked for it.
-	used bool
+	// used says that the pass that is going on has asked for it, turn that this pass may read it again.
+	used, turn bool
 }
 
 // KeyPair implements [certs.Library].
 func (v *Vault) KeyPair(ctx context.Context, secret lb.Key) (certs.KeyPair, error) {
 	at := source{lb.KindSecret, secret}
 	var s corev1.Secret
-	err := v.cache.Get(ctx, client.ObjectKey{Namespace: secret.Namespace, Name: secret.Name}, &s)
+	err := v.cache.Get(ctx, client.ObjectKey{Namespace: secret.Namespace, Name: secret.Name}, &s,
+		client.UnsafeDisableDeepCopy) // it is only read
 	if err == nil {
 		r := v.read(at, string(s.UID)+"/"+s.ResourceVersion, time.Time{}, func(r *reading) {
 			r.pair, r.err = certs.ParseKeyPair(s.Data[certs.KeyCert], s.Data[certs.KeyKey])
@@ -104,7 +113,7 @@ func (v *Vault) live(ctx context.Context, at source, into client.Object) error {
 // read returns what came of a version of a source, and makes it anew only for another version.
 func (v *Vault) read(at source, version string, until time.Time, fill func(*reading)) *reading {
 	r := v.readings[at]
-	if r == nil || r.version != version || !r.until.IsZero() && !v.now().Before(r.until) {
+	if r == nil || r.version != version || v.due(r) && r.turn {
 		r = &reading{version: version, until: until}
 		fill(r)
 		v.readings[at] = r
@@ -116,9 +125,31 @@ func (v *Vault) read(at source, version string, until time.Time, fill func(*read
 // readLive is read for what is not watched. An error that nobody can mend is not kept.
 func (v *Vault) readLive(at source, fill func(*reading)) *reading {
 	r := v.read(at, "", v.now().Add(lookAgain), fill)
-	v.wake(r.until)
+	if v.due(r) {
+		v.wake(v.now().Add(lookPause))
+	} else {
+		v.wake(r.until)
+	}
 	if _, ok := errors.AsType[*certs.Problem](r.err); r.err != nil && !ok {
 		delete(v.readings, at)
 	}
 	return r
+}
+
+// due reports whether what was read is too old.
+func (v *Vault) due(r *reading) bool { return !r.until.IsZero() && !v.now().Before(r.until) }
+
+// takeTurns begins a pass: it chooses those that are read again, the oldest first.
+func (v *Vault) takeTurns() {
+	var due []*reading
+	for _, r := range v.readings {
+		r.used, r.turn = false, false
+		if v.due(r) {
+			due = append(due, r)
+		}
+	}
+	slices.SortFunc(due, func(a, b *reading) int { return a.until.Compare(b.until) })
+	for _, r := range due[:min(len(due), v.most)] {
+		r.turn = true
+	}
 }

@@ -38,6 +38,8 @@ type Vault struct {
 	now        func() time.Time
 
 	readings map[source]*reading
+	// most is [lookMost].
+	most int
 	// next is when something may change that nobody tells of.
 	next time.Time
 }
@@ -50,7 +52,7 @@ func New(o Options) *Vault {
 		o.Now = time.Now
 	}
 	return &Vault{
-		cache: o.Cache, api: o.API, log: o.Log, now: o.Now, readings: map[source]*reading{},
+		cache: o.Cache, api: o.API, log: o.Log, now: o.Now, readings: map[source]*reading{}, most: lookMost,
 		copies: copies{
 			cache: o.Cache, writer: o.Writer, namespace: o.Namespace, owner: o.Owner,
 			written: map[string]written{}, unused: map[string]time.Time{},
@@ -61,9 +63,7 @@ func New(o Options) *Vault {
 // Resolve begins a pass: it fills in what the wishes' certificates are made of, and says what is wrong with them.
 func (v *Vault) Resolve(ctx context.Context, wishes []lb.Wish) error {
 	v.next = time.Time{}
-	for _, r := range v.readings {
-		r.used = false
-	}
+	v.takeTurns()
 	var errs []error
 	for i := range wishes {
 		errs = append(errs, certs.Resolve(ctx, &wishes[i], v, v.now()))
@@ -110,8 +110,10 @@ func (v *Vault) handCertificate(ctx context.Context, key lb.Key, c *lb.Certifica
 		return nil //nolint:nilerr // it is the wish's finding; the last good copy stays
 	}
 	now := v.now()
-	if p := certs.Validity(pair, now); p != nil && p.Code == lb.CodeCertExpired && have[certs.MaterialName(lb.KindSecret, key)] != nil {
-		v.wake(pair.NotBefore)
+	if p := certs.Validity(pair, now); p != nil && p.Code == lb.CodeCertExpired && have[certs.CertificateName(key)] != nil {
+		if now.Before(pair.NotBefore) {
+			v.wake(pair.NotBefore)
+		}
 		return nil
 	}
 	*c = certs.Fill(*c, key, pair)
@@ -128,7 +130,7 @@ func (v *Vault) handBundle(ctx context.Context, key lb.Key, b *lb.CABundle, have
 	if err != nil {
 		return nil //nolint:nilerr // likewise
 	}
-	b.Material = lb.Material{Name: certs.MaterialName(b.Kind, key), Digest: bundle.Digest}
+	b.Material = lb.Material{Name: certs.BundleName(b.Kind, key), Digest: bundle.Digest}
 	return v.copies.write(ctx, have, bundleCopy(b.Material, b.Kind, key, bundle))
 }
 

@@ -37,15 +37,16 @@ type candidate struct {
 	findings []nodeconfig.NodeFinding
 	// own are findings about the node itself.
 	own []nodeconfig.NodeFinding
-	// begun is when its preparation began; checked, served and told are when the next steps were done.
-	begun, checked, served, told time.Time
+	// begun is when its preparation began; rendered, checked, served and told are when the next steps were done.
+	begun, rendered, checked, served, told time.Time
 }
 
 // stages says how long each step took, for the log.
 func (c *candidate) stages() slog.Value {
 	since := func(from, to time.Time) time.Duration { return max(to.Sub(from), 0).Round(time.Millisecond) }
 	return slog.GroupValue(
-		slog.Duration("check", since(c.begun, c.checked)), slog.Duration("nginx", since(c.checked, c.served)),
+		slog.Duration("render", since(c.begun, c.rendered)), slog.Duration("check", since(c.rendered, c.checked)),
+		slog.Duration("nginx", since(c.checked, c.served)),
 		slog.Duration("keepalived", since(c.served, c.told)), slog.Duration("all", since(c.begun, time.Now())))
 }
 

@@ -49,7 +49,7 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 		if err != nil {
 			return nil, err
 		}
-		c.begun = begun
+		c.begun, c.rendered = begun, time.Now()
 		if p.last != nil && c.running.Generation == p.last.running.Generation {
 			return c, nil // it runs: nothing to prove
 		}
@@ -211,18 +211,24 @@ func (p preparation) check(ctx context.Context, c *candidate) error {
 	return group.Wait()
 }
 
-// attribute finds the load balancer whose file nginx names and refuses it. It reports whether that is worth another
-// attempt.
+// attribute finds the load balancer whose file nginx names, or all that need the certificates that it names, and refuses
+// them. It reports whether that is worth another attempt. Of a file with certificates nginx does not say who needs it.
 func (p preparation) attribute(c *candidate, refused *driver.RefusedError, iso *isolation) bool {
-	if refused.Program != "nginx" || refused.File == "" {
+	if refused.Program != "nginx" {
 		return false
 	}
-	key, ok := c.nginx.Owner(refused.File)
-	if !ok {
-		return false
-	}
-	return iso.refuse(key, lb.Finding{
+	finding := lb.Finding{
 		Code:    lb.CodeNodeRefused,
 		Message: fmt.Sprintf("nginx on node %s refuses it: %s", p.options.Node, refused.Words),
-	})
+	}
+	if key, ok := c.nginx.Owner(refused.File); ok {
+		return iso.refuse(key, finding)
+	}
+	found := false
+	for _, l := range c.view.LoadBalancers {
+		if p.options.keys.Named(refused.Words, l) {
+			found = iso.refuse(l.Origin.Key, finding) || found
+		}
+	}
+	return found
 }

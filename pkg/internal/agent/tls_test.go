@@ -197,6 +197,53 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// TestSpoiltBundle: a bundle whose file nginx does not take costs those that name it, and nobody else. nginx says neither
+// a place of the configuration nor whose it is.
+func TestSpoiltBundle(t *testing.T) {
+	l := newLab(t, 1)
+	n := l.nodes[0]
+	pair, text := issue(t)
+	ca := certtest.Authority(t, "ca")
+	bundle, err := certs.ParseBundle(ca.Cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staff := load(1, lb.HTTP, 443)
+	staff.Listeners[0].TLS = &lb.TLS{
+		Certificates: []lb.Certificate{{Secret: "s", Material: lb.Material{Name: "one", Digest: "aa"}}},
+		Clients: &lb.ClientAuth{CA: lb.CABundle{Kind: lb.KindSecret, Name: "ca",
+			Material: lb.Material{Name: "ca", Digest: bundle.Digest}}},
+	}
+	public := load(2, lb.HTTP, 443)
+	public.Listeners[0].TLS = &lb.TLS{Certificates: staff.Listeners[0].TLS.Certificates}
+	dir := filepath.Join(n.dir, "state", "tls")
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the daemon knows better
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"one.0.pem": text, "one.1.pem": text, "ca-" + bundle.Digest + ".pem": []byte("spoilt")} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(filepath.Join(dir, "one.0.pem"), 0o440); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "one.1.pem"), 0o440); err != nil {
+		t.Fatal(err)
+	}
+	l.want(l.config(1, staff, public, load(3, lb.TCP, 80)))
+	n.start()
+	n.runs(1)
+	l.answers(at(3, 80))
+	l.shows(at(2, 443), pair)
+	l.eventually(5*time.Second, func() error {
+		if fs := n.status().Findings; len(fs) != 1 || fs[0].Key != staff.Origin.Key || !strings.Contains(fs[0].Message, "refuses it") {
+			return fmt.Errorf("findings %v", fs)
+		}
+		return nil
+	})
+}
+
 // TestTicketKeys: new keys are a reload of those who terminate TLS, and of nobody else.
 func TestTicketKeys(t *testing.T) {
 	l := newLab(t, 1)

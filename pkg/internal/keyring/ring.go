@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/atomicfile"
@@ -23,6 +24,12 @@ type Ring struct {
 	dir   string
 	group int
 	log   *slog.Logger
+	// barred is a directory above that nginx's workers may not pass through, empty for none.
+	barred string
+
+	// taking keeps two of what is handed out from overtaking each other. judged belongs to it.
+	taking sync.Mutex
+	judged verdicts
 
 	mu sync.Mutex
 	// handed are the names of the files that the controller has handed out last.
@@ -43,7 +50,8 @@ const (
 	tmpPrefix   = ".new-"
 )
 
-// Open makes the directory, or takes over what is in it. group is that of nginx's workers.
+// Open makes the directory, or takes over what is in it. group is that of nginx's workers; the files become that group's,
+// for another image of the daemon may have given it another number.
 func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -61,8 +69,35 @@ func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 			_ = os.Remove(r.path(name))
 		}
 	}
-	r.tickets = r.latestTickets(names)
+	r.tickets, r.barred = r.latestTickets(names), barred(dir, group)
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".pem") {
+			continue
+		}
+		if err := os.Chown(r.path(name), -1, group); err != nil {
+			log.Error("nginx's workers may be unable to read a certificate", "file", r.path(name), "error", err)
+		}
+	}
 	return r, nil
+}
+
+// barred returns the first directory above another that a group may not pass through, empty for none. nginx's master,
+// which is root, would find nothing wrong, and no handshake succeed.
+func barred(dir string, group int) string {
+	for above := filepath.Dir(dir); ; above = filepath.Dir(above) {
+		info, err := os.Stat(above)
+		if err != nil {
+			return ""
+		}
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		theirs := ok && int(stat.Gid) == group && info.Mode()&0o010 != 0
+		if info.Mode()&0o001 == 0 && !theirs {
+			return above
+		}
+		if above == filepath.Dir(above) {
+			return ""
+		}
+	}
 }
 
 // Dir is the directory.
@@ -119,8 +154,13 @@ func (r *Ring) Missing(l lb.LoadBalancer) []string {
 // Take takes what the controller hands out. What nobody reads yet is on the disk when it returns; what replaces a
 // certificate follows by [Ring.Run]. An error tells what was refused, and all else is done.
 func (r *Ring) Take(m Material) error {
-	single, certificates, err := m.files()
-	errs := []error{err}
+	r.taking.Lock()
+	defer r.taking.Unlock()
+	single, certificates, errs := r.judged.files(m)
+	if r.barred != "" && len(certificates) > 0 {
+		errs = slices.Insert(errs, 0, fmt.Errorf("nginx's workers (group %d) may not pass through %s and read no certificate; "+
+			"allow it (chmod o+x) and start the daemon again", r.group, r.barred))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.handed = map[string]bool{}
@@ -141,7 +181,12 @@ func (r *Ring) Take(m Material) error {
 		default:
 		}
 	}
-	return errors.Join(errs...)
+	return join(errs)
+}
+
+// Named reports whether a program's words name a file that a load balancer needs.
+func (r *Ring) Named(words string, l lb.LoadBalancer) bool {
+	return slices.ContainsFunc(filesOf(l), func(name string) bool { return strings.Contains(words, `"`+r.path(name)+`"`) })
 }
 
 // takeCertificate writes a new certificate, or notes that one has to be replaced.

@@ -3,11 +3,13 @@ package keyring
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +29,16 @@ func open(t *testing.T, dir string) *Ring {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// tempDir is a directory that nginx's workers could get at.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { //nolint:gosec // it is a directory
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // text is a new certificate as it is handed out.
@@ -66,7 +78,7 @@ func balancer(name, bundle, digest string) lb.LoadBalancer {
 }
 
 func TestTakeAndPrune(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "tls")
+	dir := filepath.Join(tempDir(t), "tls")
 	r := open(t, dir)
 	ca := certtest.Authority(t, "ca")
 	bundle, err := certs.ParseBundle(ca.Cert)
@@ -119,9 +131,100 @@ func TestTakeAndPrune(t *testing.T) {
 	}
 }
 
+// A key is looked at once, not each time that all of them are handed out again; and again when it is another one.
+func TestJudgedOnce(t *testing.T) {
+	r := open(t, tempDir(t))
+	one, two := text(t), text(t)
+	take := func(certificates map[string][]byte) *judged {
+		t.Helper()
+		if err := r.Take(Material{Certificates: certificates}); err != nil {
+			t.Fatal(err)
+		}
+		return r.judged.certificates["one"]
+	}
+	first := take(map[string][]byte{"one": one})
+	if again := take(map[string][]byte{"one": bytes.Clone(one), "two": two}); again != first {
+		t.Error("it was looked at again")
+	}
+	if next := take(map[string][]byte{"one": two}); next == first || !bytes.Equal(next.file.data, two) {
+		t.Error("the next version was not looked at")
+	}
+	if take(nil) != nil || len(r.judged.certificates) > 0 {
+		t.Error("what is gone is remembered")
+	}
+}
+
+// An error about thousands is a short one.
+func TestManyRefused(t *testing.T) {
+	r := open(t, tempDir(t))
+	m := Material{Certificates: map[string][]byte{}}
+	for i := range 1000 {
+		m.Certificates[fmt.Sprintf("c%03d", i)] = []byte("rubbish")
+	}
+	err := r.Take(m)
+	if err == nil || len(err.Error()) > 2000 || !strings.Contains(err.Error(), "and 990 more") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The workers of another image have a group of another number, and have to read what is there.
+func TestAnotherGroup(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("not root")
+	}
+	dir := tempDir(t)
+	r := open(t, dir)
+	if err := r.Take(Material{Certificates: map[string][]byte{"one": text(t)}, Tickets: tickets("abc")}); err != nil {
+		t.Fatal(err)
+	}
+	const group = 4711
+	again, err := Open(dir, group, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]uint32{"one.0.pem": group, "one.1.pem": group, again.Tickets()[0]: 0} {
+		info, err := os.Stat(again.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Gid != want {
+			t.Errorf("%s is of group %d, not %d", name, stat.Gid, want)
+		}
+	}
+}
+
+// A state directory that the workers may not pass through is told: nginx itself, which begins as root, would not notice.
+func TestBarred(t *testing.T) {
+	above := filepath.Join(tempDir(t), "state")
+	if err := os.Mkdir(above, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Open(filepath.Join(above, "tls"), os.Getgid(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Material{Certificates: map[string][]byte{"one": text(t)}}
+	if err := r.Take(m); err != nil {
+		t.Errorf("the directory is their own group's, and yet: %v", err)
+	}
+	if err := os.Chmod(above, 0o700); err != nil { //nolint:gosec // it is a directory
+		t.Fatal(err)
+	}
+	r = open(t, filepath.Join(above, "tls"))
+	if err := r.Take(Material{}); err != nil {
+		t.Errorf("nobody has to pass, and yet: %v", err)
+	}
+	if err := r.Take(m); err == nil || !strings.Contains(err.Error(), "may not pass through "+above+" ") {
+		t.Errorf("%v", err)
+	}
+	if len(r.Missing(balancer("one", "", ""))) > 0 {
+		t.Error("the certificate was not kept")
+	}
+}
+
 // What cannot be served is refused with a word, and the last good version and all others stay.
 func TestRefused(t *testing.T) {
-	r := open(t, t.TempDir())
+	r := open(t, tempDir(t))
 	good := text(t)
 	if err := r.Take(Material{Certificates: map[string][]byte{"one": good}}); err != nil {
 		t.Fatal(err)
@@ -146,7 +249,7 @@ func TestRefused(t *testing.T) {
 func TestReplace(t *testing.T) {
 	for _, offset := range []time.Duration{0, 100, 250, 400, 749, 750, 999, 1000, 1300, 1999} {
 		synctest.Test(t, func(t *testing.T) {
-			r := open(t, t.TempDir())
+			r := open(t, tempDir(t))
 			versions := [][]byte{text(t), text(t), text(t)}
 			if err := r.Take(Material{Certificates: map[string][]byte{"one": versions[0]}}); err != nil {
 				t.Fatal(err)

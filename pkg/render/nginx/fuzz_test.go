@@ -22,7 +22,7 @@ const marker = "marker"
 var generated = regexp.MustCompile(`^(upstream|server|listen|server_name|location|proxy_pass|return` +
 	`|keepalive(_time(out)?)?|default_server|backlog=4096|udp|reuseport|proxy_timeout|so_keepalive=5m:15s:4` +
 	`|max_fails=0|weight=[0-9]+|=|/|@failed|16|30s|4s|200|404|503|\$lb_failure` +
-	`|[0-9.]+:[0-9]+|\[[0-9a-f:.]+\]:[0-9]+|(http://)?[a-z0-9-]+_[a-z0-9.-]+(_[0-9a-f]{16})?_[0-9]+u?_[0-9]+` +
+	`|[0-9.]+:[0-9]+|\[[0-9a-f:.]+\]:[0-9]+|(http://)?[0-9a-f]{4}_[a-z0-9-]+_[a-z0-9.-]+(_[0-9a-f]{16})?_[0-9]+u?_[0-9]+` +
 	`|404 Not Found: [a-z ]+\n|503 Service Unavailable: [a-z ]+\n)$`)
 
 // FuzzRender puts arbitrary values into a load balancer beside a sound one: nothing panics, the sound one's files are

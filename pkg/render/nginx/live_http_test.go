@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -274,5 +275,34 @@ func TestGRPC(t *testing.T) {
 	}
 	if r.Trailer.Get("Grpc-Status") != "0" {
 		t.Errorf("trailers %v", r.Trailer)
+	}
+}
+
+// TestRequestNames: a request without a name, or with one that could do harm in a log, gets one that no other has.
+func TestRequestNames(t *testing.T) {
+	port := freePort(t)
+	serve(t, balancer("named", []string{"127.0.0.1"}, http(port, route("", "", backend(t, "b")))))
+	name := regexp.MustCompile(`(?m)^X-Request-Id: ([A-Za-z0-9._:/=+-]{1,128})\r?$`)
+	seen := map[string]bool{}
+	for i := range 10 {
+		for _, given := range []string{"", "X-Request-ID: \"two words\"", "X-Request-ID: " + strings.Repeat("x", 129)} {
+			bodies := []string{ask(t, port, strings.TrimSpace("GET / HTTP/1.1\nHost: x\n"+given)).body}
+			res, err := nethttp.Get(fmt.Sprintf("http://127.0.0.1:%d/%d", port, i)) // on a kept connection
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, body := range append(bodies, string(text)) {
+				m := name.FindStringSubmatch(body)
+				if m == nil || seen[m[1]] {
+					t.Fatalf("with %.30q the request is called %q, after %d others:\n%s", given, m, len(seen), body)
+				}
+				seen[m[1]] = true
+			}
+		}
 	}
 }

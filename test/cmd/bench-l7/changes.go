@@ -73,11 +73,14 @@ func (b *bench) changing(ctx context.Context) error {
 		}
 		err = b.churn(ctx, r)
 		what := fmt.Sprintf("%d changes of neighbours in %s: ", b.changes, b.within)
-		b.report(what+"new connections", "0 failed", "%s", brief(fresh.StopAfter(2*time.Second)))
-		b.report(what+"kept connections", "≤ 1 in 10,000 failed", "%s", kept.stop())
-		b.report(what+"long TCP streams", "0 broken (they have 240 s)", "%s", long.stop())
+		probed := fresh.StopAfter(2 * time.Second)
+		b.judge(what+"new connections", "0 failed", probed.Failed == 0, "%s", brief(probed))
+		failed, sent, said := kept.stop()
+		b.judge(what+"kept connections", "≤ 1 in 10,000 failed", failed*10_000 <= sent, "%s", said)
+		broken, said := long.stop()
+		b.judge(what+"long TCP streams", "0 broken (they have 240 s)", broken == 0, "%s", said)
 		after, errAfter := reloads(ctx, r)
-		b.report(what+"reloads of nginx on a node", "–", "%d", after-before)
+		b.report(what+"reloads of nginx on a node", "%d", after-before)
 		return errors.Join(err, errAfter)
 	})
 }

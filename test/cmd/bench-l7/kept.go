@@ -78,15 +78,14 @@ func (c *crowd) count(ctx context.Context, err error) {
 }
 
 // stop ends the load and says what came of it.
-func (c *crowd) stop() string {
+func (c *crowd) stop() (failed, sent int, said string) {
 	c.cancel()
 	c.wg.Wait()
 	c.dialer.Close()
-	n := 0
 	for _, f := range c.failed {
-		n += f
+		failed += f
 	}
-	return fmt.Sprintf("%d of %d requests failed%s", n, c.sent, reasons(c.failed))
+	return failed, c.sent, fmt.Sprintf("%d of %d requests failed%s", failed, c.sent, reasons(c.failed))
 }
 
 func reasons(failed map[string]int) string {

@@ -76,13 +76,15 @@ func (b *bench) roll(ctx context.Context, r *rig.Rig, mode string) error {
 	_, err = r.MustKubectl(ctx, "", "rollout", "restart", "deployment/rolling")
 	err = errors.Join(err, rollStatus(ctx, r))
 	what := fmt.Sprintf("20 pods replaced, upstream %s: ", mode)
-	b.report(what+"new connections", "0 failed", "%s", brief(fresh.StopAfter(8*time.Second))) // the last pods end
-	b.report(what+"kept connections", "0 failed", "%s", kept.stop())
+	probed := fresh.StopAfter(8 * time.Second) // the last pods end
+	b.judge(what+"new connections", "0 failed", probed.Failed == 0, "%s", brief(probed))
+	failed, _, said := kept.stop()
+	b.judge(what+"kept connections", "0 failed", failed == 0, "%s", said)
 	after, errAfter := reloads(ctx, r)
-	goal := "0"
 	if mode == "endpoints" {
-		goal = "–"
+		b.report(what+"reloads of nginx on a node", "%d", after-before)
+	} else {
+		b.judge(what+"reloads of nginx on a node", "0", after == before, "%d", after-before)
 	}
-	b.report(what+"reloads of nginx on a node", goal, "%d", after-before)
 	return errors.Join(err, errAfter)
 }

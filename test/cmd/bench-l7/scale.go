@@ -20,7 +20,7 @@ import (
 )
 
 // goals are the medians to reach, by the number of load balancers.
-var goals = map[int]string{10: "median ≤ 150 ms", 1000: "median ≤ 600 ms", 5000: "median ≤ 3.5 s"}
+var goals = map[int]time.Duration{10: 150 * time.Millisecond, 1000: 600 * time.Millisecond, 5000: 3500 * time.Millisecond}
 
 // scale measures a change beside growing numbers of load balancers, on one node: in the field each has its own cores.
 // The many have IPv6 addresses of their own, for the lab has not as many of IPv4.
@@ -100,46 +100,62 @@ func untilServed(ctx context.Context, r *rig.Rig, want int) error {
 
 // beside changes a load balancer and measures when it answers as it should, and what the programs then take.
 func (b *bench) beside(ctx context.Context, r *rig.Rig, size int, address string) error {
+	documents, err := attend(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer documents.watch.Stop()
+	var trials []trial
 	var times []time.Duration
 	for i := range b.trials {
 		time.Sleep(2 * time.Second) // the daemons take a storm of changes in fewer reloads; this is none
-		took, err := change(ctx, r, address, fmt.Sprintf("%d-%d", size, i))
+		t, err := change(ctx, r, address, fmt.Sprintf("%d-%d", size, i))
 		if err != nil {
 			return err
 		}
-		times = append(times, took)
+		trials, times = append(trials, t), append(times, t.took())
 	}
 	what := fmt.Sprintf("beside %d load balancers: ", size)
-	b.report(what+"change → served", goals[size], "%s", distribution(times))
-	time.Sleep(5 * time.Second) // the workers of the last generation end
+	measured := distribution(times) // which sorts them
+	if goal, ok := goals[size]; ok {
+		b.judge(what+"change → served", fmt.Sprintf("median ≤ %s", goal), at(times, 0.5) <= goal, "%s", measured)
+	} else {
+		b.report(what+"change → served", "%s", measured)
+	}
+	time.Sleep(5 * time.Second) // the workers of the last generation end, and the last line is in the log
+	stages, err := breakdown(ctx, r, trials, documents)
+	if err != nil {
+		return err
+	}
+	b.report(what+"… of it, the medians", "%s", stages)
 	memory, err := memoryOf(r)
 	if err != nil {
 		return err
 	}
-	b.report(what+"memory", "–", "nginx %.0f MiB, lb-daemon %.0f MiB, lb-controller %.0f MiB", memory["nginx"],
+	b.report(what+"memory", "nginx %.0f MiB, lb-daemon %.0f MiB, lb-controller %.0f MiB", memory["nginx"],
 		memory["lb-daemon"], memory["lb-controller"])
 	return nil
 }
 
-// change sets a header of the answers, and returns how long after the API server's answer it was seen.
-func change(ctx context.Context, r *rig.Rig, address, value string) (time.Duration, error) {
+// change sets a header of the answers, and returns when the API server answered, and when the header was seen.
+func change(ctx context.Context, r *rig.Rig, address, value string) (trial, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	patch := fmt.Appendf(nil, `{"data":{"set-response-headers":"X-Trial: %s"}}`, value)
 	_, err := r.Client.CoreV1().ConfigMaps("default").Patch(ctx, "changed", types.MergePatchType, patch,
 		metav1.PatchOptions{})
 	if err != nil {
-		return 0, err
+		return trial{}, err
 	}
 	begun := time.Now()
 	for {
 		res, err := r.Request(ctx, "client", address+":80", address, "/")
 		if err == nil && res.Header.Get("X-Trial") == value {
-			return time.Since(begun), nil
+			return trial{begun: begun, seen: time.Now()}, nil
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("the change is not served: %w", errors.Join(ctx.Err(), err))
+			return trial{}, fmt.Errorf("the change is not served: %w", errors.Join(ctx.Err(), err))
 		case <-time.After(2 * time.Millisecond):
 		}
 	}

@@ -77,13 +77,12 @@ func talk(ctx context.Context, conn net.Conn) error {
 }
 
 // stop ends the streams and says what came of them.
-func (s *streams) stop() string {
+func (s *streams) stop() (broken int, said string) {
 	s.cancel()
 	s.wg.Wait()
 	s.dialer.Close()
-	n := 0
 	for _, b := range s.broken {
-		n += b
+		broken += b
 	}
-	return fmt.Sprintf("%d of %d streams broke%s", n, streamCount, reasons(s.broken))
+	return broken, fmt.Sprintf("%d of %d streams broke%s", broken, streamCount, reasons(s.broken))
 }

@@ -9,11 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"slices"
-	"strconv"
-	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
@@ -22,159 +18,122 @@ import (
 // streamModule is where Debian has nginx's stream module.
 const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
-// ports are those of the loopback that the contestants listen at.
-type ports struct{ target, http, tcp, byHandHTTP, byHandTCP uint16 }
+// ports are those of the loopback that somebody listens at; nobody of ours at Bare.
+type ports struct{ Target, HTTP, Bare, HTTPS, TCP uint16 }
+
+// bare is a match with one that does less, and so has no goal: it shows what the other headers cost.
+const bare = "HTTP, kept connections, beside one that passes Host and X-Forwarded-For only"
+
+// local is a port of the loopback.
+func local(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
 
 // throughput measures our configuration beside one by hand.
 func (b *bench) throughput(ctx context.Context) error {
 	if _, err := exec.LookPath("wrk"); err != nil {
 		return errors.New("wrk is not installed (apt-get install wrk)")
 	}
-	dir, err := os.MkdirTemp("", "bench-l7-")
+	dir, cleanUp, err := workDir()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // nginx's workers are somebody else
-		return err
-	}
-	p, err := freePorts()
+	defer cleanUp()
+	at, hand, err := writeContest(dir)
 	if err != nil {
 		return err
 	}
-	for _, conf := range []struct {
-		name  string
-		write func(dir string, p ports) error
-	}{{"target", writeTarget}, {"by-hand", writeByHand}, {"ours", writeOurs}} {
-		at := filepath.Join(dir, conf.name)
-		if err := os.MkdirAll(at, 0o755); err != nil {
-			return err
-		}
-		if err := conf.write(at, p); err != nil {
-			return err
-		}
-		stop, err := start(ctx, at)
-		if err != nil {
-			return fmt.Errorf("nginx %s: %w", conf.name, err)
-		}
-		defer stop()
+	target, err := start(ctx, filepath.Join(dir, "target"), local(at.Target))
+	if err != nil {
+		return err
 	}
-	for _, port := range []uint16{p.target, p.http, p.tcp, p.byHandHTTP, p.byHandTCP} {
-		if err := untilListens(ctx, port); err != nil {
-			return err
-		}
+	defer target.stop()
+	theirs, err := start(ctx, filepath.Join(dir, "by-hand"), local(hand.HTTP))
+	if err != nil {
+		return err
 	}
+	defer theirs.stop()
+	ours, err := start(ctx, filepath.Join(dir, "ours"), local(at.HTTP))
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	ending := []string{"-H", "Connection: close"}
 	for _, c := range []struct {
 		what         string
 		ours, byHand uint16
-		args         []string
+		run          loader
 	}{
-		{"HTTP, kept connections", p.http, p.byHandHTTP, nil},
-		{"HTTP, new connections", p.http, p.byHandHTTP, []string{"-H", "Connection: close"}},
-		{"TCP, kept connections", p.tcp, p.byHandTCP, nil},
-		{"TCP, new connections", p.tcp, p.byHandTCP, []string{"-H", "Connection: close"}},
+		{bare, at.HTTP, hand.Bare, wrk("http")},
+		{"HTTP, kept connections", at.HTTP, hand.HTTP, wrk("http")},
+		{"HTTP, new connections", at.HTTP, hand.HTTP, wrk("http", ending...)},
+		{"HTTPS, kept connections", at.HTTPS, hand.HTTPS, wrk("https")},
+		{"HTTPS, new connections that resume", at.HTTPS, hand.HTTPS, anew(true)},
+		{"HTTPS, new connections that do not", at.HTTPS, hand.HTTPS, anew(false)},
+		{"TCP, kept connections", at.TCP, hand.TCP, wrk("http")},
+		{"TCP, new connections", at.TCP, hand.TCP, wrk("http", ending...)},
 	} {
-		if err := b.compare(ctx, c.what, c.ours, c.byHand, c.args); err != nil {
+		o, err := b.compare(ctx, match{ours: ours.on(local(c.ours)), byHand: theirs.on(local(c.byHand)), run: c.run})
+		if err != nil {
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
+		if c.what == bare {
+			b.report(c.what, "%s", o)
+			continue
+		}
+		b.judge(c.what+", beside a minimal nginx", "ratio ≥ 0.97", o.ratio >= 0.97, "%s", o)
 	}
 	return nil
 }
 
-// compare measures both in turns.
-func (b *bench) compare(ctx context.Context, what string, ours, byHand uint16, args []string) error {
-	var mine, theirs []load
-	var ratios []float64
-	for range b.rounds {
-		a, err := runWrk(ctx, ours, b.wrk, args)
-		if err != nil {
-			return err
-		}
-		c, err := runWrk(ctx, byHand, b.wrk, args)
-		if err != nil {
-			return err
-		}
-		mine, theirs = append(mine, a), append(theirs, c)
-		ratios = append(ratios, a.rate/c.rate)
+// writeContest writes the configurations of the target, of ours and of the one by hand.
+func writeContest(dir string) (ours, hand ports, err error) {
+	if ours, err = freePorts(); err != nil {
+		return ours, hand, err
 	}
-	slices.Sort(ratios)
-	m, t := middle(mine), middle(theirs)
-	b.report(what+", beside a minimal nginx", "ratio ≥ 0.97",
-		"%.0f/s, p99 %s; by hand %.0f/s, p99 %s; ratio %.3f (%.3f to %.3f)", m.rate, m.p99, t.rate, t.p99, at(ratios, 0.5),
-		ratios[0], ratios[len(ratios)-1])
-	return nil
-}
-
-// load is what wrk measured.
-type load struct {
-	rate float64
-	p99  time.Duration
-}
-
-// middle returns the medians.
-func middle(loads []load) load {
-	var rates []float64
-	var tails []time.Duration
-	for _, l := range loads {
-		rates, tails = append(rates, l.rate), append(tails, l.p99)
+	if hand, err = freePorts(); err != nil {
+		return ours, hand, err
 	}
-	slices.Sort(rates)
-	slices.Sort(tails)
-	return load{rate: at(rates, 0.5), p99: at(tails, 0.5)}
-}
-
-var (
-	wrkRate   = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
-	wrkTail   = regexp.MustCompile(`99%\s+([0-9.]+)(us|ms|s|m)`)
-	wrkFailed = regexp.MustCompile(`(?m)^\s*(Socket errors|Non-2xx).*$`)
-)
-
-// runWrk loads a port.
-func runWrk(ctx context.Context, port uint16, d time.Duration, args []string) (load, error) {
-	argv := append([]string{
-		"-t", "1", "-c", "32", "-d", strconv.Itoa(int(d.Seconds())) + "s", "--latency",
-	}, args...)
-	out, err := exec.CommandContext(ctx, "wrk", append(argv, fmt.Sprintf("http://127.0.0.1:%d/", port))...).CombinedOutput()
+	hand.Target = ours.Target
+	keys, err := makeKeys(filepath.Join(dir, "tls"), 1)
 	if err != nil {
-		return load{}, fmt.Errorf("wrk: %w: %s", err, out)
+		return ours, hand, err
 	}
-	return parseWrk(string(out))
-}
-
-// parseWrk reads what wrk prints. Requests that failed make it worthless.
-func parseWrk(out string) (load, error) {
-	if bad := wrkFailed.FindString(out); bad != "" {
-		return load{}, fmt.Errorf("wrk says %q", bad)
+	by := byHand{
+		Dir: filepath.Join(dir, "target"), Module: streamModule, Body: body(), Certificate: keys.path(0),
+		Ticket: keys.ticket(), Ports: hand,
 	}
-	rate, tail := wrkRate.FindStringSubmatch(out), wrkTail.FindStringSubmatch(out)
-	if rate == nil || tail == nil {
-		return load{}, fmt.Errorf("wrk says %q", out)
+	if err := by.write(answering); err != nil {
+		return ours, hand, err
 	}
-	var l load
-	var err error
-	if l.rate, err = strconv.ParseFloat(rate[1], 64); err != nil {
-		return load{}, err
-	}
-	l.p99, err = time.ParseDuration(tail[1] + tail[2])
-	return l, err
-}
-
-// writeOurs writes what we render for a load balancer of HTTP and TCP in front of the target.
-func writeOurs(dir string, p ports) error {
-	target := lb.Target{
-		Service:   lb.Service{Key: lb.Key{Namespace: "default", Name: "target"}, Port: p.target},
-		Endpoints: []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), p.target)},
+	by.Dir = filepath.Join(dir, "by-hand")
+	if err := by.write(minimal); err != nil {
+		return ours, hand, err
 	}
 	listener := func(port uint16, protocol lb.Protocol) lb.Listener {
-		return lb.Listener{Port: port, Protocol: protocol, Routes: []lb.Route{{Target: target}}}
+		return lb.Listener{Port: port, Protocol: protocol, Routes: []lb.Route{{Target: targetAt(ours.Target)}}}
 	}
+	https := listener(ours.HTTPS, lb.HTTP)
+	https.TLS = keys.tls(0)
+	return ours, hand, render(filepath.Join(dir, "ours"), keys, []lb.LoadBalancer{{
+		Origin:    lb.Origin{Kind: "ConfigMap", Key: lb.Key{Namespace: "default", Name: "bench"}},
+		VIPs:      []netip.Addr{local(0).Addr()},
+		Listeners: []lb.Listener{listener(ours.HTTP, lb.HTTP), https, listener(ours.TCP, lb.TCP)},
+	}})
+}
+
+func targetAt(port uint16) lb.Target {
+	return lb.Target{
+		Service:   lb.Service{Key: lb.Key{Namespace: "default", Name: "target"}, Port: port},
+		Endpoints: []netip.AddrPort{local(port)},
+	}
+}
+
+// render writes what we render for load balancers.
+func render(dir string, keys keys, loads []lb.LoadBalancer) error {
 	res, err := nginx.Render(nginx.Input{
-		LoadBalancers: []lb.LoadBalancer{{
-			Origin:    lb.Origin{Kind: "ConfigMap", Key: lb.Key{Namespace: "default", Name: "bench"}},
-			VIPs:      []netip.Addr{netip.MustParseAddr("127.0.0.1")},
-			Listeners: []lb.Listener{listener(p.http, lb.HTTP), listener(p.tcp, lb.TCP)},
-		}},
-		RunDir: dir, Modules: []string{streamModule}, Workers: runtime.NumCPU(),
+		LoadBalancers: loads, RunDir: dir, Modules: []string{streamModule}, Workers: runtime.NumCPU(),
+		TLSDir: keys.dir, TicketKeys: []string{ticketName},
 	})
 	if err != nil {
 		return err
@@ -191,10 +150,18 @@ func writeOurs(dir string, p ports) error {
 	return nil
 }
 
+// workDir makes a directory that nginx's workers, who are somebody else, can go through.
+func workDir() (dir string, cleanUp func(), err error) {
+	if dir, err = os.MkdirTemp("", "bench-l7-"); err != nil {
+		return "", nil, err
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, os.Chmod(dir, 0o755)
+}
+
 // freePorts returns ports that nobody listens at.
 func freePorts() (ports, error) {
 	var p ports
-	for _, port := range []*uint16{&p.target, &p.http, &p.tcp, &p.byHandHTTP, &p.byHandTCP} {
+	for _, port := range []*uint16{&p.Target, &p.HTTP, &p.Bare, &p.HTTPS, &p.TCP} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return p, err
