@@ -19,7 +19,7 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"Routing Flags:", []string{
-			routeFlag, configmap.KeyPathType, configmap.KeyRewrite, configmap.KeyUpstream, configmap.KeyMethod,
+			"route", configmap.KeyPathType, configmap.KeyRewrite, configmap.KeyUpstream, configmap.KeyMethod,
 			configmap.KeyAffinity, configmap.KeyShare, configmap.KeyShareWith,
 		}},
 		{"TLS Flags:", []string{
