@@ -106,7 +106,7 @@ func TestUnprivileged(t *testing.T) {
 			}
 		}
 		keys := 0
-		dir := filepath.Join(shared.Lab.NodeDir(node), "var/lib/kubectl-lb/tls")
+		dir := filepath.Join(shared.Lab.Info().Dir, "nodes", node, "root/var/lib/kubectl-lb/tls")
 		must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil {
 				return err
