@@ -65,8 +65,8 @@ func CertificateName(secret lb.Key) string {
 	return materialName(lb.KindSecret + "/" + secret.String())
 }
 
-// BundleName returns the same for the bundle of an object. It is never that of a certificate: one Secret may have both, as
-// those of cert-manager do.
+// BundleName returns the same for the bundle of an object. It is never that of a certificate: one Secret may have
+// both, as those of cert-manager do.
 func BundleName(kind string, key lb.Key) string {
 	return materialName("bundle/" + kind + "/" + key.String())
 }

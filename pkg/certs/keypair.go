@@ -33,7 +33,8 @@ const (
 	maxNames = 256
 	minRSA   = 2048
 	// maxRSA and maxKey (in bytes of DER) bound what a key may cost those who read it: one of 128 KiB takes seconds of the
-	// controller's, and at each handshake of the nodes that others use too. Cloud load balancers take no larger ones either.
+	// controller's, and at each handshake of the nodes that others use too. Cloud load balancers take no larger ones
+	// either.
 	maxRSA = 4096
 	maxKey = 4 << 10
 )

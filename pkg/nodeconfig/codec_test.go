@@ -116,7 +116,7 @@ func sampleStatus() nodeconfig.Status {
 		Versions: nodeconfig.Versions{Daemon: "0.1", Nginx: "1.22.1", Keepalived: "2.2.7"},
 		Wanted:   running, Running: running, Holding: addrs("10.0.0.9", "fd00::9"),
 		Hardware: "02:42:0a:58:00:0b", Addresses: addrs("10.0.0.1", "fd00::1"),
-		Share:    nodeconfig.Share{State: nodeconfig.ShareDrained, Since: then, Reason: "new disk"},
+		Share: nodeconfig.Share{State: nodeconfig.ShareDrained, Since: then, Reason: "new disk"},
 		Drill: &nodeconfig.DrillStatus{
 			ID: "d1", Kind: nodeconfig.DrillCrash, State: nodeconfig.DrillRestored, Started: then, Ended: then, Message: "in time",
 		},

@@ -1,7 +1,7 @@
 package nodeconfig
 
-// Key material is handed out in Secrets of the system namespace, each a copy of what users have. The documents name them
-// ([lb.Material]); what is in them is in no document, so that reading the ConfigMaps tells nothing of a key.
+// Key material is handed out in Secrets of the system namespace, each a copy of what users have. The documents name
+// them ([lb.Material]); what is in them is in no document, so that reading the ConfigMaps tells nothing of a key.
 const (
 	// AppTLS is the value of [LabelApp] of these Secrets, TypeTLS their type.
 	AppTLS  = "kubectl-lb-tls"

@@ -50,8 +50,8 @@ const (
 	tmpPrefix   = ".new-"
 )
 
-// Open makes the directory, or takes over what is in it. group is that of nginx's workers; the files become that group's,
-// for another image of the daemon may have given it another number.
+// Open makes the directory, or takes over what is in it. group is that of nginx's workers; the files become that
+// group's, for another image of the daemon may have given it another number.
 func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
