@@ -116,7 +116,7 @@ func (p *pods) fill(ctx context.Context, wishes []lb.Wish, served []lb.LoadBalan
 func (p *pods) answer(ctx context.Context, port endpoints.Port) (answer, error) {
 	all, err := p.watch.slices(port.Key)
 	if err != nil {
-		return answer{err: err}, nil
+		return answer{err: err}, nil //nolint:nilerr // it is in the answer: the other ports go on
 	}
 	var svc corev1.Service
 	err = p.services.Get(ctx, client.ObjectKey{Namespace: port.Namespace, Name: port.Name}, &svc)

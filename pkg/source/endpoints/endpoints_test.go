@@ -19,7 +19,9 @@ func slice(family, port string, endpoints ...string) *discoveryv1.EndpointSlice 
 	port, protocol, _ := strings.Cut(port, "/")
 	name, text, _ := strings.Cut(port, ":")
 	var number int32
-	fmt.Sscan(text, &number)
+	if _, err := fmt.Sscan(text, &number); err != nil {
+		panic(err)
+	}
 	p := discoveryv1.EndpointPort{Name: &name, Port: &number}
 	if protocol != "" {
 		p.Protocol = new(corev1.Protocol(protocol))
