@@ -87,6 +87,7 @@ func (r *reading) fields() lb.Fields {
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
 		Upstream: field(KeyUpstream), Method: field(KeyMethod), Affinity: field(KeyAffinity),
+		Service:      field(KeyService),
 		Certificates: field(KeyTLSSecret), ClientCA: field(KeyClientCA), BackendTLS: field(KeyBackendCA),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
@@ -94,6 +95,9 @@ func (r *reading) fields() lb.Fields {
 	}
 	if len(r.routes) > 0 {
 		at.Host, at.Path, at.PathType = field(KeyRoutes), field(KeyRoutes), field(KeyRoutes)
+	}
+	if r.service == "" && len(r.routes) > 0 {
+		at.Service = field(KeyRoutes)
 	}
 	return at
 }

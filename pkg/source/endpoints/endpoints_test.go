@@ -49,6 +49,19 @@ func service(families ...corev1.IPFamily) *corev1.Service {
 
 type list = []*discoveryv1.EndpointSlice
 
+func TestServes(t *testing.T) {
+	for text, want := range map[string]bool{
+		"10.0.0.1": true, "10.0.0.1 ready": true, "10.0.0.1 ending": true, "10.0.0.1 unready": false, "10.0.0.1 ended": false,
+	} {
+		if got := Serves(slice("IPv4", "http:80", "10.0.0.9 unready", text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if Serves(slice("IPv4", "http:80")) {
+		t.Error("nobody serves")
+	}
+}
+
 func TestOf(t *testing.T) {
 	for _, tc := range []struct {
 		name      string
