@@ -21,8 +21,8 @@ import (
 
 // backing knows which Services have a pod that serves. Behind a cluster IP that is nobody's business but kube-proxy's,
 // and changes nothing of what the nodes are told; but whoever has a typing error in a selector should hear of it. One
-// watch of all EndpointSlices, as each kube-proxy has, takes the API server less than one for each Service, and of a slice
-// no more than a bit is kept.
+// watch of all EndpointSlices, as each kube-proxy has, takes the API server less than one for each Service, and of a
+// slice no more than a bit is kept.
 type backing struct {
 	client discovery.EndpointSlicesGetter
 	log    *slog.Logger
