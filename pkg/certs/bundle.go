@@ -22,7 +22,7 @@ type Bundle struct {
 	Digest string
 }
 
-// ParseBundle reads ca.crt. Its error is a [*Problem].
+// ParseBundle reads ca.crt. Its error is a [*ProblemError].
 func ParseBundle(text []byte) (Bundle, error) {
 	if len(text) == 0 {
 		return Bundle{}, problemf(lb.CodeBundleMalformed, "has no key %s with certificates in PEM; add it", KeyCA)

@@ -51,7 +51,7 @@ type KeyPair struct {
 	NotBefore, NotAfter time.Time
 }
 
-// ParseKeyPair reads tls.crt and tls.key of a Secret. Its error is a [*Problem]. The certificate may have expired.
+// ParseKeyPair reads tls.crt and tls.key of a Secret. Its error is a [*ProblemError]. The certificate may have expired.
 func ParseKeyPair(chain, key []byte) (KeyPair, error) {
 	certs, problem := parseChain(chain)
 	if problem != nil {
@@ -80,7 +80,7 @@ func ParseKeyPair(chain, key []byte) (KeyPair, error) {
 }
 
 // parseChain reads certificates. What is between the blocks is left out.
-func parseChain(text []byte) ([]*x509.Certificate, *Problem) {
+func parseChain(text []byte) ([]*x509.Certificate, *ProblemError) {
 	certs, why := parseCertificates(text, KeyCert, maxChain)
 	if why != "" {
 		return nil, problemf(lb.CodeCertMalformed, "%s", why)
@@ -89,7 +89,7 @@ func parseChain(text []byte) ([]*x509.Certificate, *Problem) {
 }
 
 // parseLeaf says why TLS libraries would not serve a chain. OpenSSL's own bounds are Debian's (SECLEVEL 2).
-func parseLeaf(certs []*x509.Certificate) *Problem {
+func parseLeaf(certs []*x509.Certificate) *ProblemError {
 	leaf := certs[0]
 	switch k := leaf.PublicKey.(type) {
 	case *rsa.PublicKey:
@@ -126,7 +126,7 @@ func weak(a x509.SignatureAlgorithm) bool {
 }
 
 // parseKey reads the one private key of a text.
-func parseKey(text []byte) (crypto.Signer, *Problem) {
+func parseKey(text []byte) (crypto.Signer, *ProblemError) {
 	if len(text) > maxText {
 		return nil, problemf(lb.CodeCertMalformed, "has a %s of more than %d bytes", KeyKey, maxText)
 	}
@@ -149,8 +149,8 @@ func parseKey(text []byte) (crypto.Signer, *Problem) {
 		}
 		signer, ok := key.(crypto.Signer)
 		if err != nil || !ok { // the error's words could tell of the key
-			return nil, problemf(lb.CodeCertMalformed, "has a %s that cannot be read; give a key of RSA, ECDSA or Ed25519 in PEM",
-				KeyKey)
+			return nil, problemf(lb.CodeCertMalformed, "has a %s that cannot be read; give a key of RSA, ECDSA or "+
+				"Ed25519 in PEM", KeyKey)
 		}
 		return signer, nil
 	}
@@ -158,7 +158,7 @@ func parseKey(text []byte) (crypto.Signer, *Problem) {
 }
 
 // matching says whose key it is, if not that of the first certificate.
-func matching(certs []*x509.Certificate, key crypto.Signer) *Problem {
+func matching(certs []*x509.Certificate, key crypto.Signer) *ProblemError {
 	public, ok := key.Public().(interface{ Equal(x crypto.PublicKey) bool })
 	if !ok {
 		return problemf(lb.CodeCertMalformed, "has a %s of an unknown kind", KeyKey)

@@ -50,9 +50,11 @@ func ownFlags() []optionFlag {
 		{configmap.KeyAccessLog, `"true" to log requests and connections as JSON.`},
 		{configmap.KeyRedirect, `"true" to redirect HTTP requests to HTTPS.`},
 		{configmap.KeyBackend, `What the Service speaks: "HTTP", "HTTPS", "GRPC" or "GRPCS".`},
-		{configmap.KeyBackendCA, `Who may have signed the Service's certificate: "secret/NAME", "configmap/NAME", or "none".`},
+		{configmap.KeyBackendCA, `Who may have signed the Service's certificate: "secret/NAME", "configmap/NAME", ` +
+			`or "none".`},
 		{configmap.KeyBackendName, "Name that the Service's certificate is for."},
-		{configmap.KeySSLPort, "Port for HTTPS where there is --ssl, or where --protocol is HTTPS and there is no --port (default: 443)."},
+		{configmap.KeySSLPort, "Port for HTTPS where there is --ssl, or where --protocol is HTTPS and there is no --port " +
+			"(default: 443)."},
 		{configmap.KeyTLSSecret, `Secrets of type kubernetes.io/tls with the certificates to show, such as "web, api".`},
 		{configmap.KeyClientCA, `Who signs clients' certificates: "secret/NAME" or "configmap/NAME".`},
 		{configmap.KeyClientAuth, `"required" or "optional": whether clients need a certificate (default: required).`},

@@ -121,7 +121,8 @@ func keep(t *testing.T, ip string) (stop func()) {
 			for ctx.Err() == nil {
 				err := get(ctx, client, "http://"+ip+"/")
 				mu.Lock()
-				if sent++; err != nil && ctx.Err() == nil {
+				sent++
+				if err != nil && ctx.Err() == nil {
 					failed[err.Error()]++
 				}
 				mu.Unlock()

@@ -119,7 +119,7 @@ func TestLabProgramFaults(t *testing.T) {
 
 // TestLabProgramUp: what up --json prints is there, and nothing of it is left after down.
 func TestLabProgramUp(t *testing.T) {
-	const name = "e2e-small"
+	const name = "e2esmall"
 	t.Cleanup(func() { labProgram(t, 0, "--name", name, "down") })
 	info := labJSON[lab.Info](t, "--name", name, "up", "--lb-nodes", "1", "--workers", "1", "--bin-dir",
 		shared.Bin, "--json")

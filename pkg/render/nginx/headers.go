@@ -98,9 +98,9 @@ func forwarded(trusting bool, asked *lb.TLS) [][2]string {
 }
 
 // dropped returns the fields by which a client could pass for another one, or for a proxy, with services that believe
-// what some proxy or other says in them; and those that are between a client and its next hop. Whoever ends TLS must drop
-// Client-Cert and Client-Cert-Chain (RFC 9440, 2.4); SSL-Client-Cert and X-Forwarded-Client-Cert are what ingress-nginx
-// and Envoy write.
+// what some proxy or other says in them; and those that are between a client and its next hop. Whoever ends TLS must
+// drop Client-Cert and Client-Cert-Chain (RFC 9440, 2.4); SSL-Client-Cert and X-Forwarded-Client-Cert are what
+// ingress-nginx and Envoy write.
 func dropped() []string {
 	return []string{
 		"Client-Cert", "Client-Cert-Chain", "Client-IP", "Front-End-Https", "HTTP2-Settings", "Proxy", "SSL-Client-Cert",

@@ -105,6 +105,9 @@ func (r *reading) fields() lb.Fields {
 	if len(r.routes) > 0 {
 		at.Host, at.Path, at.PathType = field(KeyRoutes), field(KeyRoutes), field(KeyRoutes)
 	}
+	if r.service == "" && len(r.routes) > 0 {
+		at.Service = field(KeyRoutes)
+	}
 	return at
 }
 
@@ -231,16 +234,8 @@ func (r *reading) listeners(services Services) []lb.Listener {
 		return nil
 	}
 	wants := r.wanted(svc)
-	var listeners []lb.Listener
-	for _, p := range wants {
-		if l, ok := r.listener(svc, routes, p); ok {
-			if p.secure {
-				l = r.terminating(l, l.Port)
-			}
-			listeners = append(listeners, l)
-		}
-	}
-	if len(listeners) == 0 || len(listeners) < len(wants) {
+	listeners := r.eachListener(svc, routes, wants)
+	if len(listeners) == 0 {
 		return nil
 	}
 	listeners = r.secured(listeners)
@@ -253,6 +248,23 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	if r.service == "" || svc != nil || !slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }) {
 		r.optionless(listeners)
+	}
+	return listeners
+}
+
+// eachListener returns what every port listens for; none where one of them goes with a finding.
+func (r *reading) eachListener(svc *corev1.Service, more []*route, wants []portWish) []lb.Listener {
+	var listeners []lb.Listener
+	for _, p := range wants {
+		if l, ok := r.listener(svc, more, p); ok {
+			if p.secure {
+				l = r.terminating(l, l.Port)
+			}
+			listeners = append(listeners, l)
+		}
+	}
+	if len(listeners) < len(wants) {
+		return nil
 	}
 	return listeners
 }

@@ -79,8 +79,9 @@ func parseWrk(out string) (load, error) {
 }
 
 // anew loads all places in turns, with a handshake of TLS for each request: one that resumes the connection before, or
-// a whole one. Of those that should resume, one in a hundred may not, or the figure is not what it is called. What can be
-// resumed is kept from one run to the next, or the whole handshakes that begin each would be a good part of a short one.
+// a whole one. Of those that should resume, one in a hundred may not, or the figure is not what it is called. What can
+// be resumed is kept from one run to the next, or the whole handshakes that begin each would be a good part of a short
+// one.
 func anew(resume bool) loader {
 	kept := map[netip.AddrPort][]tls.ClientSessionCache{}
 	return func(ctx context.Context, places []netip.AddrPort, d time.Duration) (load, error) {
@@ -132,7 +133,8 @@ func sessionCaches(resume bool) []tls.ClientSessionCache {
 	return caches
 }
 
-// clientConfig is that of a client that believes anybody: the certificates sign themselves. It resumes what a cache has.
+// clientConfig is that of a client that believes anybody: the certificates sign themselves. It resumes what a cache
+// has.
 func clientConfig(cache tls.ClientSessionCache) *tls.Config {
 	return &tls.Config{
 		ClientSessionCache: cache,
