@@ -84,7 +84,7 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err != nil {
 		return nil, err
 	}
-	caches, err := cacheOptions(nodes, c.SystemNamespace)
+	caches, err := cacheOptions(nodes, c.TLSNamespace)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func newReconciler(
 		objects: objects,
 		pods:    pods,
 		vault: vault.New(vault.Options{
-			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.SystemNamespace,
+			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.TLSNamespace,
 			Owner: fieldManager, Log: log,
 		}),
 		connect:  connectSoftware(mgr, c, reports, log),
@@ -204,7 +204,7 @@ func connectSoftware(
 		if err != nil {
 			return nil, err
 		}
-		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes, c.SystemNamespace); err != nil {
+		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes, c.TLSNamespace); err != nil {
 			return nil, err
 		}
 		timing, err := c.Software.Timing.Times()
