@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -46,6 +47,9 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 			}
 		}
 	}
+	if f, large := tooLarge(w, can.MaxSize); large {
+		fs = append(fs, f)
+	}
 	if w.LoadBalancer.Share != "" && !can.Sharing {
 		add(w.Fields.Share, "the backend cannot share addresses")
 	}
@@ -55,6 +59,19 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 		add(w.Fields.Families, "the backend cannot hold %s addresses; it can hold %s", f, list(can.Families))
 	}
 	return fs
+}
+
+// tooLarge says that a wish is larger than the backend takes; zero takes everything. It has to be known before the wish
+// gets an address, which it would only keep from others.
+func tooLarge(w *lb.Wish, limit int) (lb.Finding, bool) {
+	if limit == 0 {
+		return lb.Finding{}, false
+	}
+	text, err := json.Marshal(w.LoadBalancer)
+	if err != nil || len(text) <= limit {
+		return lb.Finding{}, false
+	}
+	return lb.TooLarge(len(text), limit), true
 }
 
 // unknownPool says that a wish names a pool that does not exist.
