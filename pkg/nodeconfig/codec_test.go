@@ -52,7 +52,7 @@ func sampleRebalance() nodeconfig.Rebalance {
 
 func sampleShard() nodeconfig.Shard {
 	key := lb.Key{Namespace: "default", Name: "web"}
-	return nodeconfig.Shard{
+	s := nodeconfig.Shard{
 		Version: nodeconfig.Version, Revision: 9,
 		LoadBalancers: []nodeconfig.Entry{{
 			LoadBalancer: lb.LoadBalancer{
@@ -70,6 +70,8 @@ func sampleShard() nodeconfig.Shard {
 		}},
 		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Group: 3, Revision: 6}},
 	}
+	s.LoadBalancers[0].Requires = nodeconfig.Requires(s.LoadBalancers[0].LoadBalancer)
+	return s
 }
 
 func sampleBundle() lb.CABundle {
@@ -116,7 +118,7 @@ func sampleStatus() nodeconfig.Status {
 		Versions: nodeconfig.Versions{Daemon: "0.1", Nginx: "1.22.1", Keepalived: "2.2.7"},
 		Wanted:   running, Running: running, Holding: addrs("10.0.0.9", "fd00::9"),
 		Hardware: "02:42:0a:58:00:0b", Addresses: addrs("10.0.0.1", "fd00::1"),
-		Share:    nodeconfig.Share{State: nodeconfig.ShareDrained, Since: then, Reason: "new disk"},
+		Share: nodeconfig.Share{State: nodeconfig.ShareDrained, Since: then, Reason: "new disk"},
 		Drill: &nodeconfig.DrillStatus{
 			ID: "d1", Kind: nodeconfig.DrillCrash, State: nodeconfig.DrillRestored, Started: then, Ended: then, Message: "in time",
 		},
