@@ -6,11 +6,12 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-// Feature is something of a load balancer that its reader has to know. A reader skips fields that it does not know; with
-// these, it would serve clients that must not be served, send them elsewhere, or say in clear text what is meant for TLS.
+// Feature is something of a load balancer that its reader has to know. A reader skips fields that it does not know;
+// without these, it would serve clients that must not be served, send them elsewhere, or say in clear text what is
+// meant for TLS.
 //
-// What only changes how well or how fast the same clients get the same thing is none: times, retries, gzip, access logs,
-// and the choice between the pods of a Service.
+// What only changes how well or how fast the same clients get the same thing is none: times, retries, gzip, access
+// logs, and the choice between the pods of a Service.
 type Feature string
 
 // The features. A field that comes later gets one of its own, unless it comes with one of these.
@@ -63,7 +64,8 @@ func Requires(l lb.LoadBalancer) []Feature {
 func changesHeaders(c lb.HeaderChanges) bool { return len(c.Set) > 0 || len(c.Remove) > 0 }
 
 // Unread returns what the entry requires and this program does not find in it, sorted; nil for nothing. Either this
-// program does not know it, or one that does not has written the entry anew and lost it. Such an entry must not be served.
+// program does not know it, or one that does not has written the entry anew and lost it. Such an entry must not be
+// served.
 func (e Entry) Unread() []Feature {
 	if len(e.Requires) == 0 {
 		return nil

@@ -47,9 +47,6 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 			}
 		}
 	}
-	if f, large := tooLarge(w, can.MaxSize); large {
-		fs = append(fs, f)
-	}
 	if w.LoadBalancer.Share != "" && !can.Sharing {
 		add(w.Fields.Share, "the backend cannot share addresses")
 	}
@@ -63,15 +60,15 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 
 // tooLarge says that a wish is larger than the backend takes; zero takes everything. It has to be known before the wish
 // gets an address, which it would only keep from others.
-func tooLarge(w *lb.Wish, limit int) (lb.Finding, bool) {
+func tooLarge(w *lb.Wish, limit int) []lb.Finding {
 	if limit == 0 {
-		return lb.Finding{}, false
+		return nil
 	}
 	text, err := json.Marshal(w.LoadBalancer)
 	if err != nil || len(text) <= limit {
-		return lb.Finding{}, false
+		return nil
 	}
-	return lb.TooLarge(len(text), limit), true
+	return []lb.Finding{lb.TooLarge(len(text), limit)}
 }
 
 // unknownPool says that a wish names a pool that does not exist.

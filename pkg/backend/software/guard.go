@@ -17,9 +17,9 @@ type guarded struct {
 	errs    []error
 }
 
-// guard refuses what would put an address into two entries, or take it from a withdrawal that is still open, and what is
-// larger than a shard: the plan never asks for it, but this is where it would do harm. Only what is served as its last good
-// version can have grown since the plan looked at it, as its certificates are renewed.
+// guard refuses what would put an address into two entries, or take it from a withdrawal that is still open, and what
+// is larger than a shard: the plan never asks for it, but this is where it would do harm. Only what is served as its
+// last good version can have grown since the plan looked at it, as its certificates are renewed.
 func guard(in arrangement) guarded {
 	current := make(map[lb.Key]*entry, len(in.snapshot.valid))
 	for i := range in.snapshot.valid {

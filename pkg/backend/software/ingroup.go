@@ -83,10 +83,10 @@ func (a *arranger) carry() {
 	}
 }
 
-// alike reports whether a load balancer asks for the same as its stored version, as far as this program reads that: the
-// addresses of targets and the versions of certificates do not count. A controller that is older than the one that stored
-// it keeps it so, without what it does not know; the nodes must still be told that there is more, or they would serve it
-// without, such as in clear text.
+// alike reports whether a load balancer asks for the same as its stored version, as far as this program reads that:
+// the addresses of targets and the versions of certificates do not count. A controller that is older than the one that
+// stored it keeps it so, without what it does not know; the nodes must still be told that there is more, or they would
+// serve it without, such as in clear text.
 func alike(stored, w lb.LoadBalancer) bool {
 	return same(nodeconfig.Entry{LoadBalancer: asked(stored)}, nodeconfig.Entry{LoadBalancer: asked(w)})
 }

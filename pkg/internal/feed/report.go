@@ -25,7 +25,8 @@ func (c *Client) Report(ctx context.Context, status nodeconfig.Status) error {
 		"apiVersion": "v1",
 		"kind":       "ConfigMap",
 		"metadata": map[string]any{
-			"name": name, "namespace": c.namespaces.Documents, "labels": map[string]string{nodeconfig.LabelApp: nodeconfig.AppNode},
+			"name": name, "namespace": c.namespaces.Documents,
+			"labels": map[string]string{nodeconfig.LabelApp: nodeconfig.AppNode},
 		},
 		"data": map[string]string{nodeconfig.KeyStatus: text},
 	})

@@ -32,13 +32,14 @@ func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.C
 	changed := make(chan struct{}, 1)
 	configs, secrets := newStore(changed), newStore(changed)
 	apps := nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppOrders + ")"
-	go c.follow(ctx, log, configs, watched{"configmaps", c.namespaces.Documents, apps, &corev1.ConfigMap{}, func() runtime.Object {
-		return &corev1.ConfigMapList{}
-	}})
-	app := nodeconfig.LabelApp + "=" + nodeconfig.AppTLS
-	go c.follow(ctx, log, secrets, watched{"secrets", c.namespaces.Certificates, app, &corev1.Secret{}, func() runtime.Object {
-		return &corev1.SecretList{}
-	}})
+	go c.follow(ctx, log, configs, watched{
+		"configmaps", c.namespaces.Documents, apps, &corev1.ConfigMap{},
+		func() runtime.Object { return &corev1.ConfigMapList{} },
+	})
+	go c.follow(ctx, log, secrets, watched{
+		"secrets", c.namespaces.Certificates, nodeconfig.LabelApp + "=" + nodeconfig.AppTLS, &corev1.Secret{},
+		func() runtime.Object { return &corev1.SecretList{} },
+	})
 	assembler := Assembler{Last: last}
 	var patience patience
 	for {
