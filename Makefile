@@ -101,6 +101,10 @@ fuzz: ## Run every fuzz test for FUZZTIME each.
 fuzz-l7: ## Feed arbitrary objects to source, plan, renderer and nginx -t for FUZZTIME, such as 1h (root).
 	hack/fuzz-l7.sh $(FUZZTIME)
 
+.PHONY: test-nginx-next
+test-nginx-next: deps ## Test what is rendered against the newest nginx of Debian, beside the oldest supported (root).
+	hack/nginx-next.sh $(SUITE)
+
 .PHONY: lint
 lint: $(LINT) ## Run golangci-lint, go vet and gofmt over both modules.
 	@unformatted=$$(gofmt -l cmd pkg test); \

@@ -22,7 +22,7 @@ type Bundle struct {
 	Digest string
 }
 
-// ParseBundle reads ca.crt. Its error is a [*Problem].
+// ParseBundle reads ca.crt. Its error is a [*ProblemError].
 func ParseBundle(text []byte) (Bundle, error) {
 	if len(text) == 0 {
 		return Bundle{}, problemf(lb.CodeBundleMalformed, "has no key %s with certificates in PEM; add it", KeyCA)
@@ -65,8 +65,8 @@ func CertificateName(secret lb.Key) string {
 	return materialName(lb.KindSecret + "/" + secret.String())
 }
 
-// BundleName returns the same for the bundle of an object. It is never that of a certificate: one Secret may have both, as
-// those of cert-manager do.
+// BundleName returns the same for the bundle of an object. It is never that of a certificate: one Secret may have
+// both, as those of cert-manager do.
 func BundleName(kind string, key lb.Key) string {
 	return materialName("bundle/" + kind + "/" + key.String())
 }

@@ -33,7 +33,8 @@ const (
 	maxNames = 256
 	minRSA   = 2048
 	// maxRSA and maxKey (in bytes of DER) bound what a key may cost those who read it: one of 128 KiB takes seconds of the
-	// controller's, and at each handshake of the nodes that others use too. Cloud load balancers take no larger ones either.
+	// controller's, and at each handshake of the nodes that others use too. Cloud load balancers take no larger ones
+	// either.
 	maxRSA = 4096
 	maxKey = 4 << 10
 )
@@ -52,7 +53,7 @@ type KeyPair struct {
 	NotBefore, NotAfter time.Time
 }
 
-// ParseKeyPair reads tls.crt and tls.key of a Secret. Its error is a [*Problem]. The certificate may have expired.
+// ParseKeyPair reads tls.crt and tls.key of a Secret. Its error is a [*ProblemError]. The certificate may have expired.
 func ParseKeyPair(chain, key []byte) (KeyPair, error) {
 	certs, problem := parseChain(chain)
 	if problem != nil {
@@ -83,7 +84,7 @@ func ParseKeyPair(chain, key []byte) (KeyPair, error) {
 }
 
 // parseChain reads certificates. What is between the blocks is left out.
-func parseChain(text []byte) ([]*x509.Certificate, *Problem) {
+func parseChain(text []byte) ([]*x509.Certificate, *ProblemError) {
 	certs, why := parseCertificates(text, KeyCert, maxChain)
 	if why != "" {
 		return nil, problemf(lb.CodeCertMalformed, "%s", why)
@@ -92,7 +93,7 @@ func parseChain(text []byte) ([]*x509.Certificate, *Problem) {
 }
 
 // parseLeaf says why TLS libraries would not serve a chain. OpenSSL's own bounds are Debian's (SECLEVEL 2).
-func parseLeaf(certs []*x509.Certificate) *Problem {
+func parseLeaf(certs []*x509.Certificate) *ProblemError {
 	leaf := certs[0]
 	switch k := leaf.PublicKey.(type) {
 	case *rsa.PublicKey:
@@ -129,7 +130,7 @@ func weak(a x509.SignatureAlgorithm) bool {
 }
 
 // parseKey reads the one private key of a text.
-func parseKey(text []byte) (crypto.Signer, *Problem) {
+func parseKey(text []byte) (crypto.Signer, *ProblemError) {
 	if len(text) > maxText {
 		return nil, problemf(lb.CodeCertMalformed, "has a %s of more than %d bytes", KeyKey, maxText)
 	}
@@ -152,8 +153,8 @@ func parseKey(text []byte) (crypto.Signer, *Problem) {
 		}
 		signer, ok := key.(crypto.Signer)
 		if err != nil || !ok { // the error's words could tell of the key
-			return nil, problemf(lb.CodeCertMalformed, "has a %s that cannot be read; give a key of RSA, ECDSA or Ed25519 in PEM",
-				KeyKey)
+			return nil, problemf(lb.CodeCertMalformed, "has a %s that cannot be read; give a key of RSA, ECDSA or "+
+				"Ed25519 in PEM", KeyKey)
 		}
 		return signer, nil
 	}
@@ -161,7 +162,7 @@ func parseKey(text []byte) (crypto.Signer, *Problem) {
 }
 
 // matching says whose key it is, if not that of the first certificate.
-func matching(certs []*x509.Certificate, key crypto.Signer) *Problem {
+func matching(certs []*x509.Certificate, key crypto.Signer) *ProblemError {
 	public, ok := key.Public().(interface{ Equal(x crypto.PublicKey) bool })
 	if !ok {
 		return problemf(lb.CodeCertMalformed, "has a %s of an unknown kind", KeyKey)

@@ -28,14 +28,14 @@ func TestParseKeyPair(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	big, err := rsa.GenerateKey(rand.Reader, 2048)
+	wide, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, pair := range map[string]certtest.Pair{
 		"ecdsa":   certtest.New(t, "B.example.com", "a.example.com", "*.eu.example.com", "a.example.com", "no_name", "x y"),
 		"ed25519": certtest.Make(t, certtest.Options{Key: ed, Signer: &ca}),
-		"rsa":     certtest.Make(t, certtest.Options{Key: big, Names: []string{"r"}, Signer: &ca}),
+		"rsa":     certtest.Make(t, certtest.Options{Key: wide, Names: []string{"r"}, Signer: &ca}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := slices.Concat([]byte("Bag Attributes\n"), pair.Cert, []byte("\n\n"), ca.Cert)
@@ -161,7 +161,7 @@ func TestBadKeyPairs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseKeyPair(tt.cert, tt.key)
-			problem, ok := errors.AsType[*Problem](err)
+			problem, ok := errors.AsType[*ProblemError](err)
 			if !ok || problem.Code != tt.code || !strings.Contains(problem.Text, tt.says) {
 				t.Errorf("%v", err)
 			}
@@ -184,7 +184,7 @@ func TestParseBundle(t *testing.T) {
 			&pem.Block{Type: "CERTIFICATE"})), "more than 300": bytes.Repeat(a.Cert, 301),
 	} {
 		_, err := ParseBundle(text)
-		problem, ok := errors.AsType[*Problem](err)
+		problem, ok := errors.AsType[*ProblemError](err)
 		if !ok || problem.Code != lb.CodeBundleMalformed || !strings.Contains(problem.Text, says) {
 			t.Errorf("want %q, got %v", says, err)
 		}

@@ -17,7 +17,7 @@ const warnWithin = 21 * 24 * time.Hour
 
 // Library finds what a load balancer's certificates are made of.
 type Library interface {
-	// KeyPair returns that of a Secret. Its error is a [*Problem] where the user can mend it.
+	// KeyPair returns that of a Secret. Its error is a [*ProblemError] where the user can mend it.
 	KeyPair(ctx context.Context, secret lb.Key) (KeyPair, error)
 	// Bundle returns that of an object of [lb.KindSecret] or [lb.KindConfigMap]; its error is likewise.
 	Bundle(ctx context.Context, kind string, key lb.Key) (Bundle, error)
@@ -79,7 +79,7 @@ func Fill(c lb.Certificate, key lb.Key, pair KeyPair) lb.Certificate {
 }
 
 // Validity says whether a certificate is not valid at a time, or will soon be no more; nil if neither.
-func Validity(pair KeyPair, now time.Time) *Problem {
+func Validity(pair KeyPair, now time.Time) *ProblemError {
 	const day = time.DateOnly
 	switch {
 	case now.After(pair.NotAfter):
@@ -112,7 +112,7 @@ func (r *resolving) failed(err error, field, kind string, key lb.Key) bool {
 	if err == nil {
 		return false
 	}
-	if p, ok := errors.AsType[*Problem](err); ok {
+	if p, ok := errors.AsType[*ProblemError](err); ok {
 		r.add(p.Code, field, kind, key, p.Text)
 	} else if r.err == nil {
 		r.err = fmt.Errorf("%s %s of %s: %w", kind, key, r.wish.LoadBalancer.Origin.Key, err)

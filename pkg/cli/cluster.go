@@ -11,6 +11,7 @@ import (
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // cloud providers' logins, as in kubectl
 	"k8s.io/client-go/rest"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/apiclock"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
@@ -29,6 +30,8 @@ type cluster struct {
 	namespace string
 	// system is the namespace of the controller and the daemons.
 	system string
+	// clock reads documents whose times belong to other clocks.
+	clock *apiclock.Clock
 }
 
 // connect makes a client from the connection flags. It does not talk to the server yet.
@@ -41,6 +44,7 @@ func (p *program) connect() (*cluster, error) {
 	config.WarningHandlerWithContext = warnings{p}
 	// A command makes few requests; the client's own brake would only delay them.
 	config.QPS, config.Burst = -1, 0
+	config.Wrap(p.clock.Listen)
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -49,7 +53,7 @@ func (p *program) connect() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{Interface: client, namespace: namespace, system: p.systemNamespace}, nil
+	return &cluster{Interface: client, namespace: namespace, system: p.systemNamespace, clock: p.clock}, nil
 }
 
 // namespace returns the namespace that the user means.

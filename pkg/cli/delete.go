@@ -160,7 +160,7 @@ func (o *deleteOptions) remains(ctx context.Context, c *cluster, deleted []corev
 	if err != nil {
 		return "", err
 	}
-	docs := view.DecodeDocuments(cms)
+	docs := c.clock.Documents(cms)
 	for _, cm := range deleted {
 		key := lb.Key{Namespace: cm.Namespace, Name: cm.Name}
 		if docs.Has(key) {

@@ -229,7 +229,7 @@ func (o *exposeOptions) quietDocuments(ctx context.Context, c *cluster) (*view.D
 	if err != nil {
 		return nil, err
 	}
-	docs := view.DecodeDocuments(cms)
+	docs := c.clock.Documents(cms)
 	return &docs, nil
 }
 

@@ -106,7 +106,7 @@ func (t *tester) watch(ctx context.Context) {
 			t.seen = append(t.seen, drill.Observation{Arrived: now, Status: s})
 		}
 	})
-	t.feed.documents = func() view.Documents { return view.DecodeDocuments(read()) }
+	t.feed.documents = func() view.Documents { return t.c.clock.Documents(read()) }
 }
 
 // observed returns the reports that have arrived since the last call.
@@ -259,7 +259,7 @@ func (t *tester) order(ctx context.Context, id string) error {
 	}}
 	_, err := w.node(ctx, t.plan.Node, func(o *nodeconfig.Order) error {
 		o.Drill = &nodeconfig.Drill{
-			ID: id, Kind: t.plan.Kind, Requested: t.now().UTC(), By: t.by,
+			ID: id, Kind: t.plan.Kind, Requested: t.c.clock.Theirs(t.now()).UTC(), By: t.by,
 			Duration: nodeconfig.Duration(t.plan.DurationMillis),
 		}
 		return nil

@@ -14,6 +14,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/klog/v2"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/apiclock"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 )
 
@@ -37,6 +38,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, env LookupEn
 		env:       env,
 		now:       time.Now,
 		asks:      isTerminal,
+		clock:     apiclock.New(time.Now),
 	}
 	code := p.run(ctx, args)
 	klog.Flush()
@@ -48,6 +50,8 @@ type program struct {
 	genericiooptions.IOStreams
 	env LookupEnv
 	now func() time.Time
+	// clock compares the API server's clock with now; nil takes them for the same.
+	clock *apiclock.Clock
 	// asks reports whether questions can be put to the user through a reader; nil: never.
 	asks func(io.Reader) bool
 

@@ -66,7 +66,7 @@ func (w orderWriter) key(ctx context.Context, key string, change func(old string
 			return false, err
 		}
 		if w.check != nil {
-			if err := w.check(view.DecodeDocuments([]corev1.ConfigMap{*cm}).Config.Orders); err != nil {
+			if err := w.check(w.c.clock.Documents([]corev1.ConfigMap{*cm}).Config.Orders); err != nil {
 				return false, err
 			}
 		}
@@ -156,7 +156,7 @@ func (p *program) fleetDocuments(ctx context.Context, c *cluster) (view.Document
 	if err != nil {
 		return view.Documents{}, err
 	}
-	docs := view.DecodeDocuments(cms)
+	docs := c.clock.Documents(cms)
 	for _, problem := range docs.Problems {
 		p.note("note: %s", problem)
 	}

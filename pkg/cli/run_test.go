@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/apiclock"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -38,6 +40,8 @@ type call struct {
 	terminal bool
 	// screen takes stdout where the test looks at it while the program runs.
 	screen *screen
+	// listens says that the program goes by the API server's clock; else all clocks are the same to it.
+	listens bool
 }
 
 // screen is a writer that can be read at the same time.
@@ -74,6 +78,9 @@ func (c call) run(ctx context.Context) result {
 	}
 	if c.now.IsZero() {
 		p.now = time.Now
+	}
+	if c.listens {
+		p.clock = apiclock.New(p.now)
 	}
 	name := c.name
 	if name == "" {

@@ -19,11 +19,11 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"Routing Flags:", []string{
-			routeFlag, configmap.KeyPathType, configmap.KeyRewrite, configmap.KeyUpstream, configmap.KeyMethod,
+			"route", configmap.KeyPathType, configmap.KeyRewrite, configmap.KeyUpstream, configmap.KeyMethod,
 			configmap.KeyAffinity, configmap.KeyShare, configmap.KeyShareWith,
 		}},
 		{"TLS Flags:", []string{
-			configmap.KeySSLPort, configmap.KeyTLSSecret, configmap.KeyClientCA, configmap.KeyClientAuth,
+			"ssl", configmap.KeySSLPort, configmap.KeyTLSSecret, configmap.KeyClientCA, configmap.KeyClientAuth,
 			configmap.KeyRedirect, configmap.KeyBackend, configmap.KeyBackendCA, configmap.KeyBackendName,
 		}},
 		{"HTTP Flags:", []string{

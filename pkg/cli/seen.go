@@ -19,7 +19,7 @@ type feed struct {
 func (c *cluster) follow(ctx context.Context) *feed {
 	f := &feed{changed: make(chan struct{}, 1)}
 	read := follower(ctx, c, c.system, systemSelector, f.changed)
-	f.documents = func() view.Documents { return view.DecodeDocuments(read()) }
+	f.documents = func() view.Documents { return c.clock.Documents(read()) }
 	return f
 }
 

@@ -43,7 +43,7 @@ func (p *program) readDocuments(ctx context.Context, c *cluster, cost string) (*
 
 // decode reads the documents and tells what is odd about them.
 func (p *program) decode(c *cluster, cms []corev1.ConfigMap) *view.Documents {
-	docs := view.DecodeDocuments(cms)
+	docs := c.clock.Documents(cms)
 	for _, problem := range docs.Problems {
 		p.note("note: %s", problem)
 	}

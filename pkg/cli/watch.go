@@ -63,7 +63,7 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 		}
 		snap = view.Snapshot{Objects: objects(), Now: o.now()}
 		if first.Documents != nil {
-			docs := view.DecodeDocuments(documents())
+			docs := c.clock.Documents(documents())
 			snap.Documents = &docs
 		}
 	}

@@ -13,9 +13,6 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
-// routeFlag adds a line to the key routes.
-const routeFlag = "route"
-
 // wishFlags are the flags of the commands that make a load balancer for a Service. Their values are not judged here:
 // the ConfigMap made of them is, like any other.
 type wishFlags struct {
@@ -30,6 +27,7 @@ type wishFlags struct {
 	requestedIP     string
 	addressPool     string
 	families        string
+	ssl             bool
 	routes          []string
 	options         map[string]*string
 }
@@ -49,7 +47,8 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&w.requestedIP, "requested-ip", "", "Address to ask for (two, of both families, joined by a comma).")
 	flags.StringVar(&w.addressPool, "address-pool", "", "Address pool to take the address from.")
 	flags.StringVar(&w.families, "ip-families", "", `Families of the addresses: "IPv4", "IPv6" or "IPv4,IPv6".`)
-	flags.StringArrayVar(&w.routes, routeFlag, nil,
+	flags.BoolVar(&w.ssl, "ssl", false, "Also listen for HTTPS at --ssl-port, beside HTTP; it needs --tls-secret-name.")
+	flags.StringArrayVar(&w.routes, "route", nil,
 		`One more route, such as "host=a.example.com path=/menu service=tea:80"; may be given several times.`)
 	w.options = map[string]*string{}
 	for _, o := range optionFlags() {
@@ -111,6 +110,9 @@ func (w *wishFlags) configMap(namespace string) *corev1.ConfigMap {
 	w.set(cm, configmap.KeyRequestedIP, w.requestedIP)
 	w.set(cm, configmap.KeyPool, w.addressPool)
 	w.set(cm, configmap.KeyFamilies, w.families)
+	if w.ssl {
+		cm.Data[configmap.KeySSL] = "true"
+	}
 	w.set(cm, configmap.KeyRoutes, strings.Join(w.routes, "\n"))
 	for key, value := range w.options {
 		w.set(cm, key, *value)
@@ -130,7 +132,7 @@ func flagOf(field string) string {
 		configmap.KeyService: "svc", configmap.KeyNamespace: "--target-namespace", configmap.KeyBindPort: "--port",
 		configmap.KeyTargetPort: "--target-port", configmap.KeyProtocol: "--protocol", configmap.KeyHost: "--host",
 		configmap.KeyPath: "--path", configmap.KeyRequestedIP: "--requested-ip", configmap.KeyPool: "--address-pool",
-		configmap.KeyFamilies: "--ip-families", configmap.KeyRoutes: "--" + routeFlag,
+		configmap.KeyFamilies: "--ip-families", configmap.KeyRoutes: "--route", configmap.KeySSL: "--ssl",
 	}
 	key := strings.TrimSuffix(strings.TrimPrefix(field, "data["), "]")
 	if slices.ContainsFunc(optionFlags(), func(o optionFlag) bool { return o.key == key }) {

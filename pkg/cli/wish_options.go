@@ -11,12 +11,12 @@ func optionFlags() []optionFlag {
 		{configmap.KeyPathType, "Prefix or Exact: whether --path also stands for what is below it (default: Prefix)."},
 		{configmap.KeyRewrite, "Path that the Service gets in place of --path."},
 		{configmap.KeyPorts, `Several ports, such as "80:http/HTTP, 443, 53/UDP", in place of --port and --target-port.`},
-		{configmap.KeyUpstream,
-			`Where connections go: to the "service" (default), or to its "endpoints", the pods themselves.`},
+		{configmap.KeyUpstream, `Where connections go: to the "service" (default), or to its "endpoints", ` +
+			"the pods themselves."},
 		{configmap.KeyMethod, "With --upstream endpoints, which pod is next: round-robin (default), least-connections, " +
 			"source-ip-hash or request-hash."},
-		{configmap.KeyAffinity,
-			"With --upstream endpoints, keep a client with its pod by client-ip or cookie (default: none)."},
+		{configmap.KeyAffinity, "With --upstream endpoints, keep a client with its pod by client-ip or cookie " +
+			"(default: none)."},
 		{configmap.KeyShare, "Name of those that have one address in common."},
 		{configmap.KeyShareWith, `Other namespaces whose load balancers may have that --share-key; "*" for all.`},
 		{configmap.KeySources, `Ranges of the clients that are served, such as "10.0.0.0/8, fd00::/8".`},
@@ -33,10 +33,11 @@ func optionFlags() []optionFlag {
 		{configmap.KeyAccessLog, `"true" to log requests and connections as JSON.`},
 		{configmap.KeyRedirect, `"true" to redirect HTTP requests to HTTPS.`},
 		{configmap.KeyBackend, `What the Service speaks: "HTTP", "HTTPS", "GRPC" or "GRPCS".`},
-		{configmap.KeyBackendCA,
-			`Who may have signed the Service's certificate: "secret/NAME", "configmap/NAME", or "none".`},
+		{configmap.KeyBackendCA, `Who may have signed the Service's certificate: "secret/NAME", "configmap/NAME", ` +
+			`or "none".`},
 		{configmap.KeyBackendName, "Name that the Service's certificate is for."},
-		{configmap.KeySSLPort, "Port for HTTPS where --protocol is HTTPS and there is no --port."},
+		{configmap.KeySSLPort, "Port for HTTPS where there is --ssl, or where --protocol is HTTPS and there is no --port " +
+			"(default: 443)."},
 		{configmap.KeyTLSSecret, `Secrets of type kubernetes.io/tls with the certificates to show, such as "web, api".`},
 		{configmap.KeyClientCA, `Who signs clients' certificates: "secret/NAME" or "configmap/NAME".`},
 		{configmap.KeyClientAuth, `"required" or "optional": whether clients need a certificate (default: required).`},

@@ -10,13 +10,11 @@ import (
 
 // Every key that users write has a flag, and a finding about the key names the flag.
 func TestFlagsForKeys(t *testing.T) {
-	// SSL of 2016 is --ports "80:http/HTTP, 443:http/HTTPS", or --protocol HTTPS.
-	without := map[string]bool{configmap.KeySSL: true, configmap.KeyService: true}
 	var w wishFlags
 	cmd := &cobra.Command{}
 	w.addTo(cmd)
 	for _, k := range configmap.Keys() {
-		if k.Written || without[k.Name] {
+		if k.Written || k.Name == configmap.KeyService { // the Service is an argument
 			continue
 		}
 		flag := flagOf("data[" + k.Name + "]")
@@ -36,7 +34,16 @@ func TestOptionFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, ok := w.configMap("default").Data[configmap.KeySSL]; ok {
+		t.Error("SSL is there unasked")
+	}
+	if err := cmd.Flags().Set("ssl", "true"); err != nil {
+		t.Fatal(err)
+	}
 	cm := w.configMap("default")
+	if got := cm.Data[configmap.KeySSL]; got != "true" {
+		t.Errorf("SSL is %q", got)
+	}
 	for _, o := range optionFlags() {
 		if got := cm.Data[o.key]; got != "value of "+o.key {
 			t.Errorf("%s is %q", o.key, got)

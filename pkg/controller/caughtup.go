@@ -39,7 +39,8 @@ func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selec
 		{"Node", &corev1.NodeList{}, &corev1.NodeList{}, client.MatchingLabelsSelector{Selector: nodes}, ""},
 		{"Service", metadataOf("ServiceList"), &corev1.ServiceList{}, client.InNamespace(""), ""},
 		// As in secretsOf.
-		{"Secret", metadataOf("SecretList"), &corev1.SecretList{}, client.MatchingFields{"type": certs.TypeTLS}, tlsNamespace},
+		{"Secret", metadataOf("SecretList"), &corev1.SecretList{},
+			client.MatchingFields{"type": certs.TypeTLS}, tlsNamespace},
 		{"Secret", metadataOf("SecretList"), &corev1.SecretList{},
 			&client.ListOptions{Namespace: tlsNamespace, LabelSelector: copies}, ""},
 	} {

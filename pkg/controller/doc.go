@@ -3,7 +3,7 @@
 //
 // Addresses are a matter between all load balancers, so the grain of its work is a pass over all of them:
 //
-//	any change ──► one constant request ──► pass:  source.Wishes ─► pods ─► plan.Make ─► backend.Apply ─► statuses, events
+//	any change ──► one constant request ──► pass: source.Wishes ─► pods ─► plan.Make ─► backend.Apply ─► statuses, events
 //	                  (the queue's dedupe batches a burst)
 //
 // Laws:

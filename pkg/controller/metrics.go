@@ -71,7 +71,8 @@ func newMetrics() *passMetrics {
 // register adds the metrics to a registry. Those of an earlier controller of the same process give way.
 func (m *passMetrics) register(r prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{
-		m.loadBalancers, m.addresses, m.withdrawn, m.disputes, m.nodes, m.notices, m.certificates, m.duration, m.failures, m.applyErrors,
+		m.loadBalancers, m.addresses, m.withdrawn, m.disputes, m.nodes, m.notices, m.certificates,
+		m.duration, m.failures, m.applyErrors,
 	} {
 		err := r.Register(c)
 		if already, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {

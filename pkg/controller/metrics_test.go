@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -34,6 +35,34 @@ func gauges(t *testing.T, r *prometheus.Registry, prefix string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// TestMetricsOfCertificates: the end of each certificate that is served is there, and gone with it.
+func TestMetricsOfCertificates(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m := newMetrics()
+	if err := m.register(registry); err != nil {
+		t.Fatal(err)
+	}
+	served := lb.LoadBalancer{
+		Origin: lb.Origin{Key: lb.Key{Namespace: "shop", Name: "web"}},
+		Listeners: []lb.Listener{{TLS: &lb.TLS{Certificates: []lb.Certificate{
+			{Secret: "one", Expires: time.Unix(1000, 0)}, {Secret: "two", Expires: time.Unix(2000, 0)},
+		}}}, {Port: 80}},
+	}
+	const name = "certificate_expiry_timestamp_seconds"
+	for _, want := range [][]string{{
+		name + "{namespace=shop,secret=one}=1000", name + "{namespace=shop,secret=two}=2000",
+	}, nil} {
+		state := backend.State{}
+		if want != nil {
+			state.LoadBalancers = []lb.LoadBalancer{served}
+		}
+		m.observe(nil, nil, state)
+		if got := gauges(t, registry, "kubectl_lb_certificate"); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
 }
 
 func TestMetricsOfOwnersAndNodes(t *testing.T) {

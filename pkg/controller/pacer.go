@@ -9,9 +9,9 @@ import (
 
 // The budget of passes for changes of pods: each may end in a reload of every nginx, whose old workers live on until
 // their last connection is over, up to four minutes. A few changes are served at once, and many in a row once a second.
-// That is for a while, such as a rollout takes: of changes that never end there are fewer, or a node's memory would fill
-// with old workers. Each Service has a budget of its own besides, so that pods that come and go for ever hold up their own
-// Service's changes rather than everybody's.
+// That is for a while, such as a rollout takes: of changes that never end there are fewer, or a node's memory would
+// fill with old workers. Each Service has a budget of its own besides, so that pods that come and go for ever hold up
+// their own Service's changes rather than everybody's.
 const (
 	podPasses  = 1 // a second
 	podBurst   = 5

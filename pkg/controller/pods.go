@@ -25,6 +25,7 @@ import (
 type pods struct {
 	services client.Reader
 	watch    *podWatch
+	backing  *backing
 }
 
 // newPods returns pods whose changes ask for passes once [pods.drive] was called. The context is that of the watches.
@@ -35,6 +36,7 @@ func newPods(ctx context.Context, mgr manager.Manager, log *slog.Logger) (*pods,
 	}
 	return &pods{
 		services: mgr.GetCache(),
+		backing:  newBacking(c, log),
 		watch:    &podWatch{lifetime: ctx, client: c, log: log, services: map[lb.Key]*sliceStore{}},
 	}, nil
 }
@@ -48,6 +50,8 @@ func (p *pods) drive(c controller.Controller) error {
 			p.watch.due.Store(true)
 			queue.Add(reconcile.Request{})
 		}).nudge
+		p.backing.changed = newPacer(func() { queue.Add(reconcile.Request{}) }).nudge
+		go p.backing.run(p.watch.lifetime) //nolint:contextcheck // the watch outlives the start of its source
 		return nil
 	}))
 }
@@ -107,6 +111,7 @@ func (p *pods) fill(ctx context.Context, wishes []lb.Wish, served []lb.LoadBalan
 		}
 		if !w.Failed() {
 			w.Findings = append(w.Findings, endpoints.Fill(&w.LoadBalancer, w.Fields.Upstream, of)...)
+			w.Findings = append(w.Findings, p.backing.podless(w)...)
 		}
 	}
 	return nil
@@ -116,7 +121,7 @@ func (p *pods) fill(ctx context.Context, wishes []lb.Wish, served []lb.LoadBalan
 func (p *pods) answer(ctx context.Context, port endpoints.Port) (answer, error) {
 	all, err := p.watch.slices(port.Key)
 	if err != nil {
-		return answer{err: err}, nil
+		return answer{err: err}, nil //nolint:nilerr // it is in the answer: the other ports go on
 	}
 	var svc corev1.Service
 	err = p.services.Get(ctx, client.ObjectKey{Namespace: port.Namespace, Name: port.Name}, &svc)

@@ -117,6 +117,25 @@ func TestPods(t *testing.T) {
 	}
 }
 
+// TestPodless: who goes by a cluster IP without a pod behind it hears of it, without a change of what the nodes are told, and
+// once it has pods, it is said no more.
+func TestPodless(t *testing.T) {
+	r := newRig(t, "10.88.0.1-10.88.0.9")
+	r.pods("coffee", "10.244.0.1")
+	fine := r.waitStatus(r.coffee("fine"), "SUCCESS")
+	r.pods("coffee", "10.244.0.1 unready")
+	const text = "no pod of Service default/coffee is ready"
+	r.waitEvent(fine, "Warning", "Warning", "LB0206 data[target-service-name]: "+text)
+	before := r.endpointsOf("fine")
+	r.pods("coffee", "10.244.0.1 ending")
+	routed := r.waitStatus(r.configMap("default", "routed", map[string]string{"routes": "path=/ service=coffee"}), "SUCCESS")
+	r.pods("coffee")
+	r.waitEvent(routed, "Warning", "Warning", "LB0206 data[routes]: "+text)
+	if after := r.endpointsOf("fine"); after != before || after == "" {
+		t.Errorf("the nodes are told %q, and then %q", before, after)
+	}
+}
+
 // TestPodsNeverVanish: what is served is never without pods while they are read, after a restart as after a change from
 // the Service to its endpoints.
 func TestPodsNeverVanish(t *testing.T) {

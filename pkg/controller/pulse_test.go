@@ -34,7 +34,7 @@ func TestPulses(t *testing.T) {
 			t.Error("news are none")
 		}
 		time.Sleep(nodeconfig.StaleAfter + time.Second)
-		if matters("4", "4", 0) != true || !p.silent("x", "4") {
+		if !matters("4", "4", 0) || !p.silent("x", "4") {
 			t.Error("what the informer repeats makes a silent node look alive")
 		}
 		if !matters("4", "5", 0) || p.silent("x", "5") {

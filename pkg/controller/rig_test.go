@@ -30,7 +30,8 @@ func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
 	if os.Getenv("KUBEBUILDER_ASSETS") != "" {
-		env := &envtest.Environment{}
+		// The default of 20 s is too short for a machine that does other things besides.
+		env := &envtest.Environment{ControlPlaneStartTimeout: 3 * time.Minute}
 		rc, err := env.Start()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "start the API server:", err)

@@ -125,7 +125,7 @@ func serviceDescriptions() []Description {
 			"The Service has sessionAffinity ClientIP, and all that kube-proxy sees of clients is a node's address.",
 			"Take sessionAffinity from the Service, or set upstream: endpoints and session-affinity: client-ip."},
 		{CodeNoEndpoints, SeverityWarning, "no endpoint is ready",
-			"The object goes by endpoints and the Service has none that serves: HTTP gets status 503, others are refused.",
+			"No pod of the Service is ready: HTTP gets status 503; TCP is refused, or behind a cluster IP let in and closed.",
 			"See that the Service's selector finds pods and that these are ready."},
 		{CodeManyEndpoints, SeverityWarning, "too many endpoints",
 			"The Service has more endpoints than a load balancer takes; some of them get no traffic.",

@@ -1,7 +1,7 @@
 package lb
 
-// Upstream is how the traffic of a listener is spread over its targets' pods. The zero value leaves that to the cluster:
-// connections go to the Services' cluster IPs, and kube-proxy or its like chooses the pods.
+// Upstream is how the traffic of a listener is spread over its targets' pods. The zero value leaves that to the
+// cluster: connections go to the Services' cluster IPs, and kube-proxy or its like chooses the pods.
 type Upstream struct {
 	// Endpoints says that connections go to the pods themselves: [Target.Endpoints] are theirs, and come and go with
 	// them. What follows means something only then.

@@ -21,7 +21,7 @@ type Fields struct {
 	Requested, Pool, Families, Protocol, Port, Host, Path, PathType, Routes, TLS, Share string
 	Sources, TrustedProxies, ProxyProtocol, Limits, Timeouts, Idle, Responses           string
 	Retries, AccessLog, Rewrite, Redirect, GRPC, Request, Response, Body, Gzip          string
-	Upstream, Method, Affinity                                                          string
+	Upstream, Method, Affinity, Service                                                 string
 	Certificates, ClientCA, BackendTLS                                                  string
 }
 

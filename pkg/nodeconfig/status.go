@@ -10,6 +10,10 @@ import (
 // HeartbeatInterval is how often a daemon writes its status when nothing changes.
 const HeartbeatInterval = 10 * time.Second
 
+// DaemonManager is the field manager (server-side apply) by which daemons write their status. The API server notes
+// under that name when it stored the last one.
+const DaemonManager = "lb-daemon"
+
 // StaleAfter is the age at which a status no longer says anything about the present.
 const StaleAfter = 3 * HeartbeatInterval
 

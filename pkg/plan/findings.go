@@ -27,25 +27,7 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 		}
 	}
 	for _, l := range w.LoadBalancer.Listeners {
-		if !slices.Contains(can.Protocols, l.Protocol) {
-			add(w.Fields.Protocol, "the backend cannot serve protocol %s; it can serve %s", l.Protocol, list(can.Protocols))
-		}
-		if l.TLS != nil && !can.TLS {
-			add(w.Fields.TLS, "the backend cannot terminate TLS; leave it to the Service and use protocol TCP")
-		}
-		if l.TLS != nil && l.TLS.Clients != nil && !can.ClientAuth {
-			add(w.Fields.ClientCA, "the backend cannot ask clients for certificates")
-		}
-		for _, o := range optional(w.Fields, can) {
-			if o.asked(l.Options) && !o.can {
-				add(o.field, "the backend cannot %s; remove the key", o.what)
-			}
-		}
-		for _, f := range ofRoutes(w.Fields, can) {
-			if slices.ContainsFunc(l.Routes, f.asked) && !f.can {
-				add(f.field, "the backend cannot %s", f.what)
-			}
-		}
+		unsupportedOf(l, w.Fields, can, add)
 	}
 	if w.LoadBalancer.Share != "" && !can.Sharing {
 		add(w.Fields.Share, "the backend cannot share addresses")
@@ -56,6 +38,29 @@ func unsupported(w *lb.Wish, families []lb.Family, can lb.Capabilities) []lb.Fin
 		add(w.Fields.Families, "the backend cannot hold %s addresses; it can hold %s", f, list(can.Families))
 	}
 	return fs
+}
+
+// unsupportedOf adds what the backend cannot do of a listener.
+func unsupportedOf(l lb.Listener, at lb.Fields, can lb.Capabilities, add func(field, format string, args ...any)) {
+	if !slices.Contains(can.Protocols, l.Protocol) {
+		add(at.Protocol, "the backend cannot serve protocol %s; it can serve %s", l.Protocol, list(can.Protocols))
+	}
+	if l.TLS != nil && !can.TLS {
+		add(at.TLS, "the backend cannot terminate TLS; leave it to the Service and use protocol TCP")
+	}
+	if l.TLS != nil && l.TLS.Clients != nil && !can.ClientAuth {
+		add(at.ClientCA, "the backend cannot ask clients for certificates")
+	}
+	for _, o := range optional(at, can) {
+		if o.asked(l.Options) && !o.can {
+			add(o.field, "the backend cannot %s; remove the key", o.what)
+		}
+	}
+	for _, f := range ofRoutes(at, can) {
+		if slices.ContainsFunc(l.Routes, f.asked) && !f.can {
+			add(f.field, "the backend cannot %s", f.what)
+		}
+	}
 }
 
 // tooLarge says that a wish is larger than the backend takes; zero takes everything. It has to be known before the wish

@@ -121,7 +121,8 @@ func keep(t *testing.T, ip string) (stop func()) {
 			for ctx.Err() == nil {
 				err := get(ctx, client, "http://"+ip+"/")
 				mu.Lock()
-				if sent++; err != nil && ctx.Err() == nil {
+				sent++
+				if err != nil && ctx.Err() == nil {
 					failed[err.Error()]++
 				}
 				mu.Unlock()
@@ -264,10 +265,11 @@ func TestDeadPod(t *testing.T) {
 	}
 }
 
-// TestEndpointsComeAndGo: a headless Service is served; without endpoints HTTP says so and TCP is refused, and both go on
-// when there is one again.
+// TestEndpointsComeAndGo: a headless Service is served; without endpoints HTTP says so, TCP is refused, and a finding names
+// the Service; both go on when there is one again, and a neighbour loses nothing.
 func TestEndpointsComeAndGo(t *testing.T) {
 	ips := teaPods(t)
+	neighbour := probe(t, serve(t, "headless-neighbour", "target-service-name: tea", "protocol: HTTP"))
 	full, empty := manual(t, "headless", "clusterIP: None", map[string]int{ips[0]: 80}), "headless-1"
 	apply(t, full)
 	web := serve(t, "headless", "target-service-name: headless", "upstream: endpoints", "protocol: HTTP")
@@ -280,8 +282,12 @@ func TestEndpointsComeAndGo(t *testing.T) {
 		must(t, err)
 		awaitAnswer(t, web, "503 Service Unavailable: the service behind this address has no endpoints")
 		awaitAnswer(t, raw, "connection refused")
+		for _, name := range []string{"headless", "headless-tcp"} {
+			eventOf(t, name, "LB0206 data[upstream]", "Service default/headless")
+		}
 		must(t, shared.Apply(t.Context(), full))
 	}
+	lossless(t, neighbour.Stop())
 }
 
 // awaitAnswer waits until a request is answered, or fails, with a text.

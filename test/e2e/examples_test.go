@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
+	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
 // clusterDNS stands for the cluster's DNS, which the lab has not: a Service of that name whose pods echo.
@@ -78,9 +80,11 @@ func TestExamples(t *testing.T) {
 		}},
 		"dns": {objects: []string{"cluster-dns"}, needs: clusterDNS, check: func(t *testing.T, ip string) {
 			for _, network := range []string{"tcp", "udp"} {
-				if got := exchange(t, network, ip+":53", "who\n", "who"); !strings.HasPrefix(got, "hello from ") {
-					t.Errorf("%s: %q", network, got)
-				}
+				// The stand-in has just been made, and nobody says when all nodes have heard of it.
+				must(t, rig.Wait(t.Context(), time.Minute, network+" to answer", func() (bool, string) {
+					got := exchange(t, network, ip+":53", "who\n", "who")
+					return strings.HasPrefix(got, "hello from "), got
+				}))
 			}
 		}},
 	}

@@ -27,9 +27,8 @@ func lb(t *testing.T, args ...string) string {
 	return out
 }
 
-// watched records who owns what until the returned function is called, which fails the test if the address ever had two
-// owners for long.
-func watched(t *testing.T, address string) (stop func() []owner.Span) {
+// watchAll records who owns what until the test ends. The returned function yields who owned an address since it began.
+func watchAll(t *testing.T) (spans func(address string) []owner.Span) {
 	t.Helper()
 	var nodes []fabric.Node
 	for _, n := range shared.Lab.Info().Nodes {
@@ -41,11 +40,22 @@ func watched(t *testing.T, address string) (stop func() []owner.Span) {
 	must(t, err)
 	t.Cleanup(w.Stop)
 	begun := time.Now()
-	return func() []owner.Span {
+	return func(address string) []owner.Span {
 		t.Helper()
 		history, err := w.History()
 		must(t, err)
-		spans := owner.Clip(history.Spans(netip.MustParseAddr(address), time.Now()), begun, time.Now())
+		return owner.Clip(history.Spans(netip.MustParseAddr(address), time.Now()), begun, time.Now())
+	}
+}
+
+// watched records who owns an address until the returned function is called, which fails the test if it ever had two
+// owners for long.
+func watched(t *testing.T, address string) (stop func() []owner.Span) {
+	t.Helper()
+	all := watchAll(t)
+	return func() []owner.Span {
+		t.Helper()
+		spans := all(address)
 		if d := owner.Longest(spans, owner.Several); d > splitBound {
 			t.Errorf("%s had two owners for %s: %v", address, d, spans)
 		}
@@ -114,31 +124,6 @@ func TestDrainOfAll(t *testing.T) {
 		t.Error(report)
 	}
 	holder(t, ip)
-}
-
-// TestRebalance: after `kubectl lb rebalance` every node is home of its share of the groups, and nobody noticed.
-func TestRebalance(t *testing.T) {
-	ip := serve(t, "balanced", "target-service-name: coffee-svc")
-	spans := watched(t, ip)
-	running := probe(t, ip)
-	lb(t, "rebalance")
-	mended(t)
-	lossless(t, running.StopAfter(time.Second))
-	fleet, err := shared.Fleet(t.Context())
-	must(t, err)
-	homes := map[string]int{}
-	for _, g := range fleet.Groups {
-		homes[g.Home]++
-	}
-	for _, n := range fleet.Nodes {
-		if d := homes[n.Name] - len(fleet.Groups)/len(fleet.Nodes); d < 0 || d > 1 {
-			t.Errorf("%d of %d groups are at home on %s", homes[n.Name], len(fleet.Groups), n.Name)
-		}
-	}
-	if fleet.Rebalanced == "" {
-		t.Error("the fleet does not say that it was rebalanced")
-	}
-	spans()
 }
 
 // TestNodeLeavesAndComesBack: the label is taken from the node that holds the address, and given back. No probe is lost,

@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubectl-lb/kubectl-lb/test/lab"
+	"github.com/kubectl-lb/kubectl-lb/test/lab/owner"
 	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
@@ -166,6 +169,47 @@ func TestProcessKilled(t *testing.T) {
 			mended(t)
 			holder(t, ip) // one, not two
 		})
+	}
+}
+
+// TestNginxHung: an nginx that accepts nothing any more is as bad as a dead one. Its node gives the address up, and has
+// it back when nginx serves again.
+func TestNginxHung(t *testing.T) {
+	ip := serve(t, "hung", "target-service-name: coffee-svc")
+	active := holder(t, ip)
+	running := probe(t, ip)
+	must(t, shared.Lab.FreezeProgram(active, lab.Nginx))
+	// The daemon may have replaced it by the time it is to go on, which is as good.
+	t.Cleanup(func() { _ = shared.Lab.ThawProgram(active, lab.Nginx) })
+	holds(t, active, ip, false, failoverBound)
+	tookOver(t, running.StopAfter(failoverBound))
+	_ = shared.Lab.ThawProgram(active, lab.Nginx)
+	mended(t)
+	holds(t, active, ip, true, time.Second)
+}
+
+// TestDaemonReplaced: a daemon that is told to end, by an update of the DaemonSet or by the host's shutdown, hands its
+// addresses over before it goes, and the next one takes them back.
+func TestDaemonReplaced(t *testing.T) {
+	ip := serve(t, "updated", "target-service-name: coffee-svc")
+	active := holder(t, ip)
+	pods := shared.Client.CoreV1().Pods(rig.SystemNamespace)
+	daemons, err := pods.List(t.Context(), metav1.ListOptions{
+		FieldSelector: "spec.nodeName=" + active, LabelSelector: "app.kubernetes.io/component=daemon",
+	})
+	must(t, err)
+	if len(daemons.Items) != 1 {
+		t.Fatalf("%s has %d pods of the daemon", active, len(daemons.Items))
+	}
+	spans := watched(t, ip)
+	running := probe(t, ip)
+	must(t, pods.Delete(t.Context(), daemons.Items[0].Name, metav1.DeleteOptions{}))
+	holds(t, active, ip, false, 30*time.Second)
+	holds(t, active, ip, true, time.Minute)
+	mended(t)
+	lossless(t, running.StopAfter(time.Second))
+	if moves := owner.Moves(spans()); moves != 2 {
+		t.Errorf("%s moved %d times, not there and back: %v", ip, moves, spans())
 	}
 }
 

@@ -62,11 +62,18 @@ func told(t *testing.T, words ...string) {
 // squat gives a worker an address, as somebody does who did not ask, until the returned function takes it away.
 func squat(t *testing.T, address string) (leave func()) {
 	t.Helper()
-	change := func(ctx context.Context, verb string) {
-		_, err := shared.Lab.Output(ctx, "w1", "ip", "address", verb, address+"/32", "dev", "eth0")
+	length := netip.MustParseAddr(address).BitLen()
+	change := func(ctx context.Context, verb string, flags ...string) {
+		_, err := shared.Lab.Output(ctx, "w1", append([]string{
+			"ip", "address", verb, fmt.Sprintf("%s/%d", address, length), "dev", "eth0",
+		}, flags...)...)
 		must(t, err)
 	}
-	change(t.Context(), "add")
+	if length == 128 {
+		change(t.Context(), "add", "nodad")
+	} else {
+		change(t.Context(), "add")
+	}
 	gone := false
 	leave = func() {
 		if !gone {
@@ -79,25 +86,29 @@ func squat(t *testing.T, address string) (leave func()) {
 }
 
 // TestForeignOwnerFirst: an address that another machine has is not announced, the object says whose it is, and once
-// that machine has let go it is served.
+// that machine has let go it is served. IPv4 is asked about by ARP, IPv6 by neighbour solicitations.
 func TestForeignOwnerFirst(t *testing.T) {
-	const ip = "10.88.98.77"
-	leave := squat(t, ip)
-	apply(t, loadBalancer("taken", "target-service-name: coffee-svc", "requested-ip: "+ip))
-	status := statusHas(t, "taken", "LB0406", ip)
-	if !strings.Contains(status, hardware(t, "w1")) {
-		t.Errorf("status %q does not say whose it is", status)
+	for name, ip := range map[string]string{"IPv4": "10.88.98.77", "IPv6": "fd00:88::100:4d"} {
+		t.Run(name, func(t *testing.T) {
+			object := "taken-" + strings.ToLower(name)
+			leave := squat(t, ip)
+			apply(t, loadBalancer(object, "target-service-name: coffee-svc", "ip-families: "+name,
+				fmt.Sprintf("requested-ip: %q", ip)))
+			status := statusHas(t, object, "LB0406", ip)
+			if !strings.Contains(status, hardware(t, "w1")) {
+				t.Errorf("status %q does not say whose it is", status)
+			}
+			warned(t, object, "LB0406", ip)
+			counted(t, backend.DisputeForeignOwner, backend.CauseForeign)
+			for _, n := range shared.LBNodes() {
+				holds(t, n, ip, false, time.Second)
+			}
+			leave()
+			_, err := shared.WaitServing(t.Context(), "default", object)
+			must(t, err)
+			holder(t, ip)
+		})
 	}
-	warned(t, "taken", "LB0406", ip)
-	counted(t, backend.DisputeForeignOwner, backend.CauseForeign)
-	for _, n := range shared.LBNodes() {
-		holds(t, n, ip, false, time.Second)
-	}
-	leave()
-	if _, err := shared.WaitServing(t.Context(), "default", "taken"); err != nil {
-		t.Fatal(err)
-	}
-	holder(t, ip)
 }
 
 // TestForeignOwnerLater: a machine that takes an address which is served is named on the object, and forgotten when it is
@@ -228,14 +239,27 @@ vrrp_instance stranger {
 // share comes back when it is.
 func TestWitness(t *testing.T) {
 	ctx := t.Context()
-	must(t, shared.Configure(ctx, "{witness: {mode: arp}}"))
 	t.Cleanup(func() {
 		must(t, shared.Lab.HealAll(context.WithoutCancel(ctx)))
 		must(t, shared.Configure(context.WithoutCancel(ctx), ""))
 		mended(t)
 	})
-	mended(t)
-	ip := serve(t, "proven", "target-service-name: coffee-svc")
+	for _, mode := range []nodeconfig.WitnessMode{nodeconfig.WitnessARP, nodeconfig.WitnessPing} {
+		t.Run(string(mode), func(t *testing.T) {
+			must(t, shared.Configure(t.Context(), fmt.Sprintf("{witness: {mode: %s}}", mode)))
+			must(t, rig.Wait(t.Context(), time.Minute, "the fleet to have the witness", func() (bool, string) {
+				fleet, err := shared.Fleet(t.Context())
+				return err == nil && fleet.Witness.Mode == mode, fmt.Sprintf("%q, %v", fleet.Witness.Mode, err)
+			}))
+			mended(t)
+			checkWitness(t, "proven-by-"+string(mode))
+		})
+	}
+}
+
+func checkWitness(t *testing.T, name string) {
+	ip := serve(t, name, "target-service-name: coffee-svc")
+	settled(t)
 	cut := holder(t, ip)
 	running := probe(t, ip)
 	must(t, shared.Lab.Partition(cut))

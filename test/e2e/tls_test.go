@@ -174,21 +174,23 @@ func TestTLSToTCP(t *testing.T) {
 
 // TestBackendTLS: the API server is a Service that speaks TLS; it is verified by its authority, or not taken for it.
 func TestBackendTLS(t *testing.T) {
-	encoded, err := shared.MustKubectl(t.Context(), "", "config", "view", "--raw", "--flatten", "-o",
-		"jsonpath={.clusters[0].cluster.certificate-authority-data}")
-	must(t, err)
-	authority, err := base64.StdEncoding.DecodeString(encoded)
-	must(t, err)
-	indented := strings.ReplaceAll(strings.TrimSpace(string(authority)), "\n", "\n    ")
+	indented := strings.ReplaceAll(strings.TrimSpace(string(clusterAuthority(t))), "\n", "\n    ")
 	other := strings.ReplaceAll(strings.TrimSpace(string(certtest.Authority(t, "other").Cert)), "\n", "\n    ")
 	for name, text := range map[string]string{"api-ca": indented, "other-ca": other} {
 		apply(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+name+", namespace: default}\ndata:\n  ca.crt: |\n    "+text+"\n")
 	}
-	for ca, want := range map[string]int{"api-ca": http.StatusOK, "other-ca": http.StatusBadGateway} {
+	for ca, want := range map[string]int{"api-ca": http.StatusOK, "other-ca": http.StatusServiceUnavailable} {
 		ip := serve(t, "via-"+ca, "target-service-name: kubernetes", "protocol: HTTP", `bind-port: "80"`, "backend-protocol: HTTPS",
 			"backend-tls-ca: configmap/"+ca)
 		if code, _, body := fetch(t, ip+"/version", "x"); code != want {
 			t.Errorf("%s: %d %q", ca, code, body)
+		}
+	}
+	for name, want := range map[string]int{"kubernetes": http.StatusOK, "kubernetes.example.com": http.StatusServiceUnavailable} {
+		ip := serve(t, "as-"+name, "target-service-name: kubernetes", "protocol: HTTP", `bind-port: "80"`, "backend-protocol: HTTPS",
+			"backend-tls-ca: configmap/api-ca", "backend-tls-server-name: "+name)
+		if code, _, body := fetch(t, ip+"/version", "x"); code != want {
+			t.Errorf("as %s: %d %q", name, code, body)
 		}
 	}
 }

@@ -32,8 +32,8 @@ type nodesInput struct {
 // Two owners of an address arise where two nodes do not know each other, so nobody announces before everybody knows
 // it, and nobody is forgotten before it is silent (nodeconfig, Fleet.Awaited). Under another address a node is another
 // one to its peers: it leaves under the old one and joins under the new one, one node at a time. A newcomer of a fleet
-// that has no nodes and that nobody runs is a member at once, for there is nobody who could miss it: the first start has
-// no barrier.
+// that has no nodes and that nobody runs is a member at once, for there is nobody who could miss it: the first start
+// has no barrier.
 func nextNodes(in nodesInput) []nodeconfig.Node {
 	labelled := addressed(in.current.Nodes, in.nodes)
 	var out []nodeconfig.Node

@@ -141,7 +141,7 @@ func cards(r *v1alpha1.FailoverReport) []card {
 		out = append(out, card{ms(s.Takeover.MedianMillis), "takeover by the nodes (median)"})
 	}
 	if s.Sent > 0 {
-		out = append(out, card{fmt.Sprintf("%d of %d", s.Lost, s.Sent), "probes lost"})
+		out = append(out, card{percent(s.Lost, s.Sent), fmt.Sprintf("%d of %d probes lost", s.Lost, s.Sent)})
 	}
 	return out
 }

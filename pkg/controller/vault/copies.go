@@ -76,8 +76,8 @@ func annotations(m lb.Material, kind string, key lb.Key) map[string]string {
 // list returns what there is, by name. It is never older than what was written through here.
 func (c *copies) list(ctx context.Context, now time.Time) (map[string]content, error) {
 	var list corev1.SecretList
-	err := c.cache.List(ctx, &list, client.InNamespace(c.namespace), client.MatchingLabels{nodeconfig.LabelApp: nodeconfig.AppTLS},
-		client.UnsafeDisableDeepCopy)
+	err := c.cache.List(ctx, &list, client.InNamespace(c.namespace),
+		client.MatchingLabels{nodeconfig.LabelApp: nodeconfig.AppTLS}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("list the copies of certificates: %w", err)
 	}

@@ -130,7 +130,7 @@ func (v *Vault) readLive(at source, fill func(*reading)) *reading {
 	} else {
 		v.wake(r.until)
 	}
-	if _, ok := errors.AsType[*certs.Problem](r.err); r.err != nil && !ok {
+	if _, ok := errors.AsType[*certs.ProblemError](r.err); r.err != nil && !ok {
 		delete(v.readings, at)
 	}
 	return r

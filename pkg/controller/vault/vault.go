@@ -110,7 +110,8 @@ func (v *Vault) handCertificate(ctx context.Context, key lb.Key, c *lb.Certifica
 		return nil //nolint:nilerr // it is the wish's finding; the last good copy stays
 	}
 	now := v.now()
-	if p := certs.Validity(pair, now); p != nil && p.Code == lb.CodeCertExpired && have[certs.CertificateName(key)] != nil {
+	p := certs.Validity(pair, now)
+	if p != nil && p.Code == lb.CodeCertExpired && have[certs.CertificateName(key)] != nil {
 		if now.Before(pair.NotBefore) {
 			v.wake(pair.NotBefore)
 		}

@@ -27,7 +27,7 @@ func drill(id string, kind nodeconfig.DrillKind) nodeconfig.Drill {
 func (n *node) drillIs(id string, want nodeconfig.DrillState) nodeconfig.DrillStatus {
 	n.lab.t.Helper()
 	var have nodeconfig.DrillStatus
-	n.lab.eventually(15*time.Second, func() error {
+	n.lab.eventually(patience, func() error {
 		if d := n.status().Drill; d != nil {
 			have = *d
 		}

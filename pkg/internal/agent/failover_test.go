@@ -32,7 +32,7 @@ func drained(c nodeconfig.Config, names ...string) nodeconfig.Config {
 func (n *node) shares(want nodeconfig.ShareState) nodeconfig.Status {
 	n.lab.t.Helper()
 	var s nodeconfig.Status
-	n.lab.eventually(15*time.Second, func() error {
+	n.lab.eventually(patience, func() error {
 		if s = n.status(); s.Share.State != want {
 			return fmt.Errorf("%s is %s (%s), not %s", n.name, s.Share.State, s.Share.Reason, want)
 		}

@@ -37,7 +37,7 @@ func up(t *testing.T, nodes int) *lab {
 // settled waits until every group is with its home node, as the tests count on.
 func (l *lab) settled() {
 	l.t.Helper()
-	l.eventually(15*time.Second, func() error {
+	l.eventually(patience, func() error {
 		for i, n := range l.nodes {
 			for _, g := range n.status().Groups {
 				if home := g.ID == i; home != (g.State == nodeconfig.StateMaster) {
@@ -88,7 +88,7 @@ func TestPortOfAnotherProgramRefusesOnlyOneLoadBalancer(t *testing.T) {
 	other.Close()
 	l.want(l.config(3, load(1, lb.TCP, 80), bad, load(3, lb.HTTP, 80)))
 	l.answers(at(2, 2222))
-	l.eventually(5*time.Second, func() error {
+	l.eventually(patience, func() error {
 		if fs := n.status().Findings; len(fs) > 0 {
 			return fmt.Errorf("findings %+v after the port is free", fs)
 		}
@@ -144,7 +144,7 @@ func TestFailedReloadIsRolledBack(t *testing.T) {
 		loads = append(loads, load(i, lb.TCP, 80))
 	}
 	l.want(l.config(2, loads...))
-	l.eventually(10*time.Second, func() error {
+	l.eventually(patience, func() error {
 		if fs := n.status().Findings; len(fs) == 0 || fs[0].Code != lb.CodeNodeRefused {
 			return fmt.Errorf("findings %+v, want LB0403", fs)
 		}

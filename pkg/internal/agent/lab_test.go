@@ -182,14 +182,18 @@ func get(to netip.AddrPort) error {
 	return nil
 }
 
+// patience is how long something may take that has no time of its own to keep: this machine may be busy. What is a law
+// says so where it is tested.
+const patience = time.Minute
+
 // answers waits until the client is answered.
 func (l *lab) answers(to netip.AddrPort) {
 	l.t.Helper()
 	var err error
 	l.within("c", func() {
-		err = eventually(10*time.Second, func() error { return get(to) })
+		err = eventually(patience, func() error { return get(to) })
 	})
-	l.must(10*time.Second, err)
+	l.must(patience, err)
 }
 
 // probe asks every 5 ms until the returned function is called, which returns how many were asked and failed, and the
@@ -302,7 +306,7 @@ func (l *lab) holders(a netip.Addr) []*node {
 func (l *lab) oneHolder(a netip.Addr) *node {
 	l.t.Helper()
 	var have []*node
-	l.eventually(10*time.Second, func() error {
+	l.eventually(patience, func() error {
 		if have = l.holders(a); len(have) != 1 {
 			return fmt.Errorf("%d nodes hold %s", len(have), a)
 		}
@@ -428,7 +432,7 @@ func (n *node) process(name string) int {
 // runs waits until the node reports a revision of its shard as running.
 func (n *node) runs(revision int64) {
 	n.lab.t.Helper()
-	n.lab.eventually(15*time.Second, func() error {
+	n.lab.eventually(patience, func() error {
 		if have := n.status().Running.Shards[shard]; have < revision {
 			return fmt.Errorf("%s runs revision %d of its shard, not %d", n.name, have, revision)
 		}

@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
@@ -72,10 +73,16 @@ func (m *Metrics) observe(a *Agent) {
 		gauge("held_addresses", "Virtual IPs on this node.", prometheus.Labels{"family": string(f)},
 			func() float64 { return float64(a.track.held(f)) })
 	}
-	gauge("nginx_workers", "nginx's workers.", prometheus.Labels{"state": "serving"},
-		func() float64 { n, _ := a.nginx.Workers(); return float64(n) })
-	gauge("nginx_workers", "nginx's workers.", prometheus.Labels{"state": "shutting-down"},
-		func() float64 { _, n := a.nginx.Workers(); return float64(n) })
+	for state, crew := range map[string]func() driver.Crew{
+		"serving":       func() driver.Crew { c, _ := a.nginx.Workers(); return c },
+		"shutting-down": func() driver.Crew { _, c := a.nginx.Workers(); return c },
+	} {
+		labels := prometheus.Labels{"state": state}
+		gauge("nginx_workers", "nginx's workers: those that serve, and those that only finish old connections.", labels,
+			func() float64 { return float64(crew().Count) })
+		gauge("nginx_worker_memory_bytes", "Resident memory of nginx's workers that is no file's; what they have in common "+
+			"counts for each.", labels, func() float64 { return float64(crew().Memory) })
+	}
 }
 
 func boolean(b bool) float64 {

@@ -212,8 +212,9 @@ func (p preparation) check(ctx context.Context, c *candidate) error {
 	return group.Wait()
 }
 
-// attribute finds the load balancer whose file nginx names, or all that need the certificates that it names, and refuses
-// them. It reports whether that is worth another attempt. Of a file with certificates nginx does not say who needs it.
+// attribute finds the load balancer whose file nginx names, or all that need the certificates that it names, and
+// refuses them. It reports whether that is worth another attempt. Of a file with certificates nginx does not say who
+// needs it.
 func (p preparation) attribute(c *candidate, refused *driver.RefusedError, iso *isolation) bool {
 	if refused.Program != "nginx" {
 		return false

@@ -72,7 +72,7 @@ func (l *lab) shows(to netip.AddrPort, p certtest.Pair) {
 	var err error
 	l.within("c", func() {
 		var since time.Time
-		err = eventually(15*time.Second, func() error {
+		err = eventually(patience, func() error {
 			got, err := handshake(to)
 			if err != nil || got != p.Serial() {
 				since = time.Time{}
@@ -87,7 +87,7 @@ func (l *lab) shows(to netip.AddrPort, p certtest.Pair) {
 			return nil
 		})
 	})
-	l.must(15*time.Second, err)
+	l.must(patience, err)
 }
 
 // hammer shakes hands from several clients until the returned function is called, which returns how many handshakes
@@ -135,7 +135,7 @@ func TestCertificates(t *testing.T) {
 	n.start()
 	n.runs(1)
 	l.answers(at(2, 80))
-	l.eventually(5*time.Second, func() error {
+	l.eventually(patience, func() error {
 		for _, f := range n.status().Findings {
 			if f.Key == secure.Origin.Key && strings.Contains(f.Message, "has not got its certificates") {
 				return nil
@@ -146,7 +146,7 @@ func TestCertificates(t *testing.T) {
 	first, text := issue(t)
 	l.handOut(keyring.Material{Certificates: map[string][]byte{"one": text}})
 	l.shows(at(1, 443), first)
-	l.eventually(5*time.Second, func() error {
+	l.eventually(patience, func() error {
 		if fs := n.status().Findings; len(fs) > 0 {
 			return fmt.Errorf("findings %v", fs)
 		}
@@ -162,7 +162,7 @@ func TestCertificates(t *testing.T) {
 		l.shows(at(1, 443), last)
 	}
 	l.handOut(keyring.Material{Certificates: map[string][]byte{"one": []byte("rubbish")}})
-	l.eventually(5*time.Second, func() error {
+	l.eventually(patience, func() error {
 		if fs := n.status().Findings; len(fs) != 1 || !strings.Contains(fs[0].Message, "certificate one has no certificate") {
 			return fmt.Errorf("findings %v", fs)
 		}

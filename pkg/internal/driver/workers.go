@@ -11,11 +11,40 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/supervise"
 )
 
+// Crew is workers of nginx together.
+type Crew struct {
+	Count int
+	// Memory is in bytes, without that of files. What a worker still has in common with its master counts for each.
+	Memory int64
+}
+
 // Workers counts nginx's workers: those that serve, and those that only finish the connections of an old generation.
 // It may be called at any time.
-func (n *Nginx) Workers() (serving, finishing int) {
+func (n *Nginx) Workers() (serving, finishing Crew) {
 	s, f := n.workers()
-	return len(s), len(f)
+	return crew(s), crew(f)
+}
+
+func crew(pids []int) Crew {
+	c := Crew{Count: len(pids)}
+	for _, pid := range pids {
+		c.Memory += anonymous(pid)
+	}
+	return c
+}
+
+// anonymous returns the resident memory of a process that is no file's, in bytes; 0 where the process has ended. Of all
+// that the kernel tells about memory, statm (proc_pid_statm(5)) takes no privilege to read.
+func anonymous(pid int) int64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	var size, resident, shared int64
+	if _, err := fmt.Sscan(string(data), &size, &resident, &shared); err != nil {
+		return 0
+	}
+	return (resident - shared) * int64(os.Getpagesize())
 }
 
 func (n *Nginx) workers() (serving, finishing []int) {

@@ -1,6 +1,6 @@
 // Package feed is how the daemon hears from the controller and the operators and how it answers: an informer on the
-// ConfigMaps of the configuration and the orders, one on the Secrets with the key material that the configuration names,
-// and a server-side apply of the node's status.
+// ConfigMaps of the configuration and the orders, one on the Secrets with the key material that the configuration
+// names, and a server-side apply of the node's status.
 //
 // # Nothing is lost
 //

@@ -63,7 +63,9 @@ type patience struct {
 func (p *patience) wait(c *nodeconfig.Config, h handout) bool {
 	p.lacks = nil
 	if c != nil {
-		p.lacks = slices.DeleteFunc(named(*c), func(m lb.Material) bool { return h.digests[m.Name] == m.Digest || p.given[m] })
+		p.lacks = slices.DeleteFunc(named(*c), func(m lb.Material) bool {
+			return h.digests[m.Name] == m.Digest || p.given[m]
+		})
 	}
 	switch {
 	case len(p.lacks) == 0:

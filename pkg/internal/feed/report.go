@@ -12,7 +12,7 @@ import (
 )
 
 // FieldManager is the daemon's name in server-side apply.
-const FieldManager = "lb-daemon"
+const FieldManager = nodeconfig.DaemonManager
 
 // Report writes a node's status into its ConfigMap, which is made when it is not there.
 func (c *Client) Report(ctx context.Context, status nodeconfig.Status) error {

@@ -1,5 +1,5 @@
-// Package keyring keeps what nginx needs for TLS in files: certificates with their keys, bundles of authorities, and the
-// keys of session tickets. They outlive the daemon and the API server.
+// Package keyring keeps what nginx needs for TLS in files: certificates with their keys, bundles of authorities, and
+// the keys of session tickets. They outlive the daemon and the API server.
 //
 //	<name>.0.pem <name>.1.pem    a certificate, twice: nginx reads the one in even seconds, the other in odd ones
 //	<name>-<digest>.pem          a bundle of authorities
@@ -8,8 +8,8 @@
 // # Who may read them
 //
 // The directory belongs to root, and the group of nginx's workers may pass through it but not list it. Certificates are
-// that group's to read and nobody's to write, for workers read them at every handshake; ticket keys are root's alone, for
-// the master reads them.
+// that group's to read and nobody's to write, for workers read them at every handshake; ticket keys are root's alone,
+// for the master reads them.
 //
 // # Replacing a certificate
 //

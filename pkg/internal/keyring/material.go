@@ -43,8 +43,8 @@ type judged struct {
 	err  error
 }
 
-// judge looks at a text, unless it is the one of before: all that is handed out comes again with every change of anything,
-// and to look at a key of RSA takes a thousand times longer than to compare it.
+// judge looks at a text, unless it is the one of before: all that is handed out comes again with every change of
+// anything, and to look at a key of RSA takes a thousand times longer than to compare it.
 func (before *judged) judge(text []byte, look func() (file, error)) *judged {
 	if before != nil && bytes.Equal(before.text, text) {
 		return before

@@ -89,7 +89,8 @@ func (r *Ring) rename(tmp string, f file, slot int) error {
 	if err := os.Rename(tmp, r.path(slotFile(f.name, slot))); err != nil {
 		return err
 	}
-	if other, err := os.ReadFile(r.path(slotFile(f.name, (slot+1)%nginx.Slots))); err == nil && bytes.Equal(other, f.data) {
+	other, err := os.ReadFile(r.path(slotFile(f.name, (slot+1)%nginx.Slots)))
+	if err == nil && bytes.Equal(other, f.data) {
 		delete(r.late, f.name)
 	}
 	return nil

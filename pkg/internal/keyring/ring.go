@@ -50,8 +50,8 @@ const (
 	tmpPrefix   = ".new-"
 )
 
-// Open makes the directory, or takes over what is in it. group is that of nginx's workers; the files become that group's,
-// for another image of the daemon may have given it another number.
+// Open makes the directory, or takes over what is in it. group is that of nginx's workers; the files become that
+// group's, for another image of the daemon may have given it another number.
 func Open(dir string, group int, log *slog.Logger) (*Ring, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
@@ -119,8 +119,8 @@ func (r *Ring) latestTickets(names []string) []string {
 	var latest string
 	var at time.Time
 	for _, name := range names {
-		info, err := os.Stat(r.path(name))
-		if strings.HasPrefix(name, ticketPrefix) && strings.HasSuffix(name, ".0.key") && err == nil && info.ModTime().After(at) {
+		isFirst := strings.HasPrefix(name, ticketPrefix) && strings.HasSuffix(name, ".0.key")
+		if info, err := os.Stat(r.path(name)); isFirst && err == nil && info.ModTime().After(at) {
 			latest, at = strings.TrimSuffix(name, "0.key"), info.ModTime()
 		}
 	}
@@ -158,8 +158,8 @@ func (r *Ring) Take(m Material) error {
 	defer r.taking.Unlock()
 	single, certificates, errs := r.judged.files(m)
 	if r.barred != "" && len(certificates) > 0 {
-		errs = slices.Insert(errs, 0, fmt.Errorf("nginx's workers (group %d) may not pass through %s and read no certificate; "+
-			"allow it (chmod o+x) and start the daemon again", r.group, r.barred))
+		errs = slices.Insert(errs, 0, fmt.Errorf("nginx's workers (group %d) may not pass through %s and read no "+
+			"certificate; allow it (chmod o+x) and start the daemon again", r.group, r.barred))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -247,14 +247,14 @@ func TestRefused(t *testing.T) {
 
 // A file is never replaced in a second in which it is read, nor near its ends, and both are soon the new ones.
 func TestReplace(t *testing.T) {
-	for _, offset := range []time.Duration{0, 100, 250, 400, 749, 750, 999, 1000, 1300, 1999} {
+	for _, offset := range []int{0, 100, 250, 400, 749, 750, 999, 1000, 1300, 1999} {
 		synctest.Test(t, func(t *testing.T) {
 			r := open(t, tempDir(t))
 			versions := [][]byte{text(t), text(t), text(t)}
 			if err := r.Take(Material{Certificates: map[string][]byte{"one": versions[0]}}); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(offset * time.Millisecond)
+			time.Sleep(time.Duration(offset) * time.Millisecond)
 			ctx, cancel := context.WithCancel(t.Context())
 			go r.Run(ctx)
 			version := [nginx.Slots]int{}

@@ -49,7 +49,8 @@ func (e *Echo) Ask(ctx context.Context, addrs []netip.Addr, within time.Duration
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	if err := e.conn.SetDeadline(deadline); err != nil {
+	sending := later(deadline, time.Now().Add(sendWithin))
+	if err := errors.Join(e.conn.SetReadDeadline(deadline), e.conn.SetWriteDeadline(sending)); err != nil {
 		return false, fmt.Errorf("ping on %s: %w", e.name, err)
 	}
 	defer context.AfterFunc(ctx, func() { _ = e.conn.SetReadDeadline(time.Now()) })()
@@ -68,15 +69,31 @@ func (e *Echo) Ask(ctx context.Context, addrs []netip.Addr, within time.Duration
 	if len(errs) == len(addrs) {
 		return false, errors.Join(errs...)
 	}
-	for b := make([]byte, 256); ; {
+	for b := make([]byte, maxFrame); ; {
 		n, from, err := e.conn.ReadFromIP(b)
 		if err != nil {
-			return false, nil // nobody answered in time
+			return e.answered(nonce) // nobody answered in time, unless it was this program that had no time to look
 		}
 		if a, ok := netip.AddrFromSlice(from.IP); ok && slices.Contains(addrs, a.Unmap()) && answers(b[:n], nonce) {
 			return true, nil
 		}
 	}
+}
+
+// answered reports whether the answer to a question is there already. The nonce alone tells: only who was asked knows
+// it.
+func (e *Echo) answered(nonce uint64) (bool, error) {
+	found := false
+	err := pending(e.conn, func(b []byte) {
+		if !e.six && len(b) > 0 {
+			b = b[min(len(b), int(b[0]&0xf)*4):] // the kernel leaves IPv4's header on
+		}
+		found = found || answers(b, nonce)
+	})
+	if err != nil {
+		return false, fmt.Errorf("ping on %s: %w", e.name, err)
+	}
+	return found, nil
 }
 
 // openEcho returns a raw socket that gets no other ICMP than echo replies.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -41,20 +42,31 @@ func drain(f *os.File) error {
 	if err := f.SetDeadline(time.Time{}); err != nil {
 		return err
 	}
+	return pending(f, func([]byte) {})
+}
+
+// pending hands over what is there to be read, whatever the deadline, and does not wait.
+func pending(f syscall.Conn, take func([]byte)) error {
 	c, err := f.SyscallConn()
 	if err != nil {
 		return err
 	}
-	b := make([]byte, 1)
-	return c.Read(func(fd uintptr) bool {
+	b := make([]byte, maxFrame)
+	return c.Control(func(fd uintptr) {
 		for range maxDrain {
-			if _, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT); errors.Is(err, unix.EAGAIN) {
+			n, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT)
+			if errors.Is(err, unix.EAGAIN) {
 				break
 			}
+			if err == nil {
+				take(b[:n])
+			}
 		}
-		return true
 	})
 }
+
+// maxFrame is more than any frame that is of interest here has.
+const maxFrame = 256
 
 // maxDrain is more than the buffer holds.
 const maxDrain = 10000

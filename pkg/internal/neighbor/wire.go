@@ -98,7 +98,12 @@ func (w *Wire) Announce(ctx context.Context, addrs []netip.Addr) error {
 	})
 }
 
-// exchange asks for the addresses and hands over the claims to them, until one of them is enough.
+// sendWithin bounds the sending of a frame where the time to answer is shorter: whoever is late to ask has to ask all
+// the same, and a link takes a frame at once or not at all.
+const sendWithin = time.Second
+
+// exchange asks for the addresses and hands over the claims to them, until one of them is enough. What has come by the
+// end counts, though the asker may have had no processor to look before.
 func (w *Wire) exchange(ctx context.Context, senders, addrs []netip.Addr, within time.Duration,
 	enough func(claim) bool) error {
 	w.mu.Lock()
@@ -109,7 +114,9 @@ func (w *Wire) exchange(ctx context.Context, senders, addrs []netip.Addr, within
 		return fmt.Errorf("ask on %s: %w", w.name, err)
 	}
 	deadline, _ := ctx.Deadline()
-	if err := errors.Join(w.arp.SetDeadline(deadline), w.nd.SetDeadline(deadline)); err != nil {
+	sending := later(deadline, time.Now().Add(sendWithin))
+	if err := errors.Join(w.arp.SetReadDeadline(deadline), w.nd.SetReadDeadline(deadline),
+		w.arp.SetWriteDeadline(sending), w.nd.SetWriteDeadline(sending)); err != nil {
 		return fmt.Errorf("ask on %s: %w", w.name, err)
 	}
 	defer context.AfterFunc(ctx, func() {
@@ -118,14 +125,12 @@ func (w *Wire) exchange(ctx context.Context, senders, addrs []netip.Addr, within
 	})()
 	claims := make(chan claim)
 	var wait sync.WaitGroup
-	for _, r := range []struct {
-		file  *os.File
-		parse func([]byte) (claim, bool)
-		six   bool
-	}{{w.arp, parseARP, false}, {w.nd, parseAdvertisement, true}} {
-		if slices.ContainsFunc(addrs, func(a netip.Addr) bool { return a.Is6() == r.six }) {
-			wait.Go(func() { receive(ctx, r.file, r.parse, claims) })
-		}
+	receivers := slices.DeleteFunc([]receiver{{w.arp, parseARP, false}, {w.nd, parseAdvertisement, true}},
+		func(r receiver) bool {
+			return !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return a.Is6() == r.six })
+		})
+	for _, r := range receivers {
+		wait.Go(func() { r.receive(ctx, claims) })
 	}
 	go func() {
 		wait.Wait()
@@ -140,12 +145,26 @@ func (w *Wire) exchange(ctx context.Context, senders, addrs []netip.Addr, within
 			return solicitation(w.self, senderFor(a, senders), a)
 		})
 	}()
-	for c := range claims {
+	hear := func(c claim) {
 		if c.hardware != w.self && slices.Contains(addrs, c.address) && enough(c) {
 			cancel()
 		}
 	}
-	return <-sent
+	for c := range claims {
+		hear(c)
+	}
+	err := <-sent
+	for _, r := range receivers {
+		err = errors.Join(err, r.rest(hear))
+	}
+	return err
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // senderFor returns the sender of the address's family, zero where there is none.
@@ -158,18 +177,34 @@ func senderFor(a netip.Addr, senders []netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
+// receiver is one of the two sockets.
+type receiver struct {
+	file  *os.File
+	parse func([]byte) (claim, bool)
+	six   bool
+}
+
 // receive hands over claims until the deadline or the context's end.
-func receive(ctx context.Context, f *os.File, parse func([]byte) (claim, bool), claims chan<- claim) {
-	b := make([]byte, 256)
+func (r receiver) receive(ctx context.Context, claims chan<- claim) {
+	b := make([]byte, maxFrame)
 	for ctx.Err() == nil {
-		n, err := f.Read(b)
+		n, err := r.file.Read(b)
 		if err != nil {
 			return
 		}
-		if c, ok := parse(b[:n]); ok {
+		if c, ok := r.parse(b[:n]); ok {
 			claims <- c
 		}
 	}
+}
+
+// rest hands over the claims that are there, without waiting for more.
+func (r receiver) rest(hear func(claim)) error {
+	return pending(r.file, func(b []byte) {
+		if c, ok := r.parse(b); ok {
+			hear(c)
+		}
+	})
 }
 
 // send sends a frame for each address, as fast as is good.

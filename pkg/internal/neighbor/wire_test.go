@@ -108,6 +108,43 @@ func TestProbeMany(t *testing.T) {
 	}
 }
 
+// TestAskLate: whoever was not given the processor until the time was over still hears an answer that has come by then.
+// That the asker is late is not the witness's silence.
+func TestAskLate(t *testing.T) {
+	t.Parallel()
+	a, _ := segment(t)
+	w := open(t, a)
+	us, of := addrs("10.9.0.1"), addrs("10.9.0.2")
+	var echo *neighbor.Echo
+	var err error
+	a.Within(func() { echo, err = neighbor.OpenEcho(t.Context(), nstest.Interface, us[0]) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer echo.Close()
+	for name, ask := range map[string]func(within time.Duration) (bool, error){
+		"ARP":  func(within time.Duration) (bool, error) { return w.Ask(t.Context(), us, of, within) },
+		"ping": func(within time.Duration) (bool, error) { return echo.Ask(t.Context(), of, within) },
+	} {
+		if answered, err := ask(long); !answered || err != nil {
+			t.Fatalf("%s: %t, %v", name, answered, err)
+		}
+		heard := 0
+		for range 100 { // the answer may be late, too, on a busy machine
+			answered, err := ask(time.Nanosecond)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if answered {
+				heard++
+			}
+		}
+		if heard == 0 {
+			t.Errorf("%s: nothing was heard in 100 questions", name)
+		}
+	}
+}
+
 // TestAsk asks by ARP, by neighbour discovery and by ping, who is there and who is not.
 func TestAsk(t *testing.T) {
 	t.Parallel()

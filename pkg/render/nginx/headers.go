@@ -98,12 +98,15 @@ func forwarded(trusting bool, asked *lb.TLS) [][2]string {
 }
 
 // dropped returns the fields by which a client could pass for another one, or for a proxy, with services that believe
-// what some proxy or other says in them; and those that are between a client and its next hop.
+// what some proxy or other says in them; and those that are between a client and its next hop. Whoever ends TLS must
+// drop Client-Cert and Client-Cert-Chain (RFC 9440, 2.4); SSL-Client-Cert and X-Forwarded-Client-Cert are what
+// ingress-nginx and Envoy write.
 func dropped() []string {
 	return []string{
-		"Client-IP", "Front-End-Https", "HTTP2-Settings", "Proxy", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP",
-		"X-Forwarded-Prefix", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl",
-		"X-Original-URL", "X-Rewrite-URL", "X-Url-Scheme",
+		"Client-Cert", "Client-Cert-Chain", "Client-IP", "Front-End-Https", "HTTP2-Settings", "Proxy", "SSL-Client-Cert",
+		"True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Forwarded-Client-Cert", "X-Forwarded-Prefix",
+		"X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Original-URL",
+		"X-Rewrite-URL", "X-Url-Scheme",
 	}
 }
 

@@ -75,17 +75,7 @@ func httpServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of s
 	stranger := host == "" && len(locs) == 0 && !of.lead.alone
 	slices.SortFunc(locs, func(a, b location) int { return strings.Compare(a.path, b.path) })
 	t.Block("server", func() {
-		for i, a := range l.VIPs {
-			if host != "" || of.lead.at[i] {
-				t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(in, s, host)+";")
-			}
-		}
-		if host != "" {
-			t.Line("server_name", quote(host)+";")
-		}
-		if in.http2Directive() && speaksHTTP2(s) {
-			t.Line("http2 on;")
-		}
+		listenAt(t, in, l, s, of)
 		if s.TLS != nil {
 			httpsServer(t, l.Origin.Key, s, of, in.TLSDir)
 		}
@@ -103,6 +93,21 @@ func httpServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of s
 		}
 		t.Block("location @failed", func() { t.Line("return 200 $lb_failure;") })
 	})
+}
+
+// listenAt adds where a server listens, for which host and for which versions of HTTP.
+func listenAt(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of server) {
+	for i, a := range l.VIPs {
+		if of.host != "" || of.lead.at[i] {
+			t.Line("listen", netip.AddrPortFrom(a, s.Port).String()+httpSocket(in, s, of.host)+";")
+		}
+	}
+	if of.host != "" {
+		t.Line("server_name", quote(of.host)+";")
+	}
+	if in.http2Directive() && speaksHTTP2(s) {
+		t.Line("http2 on;")
+	}
 }
 
 // speaksHTTP2 reports whether clients may speak HTTP/2: with TLS they choose, without they must know it.

@@ -145,6 +145,8 @@ func TestSpoofedHeaders(t *testing.T) {
 		"Client-IP", "Front-End-Https", "Proxy", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Forwarded-Prefix",
 		"X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Original-URL",
 		"X-Rewrite-URL", "X-Url-Scheme", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Host", "Forwarded",
+		"Client-Cert", "Client-Cert-Chain", "SSL-Client-Cert", "X-Forwarded-Client-Cert", "SSL-Client-Verify",
+		"SSL-Client-Subject-DN", "SSL-Client-Issuer-DN",
 	} {
 		forged.WriteString("\n" + name + ": 6.6.6.6")
 	}

@@ -298,7 +298,7 @@ func TestRequestNames(t *testing.T) {
 			}
 			for _, body := range append(bodies, string(text)) {
 				m := name.FindStringSubmatch(body)
-				if m == nil || seen[m[1]] {
+				if len(m) == 0 || seen[m[1]] {
 					t.Fatalf("with %.30q the request is called %q, after %d others:\n%s", given, m, len(seen), body)
 				}
 				seen[m[1]] = true

@@ -248,7 +248,7 @@ func TestTLSToBackends(t *testing.T) {
 	}
 	serveTLS(t, dir, balancer("web", []string{"127.0.0.1"}, listeners...))
 	for port, want := range wants {
-		response, err := nethttp.Get(fmt.Sprintf("http://127.0.0.1:%d/", port)) //nolint:noctx // a test's
+		response, err := nethttp.Get(fmt.Sprintf("http://127.0.0.1:%d/", port))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,8 @@ func TestTickets(t *testing.T) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			config := &tls.Config{InsecureSkipVerify: true, ServerName: "a.b", MaxVersion: version, //nolint:gosec // a test's
 				ClientSessionCache: tls.NewLRUClientSessionCache(1)}
-			if resumed(t, first, config); resumed(t, tt.at, config) != tt.want {
+			resumed(t, first, config)
+			if resumed(t, tt.at, config) != tt.want {
 				t.Errorf("%s: resumed by %s is not %v", name, tls.VersionName(version), tt.want)
 			}
 		}

@@ -70,6 +70,7 @@ func serveInput(t *testing.T, tlsDir string, in nginx.Input) (nginx.Result, stri
 	t.Helper()
 	run := shortTempDir(t)
 	in.RunDir, in.Workers, in.WorkerConnections, in.TLSDir = run, 1, 256, tlsDir
+	in.Version = installed(t)
 	if os.Chmod(run, 0o755) != nil || os.Geteuid() != 0 {
 		t.Skip("nginx changes its user, which needs root")
 	}
@@ -104,6 +105,17 @@ func serveInput(t *testing.T, tlsDir string, in nginx.Input) (nginx.Result, stri
 	})
 	poll(t, "generation "+res.Generation, func() bool { return generation(run) == res.Generation })
 	return res, run
+}
+
+// installed returns the version of the nginx that the tests run.
+func installed(tb testing.TB) string {
+	tb.Helper()
+	out, err := exec.CommandContext(tb.Context(), "nginx", "-v").CombinedOutput()
+	_, version, ok := strings.Cut(strings.TrimSpace(string(out)), "nginx/")
+	if err != nil || !ok {
+		tb.Fatalf("nginx -v: %q, %v", out, err)
+	}
+	return strings.Fields(version)[0]
 }
 
 // shortTempDir returns a directory for the test whose path is no longer than a socket's may be.

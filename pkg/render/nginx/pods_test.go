@@ -1,6 +1,7 @@
 package nginx_test
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -131,7 +132,7 @@ func FuzzUpstream(f *testing.F) {
 			t.Fatal(err)
 		}
 		want, _ := alone.Files.Get("http/default_sound.conf")
-		if got, _ := res.Files.Get("http/default_sound.conf"); string(got) != string(want) {
+		if got, _ := res.Files.Get("http/default_sound.conf"); !bytes.Equal(got, want) {
 			t.Errorf("the neighbour's file became\n%s", got)
 		}
 		if f := res.Refused; len(f) == 0 || many%97 == 0 {

@@ -17,9 +17,9 @@ const backlog = 4096
 const (
 	notFound    = "404 Not Found: no host and path that are served here match this request\n"
 	unavailable = "503 Service Unavailable: the service behind this address has no endpoints\n"
-	// unanswered is said where nginx asked and got no answer. Behind a cluster IP, a refused connection is all that it sees of
-	// a service without endpoints, and it does not keep apart who refused, and who broke off ($upstream_connect_time is set
-	// only once the request was sent).
+	// unanswered is said where nginx asked and got no answer. Behind a cluster IP, a refused connection is all that it
+	// sees of a service without endpoints, and it does not keep apart who refused, and who broke off
+	// ($upstream_connect_time is set only once the request was sent).
 	unanswered = "503 Service Unavailable: the service behind this address has no endpoints, or none that answers\n"
 )
 

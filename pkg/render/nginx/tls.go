@@ -14,11 +14,11 @@ const DefaultTLSDir = "/var/lib/kubectl-lb/tls"
 
 // Slots is how many files a certificate is in, for whoever replaces it.
 //
-// nginx reads the certificate and then its key from the disk at every handshake, in two steps: a file that is replaced in
-// between would give it the one's certificate and the other's key. So each certificate is in two files, of which nginx
-// reads the one in even seconds and the other in odd ones, and whoever replaces it replaces a file while it is not read.
-// Both steps of a handshake see the same second, for nginx keeps the time while it is at one. Neither a reload nor a
-// handshake is lost that way.
+// nginx reads the certificate and then its key from the disk at every handshake, in two steps: a file that is replaced
+// in between would give it the one's certificate and the other's key. So each certificate is in two files, of which
+// nginx reads the one in even seconds and the other in odd ones, and whoever replaces it replaces a file while it is
+// not read. Both steps of a handshake see the same second, for nginx keeps the time while it is at one. Neither a
+// reload nor a handshake is lost that way.
 const Slots = 2
 
 // Slot returns the file that is read at a time.
@@ -139,8 +139,8 @@ func certificateMap(t *render.Text, k lb.Key, s lb.Listener) {
 	})
 }
 
-// httpsServer adds what a server of HTTPS needs. A default server that no route is for takes no handshake, or every host
-// would show the certificate of one.
+// httpsServer adds what a server of HTTPS needs. A default server that no route is for takes no handshake, or every
+// host would show the certificate of one.
 func httpsServer(t *render.Text, k lb.Key, s lb.Listener, of server, dir string) {
 	if of.host == "" && len(of.locs) == 0 {
 		t.Line("ssl_reject_handshake on;")
@@ -206,7 +206,8 @@ func checkTLS(s lb.Listener) (lb.Finding, bool) {
 		if !isMaterial(c.Material) {
 			return finding(lb.CodeSecretNotFound, place, "the certificate of Secret %q is not known", c.Secret), true
 		}
-		if len(c.Names) > maxCertNames || slices.ContainsFunc(c.Names, func(n string) bool { return n == "" || !isRouteHost(n) }) {
+		isNone := func(n string) bool { return n == "" || !isRouteHost(n) }
+		if len(c.Names) > maxCertNames || slices.ContainsFunc(c.Names, isNone) {
 			return finding(lb.CodeCertMalformed, place, "the certificate of Secret %q has names that are none", c.Secret), true
 		}
 	}

@@ -108,7 +108,7 @@ func TestTLSRefused(t *testing.T) {
 
 // A port is shared by HTTPS only where nobody asks clients for certificates.
 func TestSharedTLS(t *testing.T) {
-	make := func(name string, s lb.Listener) lb.LoadBalancer { return balancer(name, []string{"10.0.0.1"}, s) }
+	web := func(name string, s lb.Listener) lb.LoadBalancer { return balancer(name, []string{"10.0.0.1"}, s) }
 	https := func(host string) lb.Listener {
 		return terminated(http(443, route(host, "", "10.96.0.1:80")), certificate("one"))
 	}
@@ -122,7 +122,7 @@ func TestSharedTLS(t *testing.T) {
 		"asks":        {asking(https("b"), true), 1},
 		"another one": {terminated(tcp(444, "10.96.0.1:80"), certificate("one")), 0},
 	} {
-		res, err := nginx.Render(input(shared(make("one", https("a")), make("two", tt.second))...))
+		res, err := nginx.Render(input(shared(web("one", https("a")), web("two", tt.second))...))
 		if err != nil || len(res.Refused) != tt.refused {
 			t.Errorf("%s: %v, %v", name, res.Refused, err)
 		}

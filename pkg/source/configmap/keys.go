@@ -108,7 +108,8 @@ func targetKeys() []Key {
 		{Name: KeyProtocol, Takes: "`HTTP`, `HTTPS`, `TCP`, `TLS`, `UDP` or `TLS-PASSTHROUGH`",
 			Default: "that of the Service's port; `HTTP` with host, path or SSL", Since: next,
 			Meaning: "What the load balancer speaks to its clients. TCP passes every connection on as it is, and UDP every " +
-				"datagram. HTTPS and TLS are HTTP and TCP under TLS, which ends at the load balancer. TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
+				"datagram. HTTPS and TLS are HTTP and TCP under TLS, which ends at the load balancer. " +
+				"TLS-PASSTHROUGH leaves TLS to the Service and goes by the host that the client asks for (SNI).",
 			read: (*reading).readProtocol},
 		{Name: KeyHost, Takes: "a DNS name, or one such as `*.example.com`", Default: "every host", Since: first,
 			Meaning: "Only HTTP requests, or TLS connections, for this host reach the Service. Upper and lower case are " +
@@ -126,7 +127,7 @@ func targetKeys() []Key {
 				"`/v2/cart`.",
 			read: (*reading).readRewrite},
 		{Name: KeyRoutes, Takes: "a route in each line, such as `host=a.example.com path=/menu service=tea:80`", Lines: true,
-			Default: "none", Since: next,
+			Default: none, Since: next,
 			Meaning: "More routes, also to other Services, beside target-service-name's. `host`, `path`, `path-type` and " +
 				"`rewrite` are as " +
 				"the keys of that name (path-rewrite); `service` is `NAME`, `NAME:PORT` or `NAMESPACE/NAME:PORT`. Of " +
@@ -140,7 +141,8 @@ func targetKeys() []Key {
 			Meaning: "Also listen for HTTPS at ssl-port, beside the port of HTTP. It needs tls-secret-name.",
 			read:    (*reading).readSSL},
 		{Name: KeySSLPort, Takes: "1 to 65535", Default: "`443`", Since: first,
-			Meaning: "The port for HTTPS where SSL is true, or where protocol is HTTPS and there is no bind-port.", read: (*reading).readSSLPort},
+			Meaning: "The port for HTTPS where SSL is true, or where protocol is HTTPS and there is no bind-port.",
+			read:    (*reading).readSSLPort},
 	}
 }
 
@@ -233,16 +235,16 @@ func httpKeys() []Key {
 			Meaning: "How long the Service may take in nothing of a request.", read: (*reading).readSendTime},
 		{Name: KeyReadTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may send nothing of an answer.", read: (*reading).readReadTime},
-		{Name: KeySetRequest, Takes: "a header in each line, such as `X-Team: tea`", Default: "none", Lines: true,
+		{Name: KeySetRequest, Takes: "a header in each line, such as `X-Team: tea`", Default: none, Lines: true,
 			Since:   next,
 			Meaning: "Headers that the Service gets, in place of the client's of that name.",
 			read:    (*reading).readSetRequest},
-		{Name: KeyCutRequest, Takes: "header names such as `Cookie, X-Debug`", Default: "none", Since: next,
+		{Name: KeyCutRequest, Takes: "header names such as `Cookie, X-Debug`", Default: none, Since: next,
 			Meaning: "Headers that the Service does not get.", read: (*reading).readCutRequest},
-		{Name: KeySetAnswer, Takes: "a header in each line, such as `X-Frame-Options: DENY`", Default: "none", Lines: true,
+		{Name: KeySetAnswer, Takes: "a header in each line, such as `X-Frame-Options: DENY`", Default: none, Lines: true,
 			Since: next, Meaning: "Headers that clients get, in place of the Service's of that name.",
 			read: (*reading).readSetAnswer},
-		{Name: KeyCutAnswer, Takes: "header names such as `X-Powered-By`", Default: "none", Since: next,
+		{Name: KeyCutAnswer, Takes: "header names such as `X-Powered-By`", Default: none, Since: next,
 			Meaning: "Headers that clients do not get.", read: (*reading).readCutAnswer},
 		{Name: KeyMaxBody, Takes: "a number of bytes, or of `k`, `m` or `g`", Default: "no limit", Since: next,
 			Meaning: "The largest request body. A larger one gets status 413.", read: (*reading).readMaxBody},

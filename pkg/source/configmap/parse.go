@@ -87,6 +87,7 @@ func (r *reading) fields() lb.Fields {
 		Rewrite: field(KeyRewrite), Redirect: field(KeyRedirect), GRPC: field(KeyBackend), Request: field(KeySetRequest),
 		Response: field(KeySetAnswer), Body: field(KeyMaxBody), Gzip: field(KeyGzip),
 		Upstream: field(KeyUpstream), Method: field(KeyMethod), Affinity: field(KeyAffinity),
+		Service:      field(KeyService),
 		Certificates: field(KeyTLSSecret), ClientCA: field(KeyClientCA), BackendTLS: field(KeyBackendCA),
 	}
 	if len(r.ports) > 0 && r.ports[0].place == KeyPorts {
@@ -94,6 +95,9 @@ func (r *reading) fields() lb.Fields {
 	}
 	if len(r.routes) > 0 {
 		at.Host, at.Path, at.PathType = field(KeyRoutes), field(KeyRoutes), field(KeyRoutes)
+	}
+	if r.service == "" && len(r.routes) > 0 {
+		at.Service = field(KeyRoutes)
 	}
 	return at
 }
@@ -218,16 +222,8 @@ func (r *reading) listeners(services Services) []lb.Listener {
 		return nil
 	}
 	wants := r.wanted(svc)
-	var listeners []lb.Listener
-	for _, p := range wants {
-		if l, ok := r.listener(svc, routes, p); ok {
-			if p.secure {
-				l = r.terminating(l, l.Port)
-			}
-			listeners = append(listeners, l)
-		}
-	}
-	if len(listeners) == 0 || len(listeners) < len(wants) {
+	listeners := r.eachListener(svc, routes, wants)
+	if len(listeners) == 0 {
 		return nil
 	}
 	listeners = r.secured(listeners)
@@ -240,6 +236,23 @@ func (r *reading) listeners(services Services) []lb.Listener {
 	}
 	if r.service == "" || svc != nil || !slices.ContainsFunc(wants, func(p portWish) bool { return p.protocol == "" }) {
 		r.optionless(listeners)
+	}
+	return listeners
+}
+
+// eachListener returns what every port listens for; none where one of them goes with a finding.
+func (r *reading) eachListener(svc *corev1.Service, more []*route, wants []portWish) []lb.Listener {
+	var listeners []lb.Listener
+	for _, p := range wants {
+		if l, ok := r.listener(svc, more, p); ok {
+			if p.secure {
+				l = r.terminating(l, l.Port)
+			}
+			listeners = append(listeners, l)
+		}
+	}
+	if len(listeners) < len(wants) {
+		return nil
 	}
 	return listeners
 }

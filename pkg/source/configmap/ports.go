@@ -77,8 +77,8 @@ func protocols() []lb.Protocol {
 // routes reports whether a protocol can tell requests or connections apart by their host.
 func routes(p lb.Protocol) bool { return p == lb.HTTP || p == lb.Passthrough }
 
-// protocolOf returns the protocol of that name, in upper or lower case, and whether it is under TLS; empty when there is
-// none.
+// protocolOf returns the protocol of that name, in upper or lower case, and whether it is under TLS; empty when there
+// is none.
 func protocolOf(name string) (p lb.Protocol, secure bool) {
 	i := slices.IndexFunc(protocols(), func(p lb.Protocol) bool { return strings.EqualFold(name, string(p)) })
 	if i < 0 {
@@ -117,8 +117,7 @@ func (r *reading) settle() {
 	if r.protocol == "" && (r.host != "" || r.aboutHTTP() || routed) {
 		r.protocol = lb.HTTP
 	}
-	one := r.bindPort > 0 || r.targetPort != "" || routes(r.protocol) || r.service == ""
-	if r.ports == nil && !r.faulty(KeyPorts) && one {
+	if r.ports == nil && !r.faulty(KeyPorts) && r.isOnePort() {
 		r.ports = []portWish{{bind: r.bindPort, target: r.targetPort}}
 	}
 	for i := range r.ports {
@@ -131,6 +130,11 @@ func (r *reading) settle() {
 		}
 	}
 	r.misspoken()
+}
+
+// isOnePort reports whether an object without ports is about one port, not about every port of the Service.
+func (r *reading) isOnePort() bool {
+	return r.bindPort > 0 || r.targetPort != "" || routes(r.protocol) || r.service == ""
 }
 
 // misspoken finds keys that need a protocol that no port has.

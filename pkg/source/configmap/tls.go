@@ -54,7 +54,7 @@ func (r *reading) readClientAuth(v string) {
 }
 
 func (r *reading) readBackendCA(v string) {
-	if r.tls.unverified = v == "none"; !r.tls.unverified {
+	if r.tls.unverified = v == none; !r.tls.unverified {
 		r.tls.backend.CA = r.bundle(KeyBackendCA, v)
 	}
 }
@@ -113,8 +113,8 @@ func (r *reading) insecure() {
 		}
 	}
 	if backend != nil && !ca && !r.faulty(KeyBackendCA) {
-		r.addf(lb.CodeMissingKey, KeyBackendCA, "%s needs it to know the Service by; give secret/NAME or configmap/NAME with "+
-			"ca.crt, or none to take anybody for the Service", KeyBackend)
+		r.addf(lb.CodeMissingKey, KeyBackendCA, "%s needs it to know the Service by; give secret/NAME or configmap/NAME "+
+			"with ca.crt, or none to take anybody for the Service", KeyBackend)
 	}
 	if backend != nil {
 		*backend = r.tls.backend
@@ -125,21 +125,22 @@ func (r *reading) insecure() {
 func (r *reading) certified(listeners []lb.Listener) {
 	terminates := slices.ContainsFunc(listeners, func(l lb.Listener) bool { return l.TLS != nil })
 	if terminates && len(r.tls.secrets) == 0 && !r.faulty(KeyTLSSecret) {
-		r.addf(lb.CodeMissingKey, KeyTLSSecret, "the key is missing; give the name of a Secret of type kubernetes.io/tls with "+
-			"the certificate to show")
+		r.addf(lb.CodeMissingKey, KeyTLSSecret, "the key is missing; give the name of a Secret of type kubernetes.io/tls "+
+			"with the certificate to show")
 	}
 	for _, k := range []struct {
 		name  string
 		given bool
 	}{{KeyTLSSecret, len(r.tls.secrets) > 0}, {KeyClientCA, r.tls.clientCA.Name != ""}} {
 		if k.given && !terminates {
-			r.addf(lb.CodeConflictingKeys, k.name, "the key needs a port of protocol HTTPS or TLS; remove it, or set %s, %s or %s",
-				KeyProtocol, KeyPorts, KeySSL)
+			r.addf(lb.CodeConflictingKeys, k.name, "the key needs a port of protocol HTTPS or TLS; remove it, or set %s, "+
+				"%s or %s", KeyProtocol, KeyPorts, KeySSL)
 		}
 	}
 	open := slices.ContainsFunc(listeners, func(l lb.Listener) bool { return l.Protocol == lb.HTTP && l.TLS == nil })
 	if r.redirect && terminates && !open {
-		r.addf(lb.CodeConflictingKeys, KeyRedirect, "there is no port of plain HTTP to redirect from; add one, or remove the key")
+		r.addf(lb.CodeConflictingKeys, KeyRedirect, "there is no port of plain HTTP to redirect from; add one, or remove "+
+			"the key")
 	}
 }
 

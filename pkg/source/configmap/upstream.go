@@ -16,11 +16,11 @@ const (
 	KeyAffinity = "session-affinity"
 )
 
-// The values of upstream, and the one of session-affinity that is its default.
+// The values of upstream, and the one of several keys that asks for nothing.
 const (
 	upstreamService   = "service"
 	upstreamEndpoints = "endpoints"
-	affinityNone      = "none"
+	none              = "none"
 )
 
 // endpointRetries is how many more pods are tried unless the user says otherwise: one that has just died must cost
@@ -74,11 +74,11 @@ func (r *reading) readMethod(v string) {
 func (r *reading) readAffinity(v string) {
 	a := lb.Affinity(strings.ToLower(v))
 	switch {
-	case a == affinityNone:
+	case a == none:
 	case slices.Contains(lb.Affinities(), a):
 		r.options.Upstream.Affinity = a
 	default:
-		r.badf(KeyAffinity, "%s is not an affinity; give %s", quote(v), either(append([]lb.Affinity{affinityNone},
+		r.badf(KeyAffinity, "%s is not an affinity; give %s", quote(v), either(append([]lb.Affinity{none},
 			lb.Affinities()...)))
 	}
 }

@@ -81,6 +81,15 @@ func gather(all []*discoveryv1.EndpointSlice, port corev1.ServicePort, family di
 	return choose(found)
 }
 
+// Serves reports whether a slice has an address that kube-proxy would send traffic to: one that is ready, or that ends
+// but serves still.
+func Serves(s *discoveryv1.EndpointSlice) bool {
+	return slices.ContainsFunc(s.Endpoints, func(e discoveryv1.Endpoint) bool {
+		c := conditionOf(e.Conditions)
+		return len(e.Addresses) > 0 && (c.ready || c.serving && c.terminating)
+	})
+}
+
 // choose returns who gets traffic, and the counts.
 func choose(found map[netip.AddrPort]condition) Pods {
 	var ready, last []netip.AddrPort

@@ -19,7 +19,9 @@ func slice(family, port string, endpoints ...string) *discoveryv1.EndpointSlice 
 	port, protocol, _ := strings.Cut(port, "/")
 	name, text, _ := strings.Cut(port, ":")
 	var number int32
-	fmt.Sscan(text, &number)
+	if _, err := fmt.Sscan(text, &number); err != nil {
+		panic(err)
+	}
 	p := discoveryv1.EndpointPort{Name: &name, Port: &number}
 	if protocol != "" {
 		p.Protocol = new(corev1.Protocol(protocol))
@@ -46,6 +48,19 @@ func service(families ...corev1.IPFamily) *corev1.Service {
 }
 
 type list = []*discoveryv1.EndpointSlice
+
+func TestServes(t *testing.T) {
+	for text, want := range map[string]bool{
+		"10.0.0.1": true, "10.0.0.1 ready": true, "10.0.0.1 ending": true, "10.0.0.1 unready": false, "10.0.0.1 ended": false,
+	} {
+		if got := Serves(slice("IPv4", "http:80", "10.0.0.9 unready", text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if Serves(slice("IPv4", "http:80")) {
+		t.Error("nobody serves")
+	}
+}
 
 func TestOf(t *testing.T) {
 	for _, tc := range []struct {

@@ -24,7 +24,8 @@ type outcome struct {
 // String is for the table.
 func (o outcome) String() string {
 	side := func(l load) string {
-		return fmt.Sprintf("%.0f/s, p99 %s, CPU %s", l.rate, l.p99.Round(10*time.Microsecond), l.cpu.Round(100*time.Nanosecond))
+		return fmt.Sprintf("%.0f/s, p99 %s, CPU %s", l.rate, l.p99.Round(10*time.Microsecond),
+			l.cpu.Round(100*time.Nanosecond))
 	}
 	return fmt.Sprintf("%s; by hand %s; ratio %.3f (%.3f to %.3f), of CPU %.2f", side(o.ours), side(o.byHand), o.ratio,
 		o.rounds[0], o.rounds[len(o.rounds)-1], float64(o.ours.cpu)/float64(max(1, o.byHand.cpu)))

@@ -11,8 +11,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-// handshakes measures what it costs that a certificate is read from the disk at every handshake, so that a new one needs
-// no reload, beside growing numbers of certificates.
+// handshakes measures what it costs that a certificate is read from the disk at every handshake, so that a new one
+// needs no reload, beside growing numbers of certificates.
 func (b *bench) handshakes(ctx context.Context) error {
 	for text := range strings.SplitSeq(b.certificates, ",") {
 		n, err := strconv.Atoi(text)
@@ -55,7 +55,8 @@ func (b *bench) among(ctx context.Context, n int) error {
 			Origin: lb.Origin{Kind: "ConfigMap", Key: lb.Key{Namespace: "default", Name: fmt.Sprintf("bench-%d", i)}},
 			VIPs:   []netip.Addr{address}, Listeners: []lb.Listener{s},
 		})
-		atOurs, atHand = append(atOurs, netip.AddrPortFrom(address, p.HTTPS)), append(atHand, netip.AddrPortFrom(address, p.TCP))
+		atOurs = append(atOurs, netip.AddrPortFrom(address, p.HTTPS))
+		atHand = append(atHand, netip.AddrPortFrom(address, p.TCP))
 		by.Hosts = append(by.Hosts, host{At: atHand[i].String(), Certificate: keys.path(i)})
 	}
 	if err := by.write(manyByHand); err != nil {

@@ -72,7 +72,8 @@ func (c *crowd) count(ctx context.Context, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sent++; err != nil {
+	c.sent++
+	if err != nil {
 		c.failed[reason(err)]++
 	}
 }

@@ -79,9 +79,17 @@ func parseWrk(out string) (load, error) {
 }
 
 // anew loads all places in turns, with a handshake of TLS for each request: one that resumes the connection before, or
-// a whole one. Of those that should resume, one in a hundred may not, or the figure is not what it is called.
+// a whole one. Of those that should resume, one in a hundred may not, or the figure is not what it is called. What can
+// be resumed is kept from one run to the next, or the whole handshakes that begin each would be a good part of a short
+// one.
 func anew(resume bool) loader {
+	kept := map[netip.AddrPort][]tls.ClientSessionCache{}
 	return func(ctx context.Context, places []netip.AddrPort, d time.Duration) (load, error) {
+		caches := kept[places[0]]
+		if caches == nil {
+			caches = sessionCaches(resume)
+			kept[places[0]] = caches
+		}
 		visitors := make([]visitor, connections)
 		errs := make([]error, connections)
 		var next atomic.Int64
@@ -89,7 +97,7 @@ func anew(resume bool) loader {
 		begun := time.Now()
 		for i := range visitors {
 			v := &visitors[i]
-			v.config = clientConfig(resume)
+			v.config = clientConfig(caches[i])
 			wg.Go(func() {
 				for time.Since(begun) < d && errs[i] == nil {
 					errs[i] = v.visit(ctx, places[int(next.Add(1))%len(places)])
@@ -114,17 +122,26 @@ func anew(resume bool) loader {
 	}
 }
 
-// clientConfig is that of a client that believes anybody: the certificates sign themselves.
-func clientConfig(resume bool) *tls.Config {
-	c := &tls.Config{
-		ServerName: serverName, MinVersion: tls.VersionTLS12,
+// sessionCaches are one for each connection, all nil where nothing is to be resumed.
+func sessionCaches(resume bool) []tls.ClientSessionCache {
+	caches := make([]tls.ClientSessionCache, connections)
+	for i := range caches {
+		if resume {
+			caches[i] = tls.NewLRUClientSessionCache(1)
+		}
+	}
+	return caches
+}
+
+// clientConfig is that of a client that believes anybody: the certificates sign themselves. It resumes what a cache
+// has.
+func clientConfig(cache tls.ClientSessionCache) *tls.Config {
+	return &tls.Config{
+		ClientSessionCache: cache,
+		ServerName:         serverName, MinVersion: tls.VersionTLS12,
 		CurvePreferences:   []tls.CurveID{tls.X25519}, // what nginx would choose, without the work for another
 		InsecureSkipVerify: true,                      //nolint:gosec // on the loopback
 	}
-	if resume {
-		c.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	}
-	return c
 }
 
 // visitor makes one connection after the other.

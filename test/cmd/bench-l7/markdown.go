@@ -14,16 +14,18 @@ func (b *bench) markdown() string {
 	var t strings.Builder
 	fmt.Fprintf(&t, `## Layer 7
 
-Written by %[1]smake bench-l7%[1]s, in %[10]s; do not edit. Throughput is that of 32 connections through the configuration that
-we render and through a minimal one written by hand, which does the same work: keepalive to the target, the headers that
-ours sets, as many workers, the same certificate, ciphers, session cache and ticket key. It does not do what ours does
-besides: drop what clients say of themselves in other headers, and mend a Host that contradicts the request. Both run all the
-time and are loaded in turns, each first every other time, for %[2]d rounds of %[3]s; the ratio is that of the medians, in
-parentheses the lowest and highest of the rounds. CPU is what all processes of an nginx took for a request, and tells more
-than the rate where the load takes most of the machine. wrk makes the load, and where TLS is for each connection anew a
-client in Go. Everything else is measured in the lab, through virtual IPs. A new connection is made every 5 ms with 300 ms to
-be answered; kept connections are those of 50 clients with a mean gap of 100 ms between requests, who look for a close before
-they send, and never send twice.
+Written by %[1]smake bench-l7%[1]s, in %[10]s; do not edit. Throughput is that of 32 connections through the
+configuration that we render and through a minimal one written by hand, which does the same work: keepalive to the
+target, the headers that ours sets, as many workers, the same certificate, ciphers, session cache and ticket key. It
+does not do what ours does besides: drop what clients say of themselves in other headers, and mend a Host that
+contradicts the request. Both run all the time and are loaded in turns, each first every other time, for %[2]d rounds
+of %[3]s; the ratio is that of the medians, in parentheses the lowest and highest of the rounds. CPU is what all
+processes of an nginx took for a request, and tells more than the rate where the load takes most of the machine. wrk
+makes the load, and where TLS is for each connection anew a client in Go.
+
+Everything else is measured in the lab, through virtual IPs. A new connection is made every 5 ms with 300 ms to be
+answered; kept connections are those of 50 clients with a mean gap of 100 ms between requests, who look for a close
+before they send, and never send twice.
 
 - Date: %[4]s
 - Commit: %[5]s

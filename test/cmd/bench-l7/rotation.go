@@ -186,7 +186,7 @@ func (w *wheel) shake(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c := tls.Client(conn, clientConfig(false))
+	c := tls.Client(conn, clientConfig(nil))
 	defer c.Close()
 	if err := c.HandshakeContext(ctx); err != nil {
 		return "", err

@@ -161,12 +161,18 @@ func workDir() (dir string, cleanUp func(), err error) {
 // freePorts returns ports that nobody listens at.
 func freePorts() (ports, error) {
 	var p ports
+	var held []net.Listener // until all are there, or one could be found twice
+	defer func() {
+		for _, l := range held {
+			_ = l.Close()
+		}
+	}()
 	for _, port := range []*uint16{&p.Target, &p.HTTP, &p.Bare, &p.HTTPS, &p.TCP} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return p, err
 		}
-		defer l.Close()
+		held = append(held, l)
 		*port = netip.MustParseAddrPort(l.Addr().String()).Port()
 	}
 	return p, nil

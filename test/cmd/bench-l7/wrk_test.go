@@ -41,8 +41,8 @@ func TestDistribution(t *testing.T) {
 	}
 }
 
-const logged = `time=2026-11-23T10:00:00.050Z level=INFO msg="a generation runs" generation=1 fleet=1 loadBalancers=9 ` +
-	`took.render=1ms took.check=2ms took.nginx=3ms took.keepalived=0s took.all=50ms
+const logged = `time=2026-11-23T10:00:00.050Z level=INFO msg="a generation runs" generation=1 fleet=1 ` +
+	`loadBalancers=9 took.render=1ms took.check=2ms took.nginx=3ms took.keepalived=0s took.all=50ms
 time=2026-11-23T10:00:01.300Z level=INFO msg="something else"
 time=2026-11-23T10:00:01.400Z level=INFO msg="a generation runs" generation=2 fleet=1 loadBalancers=9 ` +
 	`took.render=10ms took.check=20ms took.nginx=30ms took.keepalived=0s took.all=300ms
