@@ -47,6 +47,8 @@ type KeyPair struct {
 	Digest string
 	// Names are the DNS names that the certificate is for, sorted, in lower case.
 	Names []string
+	// Omitted is how many more it is for: a certificate's names are cut at 256, in their order.
+	Omitted int
 	// NotBefore and NotAfter bound its validity.
 	NotBefore, NotAfter time.Time
 }
@@ -71,10 +73,12 @@ func ParseKeyPair(chain, key []byte) (KeyPair, error) {
 	if err != nil {
 		return KeyPair{}, problemf(lb.CodeCertMalformed, "has a %s of an unknown kind", KeyKey)
 	}
+	all := names(certs[0])
 	text := encode(certs)
 	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
 	return KeyPair{
-		PEM: text, Digest: digest(certs), Names: names(certs[0]),
+		PEM: text, Digest: digest(certs), Names: all[:min(len(all), maxNames)],
+		Omitted:   max(0, len(all)-maxNames),
 		NotBefore: certs[0].NotBefore.UTC(), NotAfter: certs[0].NotAfter.UTC(),
 	}, nil
 }
@@ -209,6 +213,5 @@ func names(c *x509.Certificate) []string {
 		}
 	}
 	slices.Sort(out)
-	out = slices.Compact(out)
-	return out[:min(len(out), maxNames)]
+	return slices.Compact(out)
 }

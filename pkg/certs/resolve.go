@@ -64,6 +64,11 @@ func (r *resolving) certificate(ctx context.Context, c *lb.Certificate) {
 	if problem != nil {
 		r.add(problem.Code, r.wish.Fields.Certificates, lb.KindSecret, key, problem.Text)
 	}
+	if pair.Omitted > 0 {
+		r.add(lb.CodeCertNames, r.wish.Fields.Certificates, lb.KindSecret, key, fmt.Sprintf(
+			"has a certificate for %d names, of which the first %d by the alphabet count, up to %q; put the others into "+
+				"certificates of their own", len(pair.Names)+pair.Omitted, len(pair.Names), pair.Names[len(pair.Names)-1]))
+	}
 }
 
 // Fill returns a certificate with what its key pair says.

@@ -3,6 +3,7 @@ package certs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,8 @@ func TestResolve(t *testing.T) {
 		key("old"):                           pair(t, certtest.Options{From: days(-80), To: days(-1)}),
 		key("future"):                        pair(t, certtest.Options{From: days(1), To: days(90)}),
 		{Namespace: "other", Name: "theirs"}: pair(t, certtest.Options{}),
+		key("many"):                          pair(t, certtest.Options{Names: manyNames(maxNames + 44), To: days(365)}),
+		key("full"):                          pair(t, certtest.Options{Names: manyNames(maxNames), To: days(365)}),
 	}, bundles: map[lb.Key]Bundle{key("ca"): {Digest: "d"}}}
 	const at = "data[tls-secret-name]"
 	for name, tt := range map[string]struct {
@@ -94,6 +97,9 @@ func TestResolve(t *testing.T) {
 		"missing":     {wish([]string{"none", "none"}), []string{"LB0501 " + at}},
 		"other's":     {wish([]string{"theirs"}), []string{"LB0501 " + at}},
 		"uncovered":   {wish([]string{"good"}, "example.com", "x.y.example.com", "*.y.example.com"), []string{"LB0507 " + at, "LB0507 " + at, "LB0507 " + at}},
+		"full":        {wish([]string{"full"}, "n255.example.com"), nil},
+		"many":        {wish([]string{"many", "many"}, "n255.example.com"), []string{"LB0509 " + at}},
+		"cut":         {wish([]string{"many"}, "n299.example.com"), []string{"LB0509 " + at, "LB0507 " + at}},
 		"by a second": {wish([]string{"good", "soon"}, "b.c"), []string{"LB0506 " + at}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,6 +115,31 @@ func TestResolve(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// manyNames are n000.example.com and so on.
+func manyNames(n int) (out []string) {
+	for i := range n {
+		out = append(out, fmt.Sprintf("n%03d.example.com", i))
+	}
+	return out
+}
+
+// What is cut from a certificate's names is said, and in which order it was cut.
+func TestOmittedNames(t *testing.T) {
+	library := shelf{pairs: map[lb.Key]KeyPair{{Namespace: "ns", Name: "s"}: pair(t, certtest.Options{Names: manyNames(300)})}}
+	w := wish([]string{"s"})
+	if err := Resolve(t.Context(), &w, library, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `LB0509 data[tls-secret-name]: Secret ns/s has a certificate for 300 names, of which the first 256 by the ` +
+		`alphabet count, up to "n255.example.com"; put the others into certificates of their own`
+	if len(w.Findings) != 1 || w.Findings[0].String() != want || w.Findings[0].Severity() != lb.SeverityWarning {
+		t.Errorf("%v", w.Findings)
+	}
+	if n := len(w.LoadBalancer.Certificates()[0].Names); n != 256 {
+		t.Errorf("%d names", n)
 	}
 }
 

@@ -101,6 +101,12 @@ func complete(docs *view.Documents, lacking string) (*view.Documents, error) {
 	if !docs.HasFleet {
 		return nil, errors.New(lacking)
 	}
+	for _, e := range docs.Config.LoadBalancers() {
+		if unread := e.Unread(); len(unread) > 0 {
+			return nil, fmt.Errorf("load balancer %s asks for what this version of kubectl lb does not know (%.80q); use the "+
+				"version of the controller", e.Origin.Key, unread)
+		}
+	}
 	return docs, nil
 }
 

@@ -24,7 +24,7 @@ const appLoadBalancer = "loadbalancer"
 
 // cacheOptions restrict the cache to what the controller reads: an informer over everything would hold every ConfigMap
 // of the cluster in memory.
-func cacheOptions(nodes labels.Selector, systemNamespace string, cloud bool) (cache.Options, error) {
+func cacheOptions(nodes labels.Selector, tlsNamespace string, cloud bool) (cache.Options, error) {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return cache.Options{}, err
@@ -36,7 +36,7 @@ func cacheOptions(nodes labels.Selector, systemNamespace string, cloud bool) (ca
 			&corev1.ConfigMap{}: {Label: ours, Transform: stripConfigMap},
 			&corev1.Service{}:   {Transform: stripService},
 			&corev1.Node{}:      {Label: nodes, Transform: stripNode},
-			&corev1.Secret{}:    {Transform: stripSecret, Namespaces: secretsOf(systemNamespace)},
+			&corev1.Secret{}:    {Transform: stripSecret, Namespaces: secretsOf(tlsNamespace)},
 		},
 	}
 	if cloud {
@@ -45,7 +45,7 @@ func cacheOptions(nodes labels.Selector, systemNamespace string, cloud bool) (ca
 			&corev1.ConfigMap{}:          {Label: ours, Transform: stripConfigMap},
 			&corev1.Service{}:            {Transform: stripService},
 			&corev1.Node{}:               {Transform: stripNode},
-			&corev1.Secret{}:             {Transform: stripSecret, Namespaces: secretsOf(systemNamespace)},
+			&corev1.Secret{}:             {Transform: stripSecret, Namespaces: secretsOf(tlsNamespace)},
 			&discoveryv1.EndpointSlice{}: {Transform: stripSlice},
 		}
 	}
@@ -62,12 +62,12 @@ func ourConfigMaps() (labels.Selector, error) {
 	return labels.NewSelector().Add(*ours), nil
 }
 
-// secretsOf selects the Secrets that can hold a certificate, and in the system namespace the copies.
-func secretsOf(systemNamespace string) map[string]cache.Config {
+// secretsOf selects the Secrets that can hold a certificate, and the copies in their namespace.
+func secretsOf(tlsNamespace string) map[string]cache.Config {
 	copies := labels.SelectorFromSet(labels.Set{nodeconfig.LabelApp: nodeconfig.AppTLS})
 	return map[string]cache.Config{
 		cache.AllNamespaces: {FieldSelector: fields.OneTermEqualSelector("type", certs.TypeTLS)},
-		systemNamespace:     {LabelSelector: copies},
+		tlsNamespace:        {LabelSelector: copies},
 	}
 }
 

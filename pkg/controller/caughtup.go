@@ -22,7 +22,7 @@ import (
 // what is served, and a certificate that was renewed meanwhile replaced by the one of before.
 //
 // Of Services and Secrets it asks for the metadata only.
-func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector, systemNamespace string) error {
+func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector, tlsNamespace string) error {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return err
@@ -40,9 +40,9 @@ func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selec
 		{"Service", metadataOf("ServiceList"), &corev1.ServiceList{}, client.InNamespace(""), ""},
 		// As in secretsOf.
 		{"Secret", metadataOf("SecretList"), &corev1.SecretList{},
-			client.MatchingFields{"type": certs.TypeTLS}, systemNamespace},
+			client.MatchingFields{"type": certs.TypeTLS}, tlsNamespace},
 		{"Secret", metadataOf("SecretList"), &corev1.SecretList{},
-			&client.ListOptions{Namespace: systemNamespace, LabelSelector: copies}, ""},
+			&client.ListOptions{Namespace: tlsNamespace, LabelSelector: copies}, ""},
 	} {
 		if err := api.List(ctx, kind.live, kind.selected); err != nil {
 			return fmt.Errorf("compare the cache with the API server: %w", err)

@@ -63,16 +63,16 @@ func TestCaughtUp(t *testing.T) {
 			[]client.Object{secret("default", "a", "6")}, []client.Object{secret("default", "a", "5")}, "Secret default/a",
 		},
 		"a copy is older": {
-			[]client.Object{secret("system", "a", "6", nodeconfig.AppTLS)},
-			[]client.Object{secret("system", "a", "5", nodeconfig.AppTLS)}, "Secret system/a",
+			[]client.Object{secret("copies", "a", "6", nodeconfig.AppTLS)},
+			[]client.Object{secret("copies", "a", "5", nodeconfig.AppTLS)}, "Secret copies/a",
 		},
 		// The cache has only the copies there.
-		"a certificate of somebody else's in the system's namespace": {[]client.Object{secret("system", "a", "6")}, nil, ""},
+		"a certificate of somebody else's in the namespace of copies": {[]client.Object{secret("copies", "a", "6")}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := typeless{fake.NewClientBuilder().WithObjects(c.live...).Build()}
 			cached := fake.NewClientBuilder().WithObjects(c.cached...).Build()
-			err := caughtUp(t.Context(), api, cached, labels.SelectorFromSet(labels.Set{"type": "loadbalancer"}), "system")
+			err := caughtUp(t.Context(), api, cached, labels.SelectorFromSet(labels.Set{"type": "loadbalancer"}), "copies")
 			if c.behind == "" && err != nil || c.behind != "" && (err == nil || !strings.Contains(err.Error(), c.behind)) {
 				t.Errorf("error %v, want %q", err, c.behind)
 			}

@@ -85,7 +85,7 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err != nil {
 		return nil, err
 	}
-	caches, err := cacheOptions(nodes, c.SystemNamespace, c.UsesOctavia())
+	caches, err := cacheOptions(nodes, c.TLSNamespace, c.UsesOctavia())
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func newReconciler(
 		objects: objects,
 		pods:    pods,
 		vault: vault.New(vault.Options{
-			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.SystemNamespace,
+			Cache: mgr.GetCache(), API: mgr.GetAPIReader(), Writer: mgr.GetClient(), Namespace: c.TLSNamespace,
 			Owner: fieldManager, Log: log,
 		}),
 		connect:  connectSoftware(mgr, c, reports, log),

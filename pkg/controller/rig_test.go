@@ -91,6 +91,7 @@ func newRig(t *testing.T, addresses ...string) *rig {
 	r.clean()
 	t.Cleanup(r.clean)
 	r.namespace(r.config.SystemNamespace)
+	r.namespace(r.config.TLSNamespace)
 	r.service("default", "coffee", 80)
 	for i := range 3 {
 		r.node(i + 1)
@@ -130,7 +131,7 @@ func (r *rig) clean() {
 			r.must(client.IgnoreNotFound(r.client.Delete(ctx, &list.Items[i])))
 		}
 	}
-	for _, namespace := range []string{"default", r.config.SystemNamespace} {
+	for _, namespace := range []string{"default", r.config.SystemNamespace, r.config.TLSNamespace} {
 		r.must(r.client.DeleteAllOf(ctx, &corev1.Secret{}, client.InNamespace(namespace)))
 	}
 	var services corev1.ServiceList

@@ -62,7 +62,7 @@ func (r *rig) bundleOf(kind, name string) *corev1.Secret {
 func (r *rig) handedOut(name string) *corev1.Secret {
 	r.t.Helper()
 	var s corev1.Secret
-	err := r.client.Get(r.t.Context(), client.ObjectKey{Namespace: r.config.SystemNamespace, Name: name}, &s)
+	err := r.client.Get(r.t.Context(), client.ObjectKey{Namespace: r.config.TLSNamespace, Name: name}, &s)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -100,7 +100,7 @@ func TestCertificates(t *testing.T) {
 	cm := r.waitStatus(r.secure("secure", "web", "host", "a.example.com"), "SUCCESS")
 	r.waitCopy("web", good)
 	var tickets corev1.Secret
-	r.must(r.client.Get(t.Context(), client.ObjectKey{Namespace: r.config.SystemNamespace, Name: nodeconfig.TicketsName}, &tickets))
+	r.must(r.client.Get(t.Context(), client.ObjectKey{Namespace: r.config.TLSNamespace, Name: nodeconfig.TicketsName}, &tickets))
 	if len(tickets.Data) != 3 || len(tickets.Data["now"]) != 80 || tickets.Labels["app"] != nodeconfig.AppTLS {
 		t.Errorf("tickets: %d keys", len(tickets.Data))
 	}
@@ -205,7 +205,7 @@ func TestVaultOverTime(t *testing.T) {
 	r.stop()
 	now := time.Now()
 	v := vault.New(vault.Options{
-		Cache: r.client, API: r.client, Writer: r.client, Namespace: r.config.SystemNamespace, Owner: fieldManager,
+		Cache: r.client, API: r.client, Writer: r.client, Namespace: r.config.TLSNamespace, Owner: fieldManager,
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now },
 	})
 	r.secret("web", certtest.Make(t, certtest.Options{From: now, To: now.AddDate(1, 0, 0)}))
@@ -224,7 +224,7 @@ func TestVaultOverTime(t *testing.T) {
 	keys := func() map[string][]byte {
 		var s corev1.Secret
 		r.must(client.IgnoreNotFound(r.client.Get(t.Context(),
-			client.ObjectKey{Namespace: r.config.SystemNamespace, Name: nodeconfig.TicketsName}, &s)))
+			client.ObjectKey{Namespace: r.config.TLSNamespace, Name: nodeconfig.TicketsName}, &s)))
 		return s.Data
 	}
 	pass(w)

@@ -13,6 +13,8 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
 // Configuration is everything that can be set, by flag, environment, file or default, in that order of precedence.
@@ -22,6 +24,9 @@ type Configuration struct {
 	// Namespace holds the controller's documents. Environment: LB_NAMESPACE, POD_NAMESPACE; default: the pod's own, else
 	// "kubectl-lb-system".
 	Namespace string `mapstructure:"namespace"`
+	// TLSNamespace holds the copies of certificates that the controller has made. Environment: LB_TLS_NAMESPACE; default:
+	// "kubectl-lb-tls".
+	TLSNamespace string `mapstructure:"tls-namespace"`
 	// Kubeconfig is a file; empty means the pod's service account.
 	Kubeconfig string `mapstructure:"kubeconfig"`
 	StateDir   string `mapstructure:"state-dir"`
@@ -50,6 +55,7 @@ func newFlags(output io.Writer) *pflag.FlagSet {
 	flags.String("node-name", "", "this node's name in the cluster (LB_NODE_NAME, NODE_NAME; default: the host's name)")
 	flags.String("namespace", "", "namespace of the controller's documents (LB_NAMESPACE, POD_NAMESPACE; "+
 		"default: the pod's own, else kubectl-lb-system)")
+	flags.String("tls-namespace", nodeconfig.TLSNamespace, "namespace of the certificates that the controller hands out")
 	flags.String("kubeconfig", "", "kubeconfig file; empty means the pod's service account")
 	flags.String("state-dir", "/var/lib/kubectl-lb", "directory for generations and the last good configuration")
 	flags.String("run-dir", "/run/kubectl-lb", "directory for sockets, process records and logs")

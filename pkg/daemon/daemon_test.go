@@ -29,18 +29,19 @@ func environment(pairs ...string) func(string) (string, bool) {
 
 func TestConfigurationLayers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "daemon.yaml")
-	text := "node-name: from-file\nnamespace: from-file\nstate-dir: /from-file\nlog-level: warn\n"
+	text := "node-name: from-file\nnamespace: from-file\nstate-dir: /from-file\nlog-level: warn\ntls-namespace: from-file\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := loadConfiguration(
 		[]string{"--config", file, "--node-name", "from-flag"},
-		environment("LB_NODE_NAME=from-env", "LB_NAMESPACE=from-env", "NODE_NAME=ignored", "LB_LOG_FORMAT=json"), io.Discard)
+		environment("LB_NODE_NAME=from-env", "LB_NAMESPACE=from-env", "NODE_NAME=ignored", "LB_LOG_FORMAT=json",
+			"LB_TLS_NAMESPACE=certificates"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Configuration{
-		NodeName: "from-flag", Namespace: "from-env", StateDir: "/from-file", RunDir: "/run/kubectl-lb",
+		NodeName: "from-flag", Namespace: "from-env", TLSNamespace: "certificates", StateDir: "/from-file", RunDir: "/run/kubectl-lb",
 		MetricsBindAddress: "127.0.0.1:9445", LogLevel: "warn", LogFormat: "json",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -103,7 +104,8 @@ func TestConfigurationDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.NodeName != "lb1" || got.Namespace != "ns" || got.StateDir != "/var/lib/kubectl-lb" || got.LogLevel != "info" {
+	if got.NodeName != "lb1" || got.Namespace != "ns" || got.StateDir != "/var/lib/kubectl-lb" || got.LogLevel != "info" ||
+		got.TLSNamespace != "kubectl-lb-tls" {
 		t.Errorf("%+v", got)
 	}
 	host, err := os.Hostname()

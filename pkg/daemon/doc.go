@@ -4,8 +4,8 @@
 // # What it needs from Kubernetes
 //
 // In its own namespace, on ConfigMaps: list and watch (the controller's documents), create and patch (its status, by
-// server-side apply); on Secrets: list and watch (the copies of certificates that the controller has made for the
-// nodes). Nothing else, and no other namespace.
+// server-side apply). In the namespace of certificates, on Secrets: list and watch (the copies that the controller has
+// made for the nodes). Nothing else, and no other namespace.
 //
 // # What it needs from the node
 //

@@ -141,7 +141,7 @@ func newClient(config Configuration) (*feed.Client, error) {
 		return nil, fmt.Errorf("client for the API server: %w", err)
 	}
 	rc.UserAgent = "lb-daemon/" + version.String()
-	return feed.NewClient(rc, config.Namespace)
+	return feed.NewClient(rc, feed.Namespaces{Documents: config.Namespace, Certificates: config.TLSNamespace})
 }
 
 func restConfig(kubeconfig string) (*rest.Config, error) {

@@ -32,6 +32,8 @@ type Capabilities struct {
 	Cloud bool
 	// Sharing says whether several load balancers can have an address in common.
 	Sharing bool
+	// MaxSize is how large a load balancer may be, as JSON in bytes; zero is no bound.
+	MaxSize int
 	// Families that a virtual IP may have.
 	Families []Family
 }

@@ -39,6 +39,7 @@ const (
 	CodeNoOwner           Code = "LB0405"
 	CodeForeignOwner      Code = "LB0406"
 	CodeBackendAbsent     Code = "LB0407"
+	CodeTooLarge          Code = "LB0408"
 	CodeSecretNotFound    Code = "LB0501"
 	CodeSecretType        Code = "LB0502"
 	CodeCertMalformed     Code = "LB0503"
@@ -47,6 +48,7 @@ const (
 	CodeCertExpiring      Code = "LB0506"
 	CodeHostUncovered     Code = "LB0507"
 	CodeBundleMalformed   Code = "LB0508"
+	CodeCertNames         Code = "LB0509"
 	CodeCloudRefused      Code = "LB0601"
 	CodeCloudQuota        Code = "LB0602"
 	CodeCloudDenied       Code = "LB0603"
@@ -184,7 +186,7 @@ func backendDescriptions() []Description {
 			"No node runs an lb-daemon that reports, so nothing can hold the address.",
 			"Label nodes with type=loadbalancer and see that the lb-daemon runs on them."},
 		{CodeNodeRefused, SeverityError, "refused by a node",
-			"A node's nginx or keepalived refused the configuration made from this object; the last good one serves.",
+			"A node's lb-daemon, nginx or keepalived refused the configuration made from this object; the last good one serves.",
 			"See the message for the node's words; report it as a bug if the object looks right."},
 		{CodeTwoOwners, SeverityWarning, "two owners",
 			"Two nodes hold the address at once, so clients reach the one or the other; the message names the cause.",
@@ -198,6 +200,10 @@ func backendDescriptions() []Description {
 		{CodeBackendAbsent, SeverityError, "backend not configured",
 			"The object asks for a provider that the controller is not configured for.",
 			"Have the backend configured, or choose another provider."},
+		{CodeTooLarge, SeverityError, "too large for the backend",
+			"The object's certificates, routes and pods together are more than the backend takes in one piece; the last good " +
+				"version serves.",
+			"Use fewer certificates, or such with fewer names, or split the object into several that share an address."},
 	}
 }
 
@@ -253,5 +259,8 @@ func certificateDescriptions() []Description {
 		{CodeBundleMalformed, SeverityError, "malformed CA bundle",
 			"The Secret or ConfigMap has no ca.crt, or that is no list of certificates in PEM.",
 			"Put the authorities' certificates under the key ca.crt."},
+		{CodeCertNames, SeverityWarning, "certificate with too many names",
+			"The certificate is for more than 256 names; clients that ask for one of the others are shown the first certificate.",
+			"Put the names into several certificates and name the Secrets of all of them in tls-secret-name."},
 	}
 }

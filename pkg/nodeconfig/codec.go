@@ -34,7 +34,8 @@ func Encode[D Document](d D) (string, error) {
 }
 
 // Decode reads a document. It fails on malformed JSON and on a version other than [Version]. Unknown fields are
-// allowed: what they mean is the writer's business as long as the version is the same.
+// allowed: what they mean is the writer's business as long as the version is the same; those that a reader must not
+// skip are in [Entry.Requires].
 func Decode[D Document](text string) (D, error) {
 	var d D
 	var head struct {

@@ -52,7 +52,7 @@ func sampleRebalance() nodeconfig.Rebalance {
 
 func sampleShard() nodeconfig.Shard {
 	key := lb.Key{Namespace: "default", Name: "web"}
-	return nodeconfig.Shard{
+	s := nodeconfig.Shard{
 		Version: nodeconfig.Version, Revision: 9,
 		LoadBalancers: []nodeconfig.Entry{{
 			LoadBalancer: lb.LoadBalancer{
@@ -70,6 +70,8 @@ func sampleShard() nodeconfig.Shard {
 		}},
 		Withdrawn: []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: "a", Name: "b"}, VIPs: addrs("10.0.0.8"), Group: 3, Revision: 6}},
 	}
+	s.LoadBalancers[0].Requires = nodeconfig.Requires(s.LoadBalancers[0].LoadBalancer)
+	return s
 }
 
 func sampleBundle() lb.CABundle {

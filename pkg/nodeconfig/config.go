@@ -134,6 +134,9 @@ type Shard struct {
 type Entry struct {
 	lb.LoadBalancer
 	Group int `json:"group"`
+	// Requires are the features that a reader has to know to serve it ([Requires]), sorted. One that does not leaves this
+	// load balancer as it was, and the others alone.
+	Requires []Feature `json:"requires,omitempty"`
 	// Revision is the shard's revision when this entry last changed. A node runs the entry as it stands once it runs the
 	// shard at this revision or later, whatever happened to the entry's neighbours since.
 	Revision int64 `json:"revision"`

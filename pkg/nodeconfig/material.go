@@ -1,8 +1,12 @@
 package nodeconfig
 
-// Key material is handed out in Secrets of the system namespace, each a copy of what users have. The documents name
-// them ([lb.Material]); what is in them is in no document, so that reading the ConfigMaps tells nothing of a key.
+// Key material is handed out in Secrets of a namespace of their own, each a copy of what users have. Leave to read
+// Secrets cannot be given by label, so nothing else may be there: whoever reads them reads no password of the
+// controller's. The documents name them ([lb.Material]); what is in them is in no document, so that reading the
+// ConfigMaps tells nothing of a key.
 const (
+	// TLSNamespace is that namespace, where the configuration does not name another.
+	TLSNamespace = "kubectl-lb-tls"
 	// AppTLS is the value of [LabelApp] of these Secrets, TypeTLS their type.
 	AppTLS  = "kubectl-lb-tls"
 	TypeTLS = "kubectl-lb.io/tls"

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -75,6 +76,19 @@ func unsupportedOf(l lb.Listener, at lb.Fields, can lb.Capabilities, add func(fi
 			add(f.field, "the backend cannot %s", f.what)
 		}
 	}
+}
+
+// tooLarge says that a wish is larger than the backend takes; zero takes everything. It has to be known before the wish
+// gets an address, which it would only keep from others.
+func tooLarge(w *lb.Wish, limit int) []lb.Finding {
+	if limit == 0 {
+		return nil
+	}
+	text, err := json.Marshal(w.LoadBalancer)
+	if err != nil || len(text) <= limit {
+		return nil
+	}
+	return []lb.Finding{lb.TooLarge(len(text), limit)}
 }
 
 // unknownPool says that a wish names a pool that does not exist.

@@ -44,7 +44,7 @@ func everything() lb.Capabilities {
 		TrustedProxies: true, Limits: true, IdleTimeout: true, Responses: true, Timeouts: true, Retries: true,
 		AccessLog: true, Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true, Families: []lb.Family{lb.IPv4, lb.IPv6},
 		// "x" stands for what is not known yet.
-		Endpoints: true, Methods: append(lb.Methods(), "x"), Affinities: append(lb.Affinities(), "x"),
+		Endpoints: true, Methods: append(lb.Methods(), "x"), Affinities: append(lb.Affinities(), "x"), MaxSize: 1 << 30,
 	}
 }
 

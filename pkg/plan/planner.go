@@ -142,6 +142,7 @@ func (p *planner) prepare(c *candidate) {
 	}
 	c.families = p.families(c)
 	c.findings = append(c.findings, unsupported(c.wish, c.families, p.capabilities)...)
+	c.findings = append(c.findings, tooLarge(c.wish, p.capabilities.MaxSize)...)
 	c.findings = append(c.findings, p.shares.uninvited(c)...)
 	if len(c.families) == 0 && !c.failed() {
 		c.findings = append(c.findings, p.noPool(c.wish))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"reflect"
@@ -20,6 +19,8 @@ import (
 const (
 	targetSize = 128 << 10
 	hardSize   = 384 << 10
+	// entryOverhead is what an entry has beside what was asked for, at most: its addresses, its group and its revision.
+	entryOverhead = 1 << 10
 )
 
 // arrangement is everything that the shards depend on.
@@ -53,15 +54,23 @@ type draft struct {
 	after   []string
 }
 
-// arrange returns the shards to write, in their order, so that exactly the wanted load balancers are served. It
-// returns an error for each that would take another's address; such a one stays as it is.
-func arrange(in arrangement) ([]change, error) {
-	want, err := guard(in)
-	a := newArranger(in, want)
+// arranged is what comes of an arrangement.
+type arranged struct {
+	// changes are the shards to write, in their order.
+	changes []change
+	// refused says of load balancers, by key, why they stay as they are, where their users can mend it.
+	refused map[lb.Key]lb.Finding
+}
+
+// arrange returns what to write so that exactly the wanted load balancers are served. It returns an error for each that
+// would take another's address; such a one stays as it is.
+func arrange(in arrangement) (arranged, error) {
+	g := guard(in)
+	a := newArranger(in, g.want)
 	a.update()
 	a.place()
 	a.relieve()
-	return a.changes(), err
+	return arranged{a.changes(), g.refused}, errors.Join(g.errs...)
 }
 
 type arranger struct {
@@ -244,53 +253,4 @@ func (a *arranger) open(d *draft) []nodeconfig.Withdrawal {
 	}
 	slices.SortStableFunc(out, func(x, y nodeconfig.Withdrawal) int { return x.Key.Compare(y.Key) })
 	return out
-}
-
-// guard refuses what would put an address into two entries, or take it from a withdrawal that is still open: the plan
-// never asks for it, but this is where it would do harm. A refused load balancer stays as it is stored.
-func guard(in arrangement) ([]lb.LoadBalancer, error) {
-	current := make(map[lb.Key]*entry, len(in.snapshot.valid))
-	for i := range in.snapshot.valid {
-		current[in.snapshot.valid[i].Origin.Key] = &in.snapshot.valid[i]
-	}
-	owner := in.snapshot.owners()
-	// Whoever begins or ends to share keeps what is its own under another name, before others join it.
-	for _, w := range in.want {
-		for _, a := range w.VIPs {
-			if owner[a] == w.Origin.Key || in.snapshot.alone(w.Origin.Key, a) {
-				owner[a] = w.Owner()
-			}
-		}
-	}
-	var out []lb.LoadBalancer
-	var errs []error
-	for _, w := range in.want {
-		i := slices.IndexFunc(w.VIPs, func(a netip.Addr) bool {
-			o, ok := owner[a]
-			return ok && o != w.Owner()
-		})
-		if i >= 0 {
-			errs = append(errs, fmt.Errorf("%s: address %s belongs to %s", w.Origin.Key, w.VIPs[i], owner[w.VIPs[i]]))
-			if e, ok := current[w.Origin.Key]; ok {
-				out = append(out, e.LoadBalancer)
-			}
-			continue
-		}
-		if size := entrySize(nodeconfig.Entry{LoadBalancer: w}); size > in.hard {
-			errs = append(errs, fmt.Errorf("%s: it would be %d KiB large, more than the %d KiB that a shard takes",
-				w.Origin.Key, size>>10, in.hard>>10))
-			if e, ok := current[w.Origin.Key]; ok {
-				out = append(out, e.LoadBalancer)
-			}
-			continue
-		}
-		for _, a := range w.VIPs {
-			owner[a] = w.Owner()
-		}
-		w = w.Clone()
-		w.Normalize()
-		w.Origin.Created = w.Origin.Created.UTC()
-		out = append(out, w)
-	}
-	return out, errors.Join(errs...)
 }

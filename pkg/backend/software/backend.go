@@ -43,6 +43,8 @@ type Backend struct {
 	memory  memory
 	// sightings are since when something that must last to count has been seen.
 	sightings sightings
+	// refused says why load balancers were not taken the last time, by key.
+	refused map[lb.Key]lb.Finding
 	// target and hard are the sizes of a shard's text in bytes.
 	target, hard int
 }
@@ -81,6 +83,7 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		Endpoints: true, Methods: lb.Methods(), Affinities: lb.Affinities(),
 		Rewrite: true, Redirect: true, GRPC: true, Headers: true, MaxBody: true, Gzip: true,
 		Families: []lb.Family{lb.IPv4, lb.IPv6},
+		MaxSize:  hardSize - entryOverhead,
 	}
 }
 
@@ -101,6 +104,11 @@ func (b *Backend) State(ctx context.Context) (backend.State, error) {
 		state.LoadBalancers = append(state.LoadBalancers, e.Clone())
 		state.Health[e.Origin.Key] = j.health(e)
 	}
+	for key, f := range b.refused {
+		h := state.Health[key]
+		h.Findings = append(h.Findings, f)
+		state.Health[key] = h
+	}
 	b.sightings = j.seen
 	state.Expires = j.expires
 	return state, nil
@@ -119,12 +127,13 @@ func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 		return err
 	}
 	errs := []error{err}
-	changes, err := arrange(arrangement{
+	out, err := arrange(arrangement{
 		snapshot: s, want: want, fleet: fleet, revision: s.revision, target: b.target, hard: b.hard,
 	})
 	errs = append(errs, err)
+	b.refused = out.refused
 	failed := map[string]bool{}
-	for _, c := range changes {
+	for _, c := range out.changes {
 		if i := slices.IndexFunc(c.after, func(n string) bool { return failed[n] }); i >= 0 {
 			failed[c.name] = true
 			errs = append(errs, fmt.Errorf("%s waits for %s", c.name, c.after[i]))

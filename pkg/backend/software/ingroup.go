@@ -13,9 +13,14 @@ import (
 // one of them may have to give up what it had in another. It has that back when no node can hold it any more, and is
 // left out until then when it has nothing else. stored is nil for a new one.
 func (a *arranger) next(w lb.LoadBalancer, stored *nodeconfig.Entry) (e nodeconfig.Entry, ok bool) {
-	e = nodeconfig.Entry{LoadBalancer: w, Group: a.groupOf(w, stored), Revision: a.in.revision}
+	e = nodeconfig.Entry{
+		LoadBalancer: w, Group: a.groupOf(w, stored), Requires: nodeconfig.Requires(w), Revision: a.in.revision,
+	}
 	if stored != nil {
 		e.Revision = stored.Revision
+		if len(stored.Unread()) > 0 && alike(stored.LoadBalancer, w) {
+			e.Requires = stored.Requires
+		}
 		if stored.Group == e.Group && slices.Equal(stored.VIPs, w.VIPs) {
 			return e, true
 		}
@@ -76,4 +81,34 @@ func (a *arranger) carry() {
 			}
 		}
 	}
+}
+
+// alike reports whether a load balancer asks for the same as its stored version, as far as this program reads that:
+// the addresses of targets and the versions of certificates do not count. A controller that is older than the one that
+// stored it keeps it so, without what it does not know; the nodes must still be told that there is more, or they would
+// serve it without, such as in clear text.
+func alike(stored, w lb.LoadBalancer) bool {
+	return same(nodeconfig.Entry{LoadBalancer: asked(stored)}, nodeconfig.Entry{LoadBalancer: asked(w)})
+}
+
+// asked returns a load balancer without what comes and goes while the same is asked for.
+func asked(l lb.LoadBalancer) lb.LoadBalancer {
+	l = l.Clone()
+	l.VIPs = nil
+	for i := range l.Listeners {
+		for j := range l.Listeners[i].Routes {
+			r := &l.Listeners[i].Routes[j]
+			r.Target.Endpoints = nil
+			for k := range r.Others {
+				r.Others[k].Endpoints = nil
+			}
+		}
+	}
+	for _, c := range l.Certificates() {
+		*c = lb.Certificate{Secret: c.Secret}
+	}
+	for _, b := range l.CABundles() {
+		b.Material = lb.Material{}
+	}
+	return l
 }

@@ -24,6 +24,9 @@ type Configuration struct {
 	// SystemNamespace is where the daemons' configuration, their reports and the leader's Lease are. Default
 	// "kubectl-lb-system".
 	SystemNamespace string `json:"systemNamespace"`
+	// TLSNamespace is where the copies of certificates are that the daemons read, and nothing else. Default
+	// "kubectl-lb-tls".
+	TLSNamespace string `json:"tlsNamespace"`
 	// AddressPools are where virtual IPs come from. Without any, every load balancer lacks an address.
 	AddressPools []AddressPool `json:"addressPools"`
 	// Software configures the backend of that name.
@@ -118,6 +121,7 @@ func Default() Configuration {
 		Kind:            Kind,
 		Backend:         "software",
 		SystemNamespace: "kubectl-lb-system",
+		TLSNamespace:    nodeconfig.TLSNamespace,
 		AddressPools:    []AddressPool{},
 		Software: Software{
 			NodeSelector: "type=loadbalancer",

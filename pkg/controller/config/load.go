@@ -37,6 +37,8 @@ func options() []option {
 		{"octavia-subnet", "ID of the subnet of Octavia's virtual IPs", []string{"LB_OCTAVIA_SUBNET"}},
 		{"system-namespace", "namespace of the daemons' configuration and reports",
 			[]string{"LB_SYSTEM_NAMESPACE"}},
+		{"tls-namespace", "namespace of the copies of certificates that the daemons read, and of nothing else",
+			[]string{"LB_TLS_NAMESPACE"}},
 		{"metrics-bind-address", `where /metrics is served; "0" turns it off`,
 			[]string{"LB_METRICS_BIND_ADDRESS"}},
 		{"health-probe-bind-address", `where /healthz and /readyz are served; "0" turns them off`,
@@ -112,7 +114,7 @@ func layers(fs *pflag.FlagSet, env []string) (*viper.Viper, error) {
 // override sets what flags and environment say.
 func (c *Configuration) override(v *viper.Viper) error {
 	text := map[string]*string{
-		"backend": &c.Backend, "system-namespace": &c.SystemNamespace,
+		"backend": &c.Backend, "system-namespace": &c.SystemNamespace, "tls-namespace": &c.TLSNamespace,
 		"metrics-bind-address": &c.MetricsBindAddress, "health-probe-bind-address": &c.HealthProbeBindAddress,
 		"leader-identity":     &c.LeaderElection.Identity,
 		"octavia-clouds-file": &c.Octavia.CloudsFile, "octavia-subnet": &c.Octavia.Subnet,

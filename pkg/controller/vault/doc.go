@@ -1,5 +1,5 @@
 // Package vault looks at the users' certificates, and hands copies of those that load balancers need to the nodes:
-// Secrets of the system namespace, the only ones that a daemon may read.
+// Secrets of a namespace of their own, the only ones that a daemon may read.
 //
 // # The laws of the copies
 //

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/driver"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/feed"
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
@@ -48,7 +46,7 @@ type Agent struct {
 	nginxID, keepalivedID string
 	nginxKeeper           keeper
 	keepalivedKeeper      keeper
-	budget                *rate.Limiter
+	budget                *budget
 	prepared              chan result
 	preparing, dirty      bool
 	// spacing ends the pause after a reload; retry starts another attempt at what failed.
@@ -85,13 +83,6 @@ func (m *mailbox) get() feed.Update {
 	return m.update
 }
 
-// The budget of reloads: a reload costs nginx a set of workers, so a storm of changes is taken in fewer steps.
-const (
-	reloadSpacing = 20 * time.Millisecond
-	reloadRate    = 4 // a second, of either program
-	reloadBurst   = 6
-)
-
 // gateName is the gate's file, in the run directory.
 const gateName = "gate"
 
@@ -121,7 +112,7 @@ func New(o Options) (*Agent, error) {
 		residence: &residence{sysctls: sysctlRoot, log: o.Log, iface: ledger.Interface, ours: ledger.Addresses},
 		mail:      mailbox{ready: make(chan struct{}, 1)}, astray: make(chan struct{}, 1),
 		suspension: newSuspension(), senses: newSenses(), owners: newOwnerBook(),
-		ledger: ledger, budget: rate.NewLimiter(reloadRate, reloadBurst), prepared: make(chan result, 1),
+		ledger: ledger, budget: newBudget(), prepared: make(chan result, 1),
 	}
 	a.track = newTracker(a)
 	a.stance = newStance(o, a.track.share)

@@ -84,6 +84,33 @@ func TestChangesAreServedAndHarmNobody(t *testing.T) {
 	}
 }
 
+// TestUnknownFeature: what asks for more than this daemon knows goes on as it was, and its neighbours change.
+func TestUnknownFeature(t *testing.T) {
+	l := newLab(t, 1)
+	n := l.nodes[0]
+	l.want(l.config(1, load(1, lb.TCP, 80)))
+	n.start()
+	n.runs(1)
+	l.answers(at(1, 80))
+	next := l.config(2, load(1, lb.TCP, 81), load(2, lb.TCP, 80), load(3, lb.TCP, 80))
+	entries := next.Shards[shard].LoadBalancers
+	entries[0].Requires, entries[2].Requires = []nodeconfig.Feature{"quic"}, []nodeconfig.Feature{"quic"}
+	l.want(next)
+	n.runs(2)
+	l.answers(at(2, 80))
+	l.answers(at(1, 80))
+	refused := map[string]bool{}
+	for _, f := range n.status().Findings {
+		refused[f.Key.Name] = f.Code == lb.CodeNodeRefused
+	}
+	if len(refused) != 2 || !refused["web001"] || !refused["web003"] {
+		t.Errorf("findings: %+v", n.status().Findings)
+	}
+	if have := l.holders(vip(3)); len(have) > 0 {
+		t.Error("what cannot be served is announced")
+	}
+}
+
 // TestDualStack has a second instance for each group, whose anchor is link-local.
 func TestDualStack(t *testing.T) {
 	l := newLab(t, 2)

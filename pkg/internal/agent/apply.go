@@ -197,8 +197,7 @@ func (a *Agent) runKeepalived(ctx context.Context, want announcement, iface stri
 // reloaded counts a reload and makes the next one wait for its turn.
 func (a *Agent) reloaded(program string, err error) {
 	a.opts.Metrics.reloaded(program, err)
-	wait := max(a.budget.Reserve().Delay(), reloadSpacing)
-	a.spacing = time.After(wait)
+	a.spacing = time.After(a.budget.spend(program == "nginx"))
 }
 
 // rollBack makes the last good generation run again.

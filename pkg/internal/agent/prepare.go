@@ -43,6 +43,7 @@ func (p preparation) run(ctx context.Context, asked nodeconfig.Config) (*candida
 	if p.last != nil {
 		iso.last = &p.last.config
 	}
+	iso.refuseUnread(p.options.Node)
 	var claimed func() claims
 	for range maxAttempts {
 		c, err := p.compile(iso, iface, elsewhere)
@@ -143,7 +144,7 @@ func (p preparation) refuseKeyless(c *candidate, iso *isolation) bool {
 		found = iso.refuse(l.Origin.Key, lb.Finding{
 			Code: lb.CodeNodeRefused,
 			Message: fmt.Sprintf("node %s has not got its certificates yet; see whether lb-daemon may list and watch secrets "+
-				"in its namespace", p.options.Node),
+				"in its --tls-namespace", p.options.Node),
 		}) || found
 	}
 	return found

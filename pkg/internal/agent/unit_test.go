@@ -89,6 +89,35 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
+// TestUnread: a load balancer that asks for more than this program reads stays as it was, and the others change. One that
+// is new is left out rather than served without it.
+func TestUnread(t *testing.T) {
+	last := shards(entry("a", 1, "10.0.0.1"), entry("b", 1, "10.0.0.2"))
+	future := func(e nodeconfig.Entry) nodeconfig.Entry {
+		e.Requires = []nodeconfig.Feature{"quic", nodeconfig.FeatureTLS}
+		return e
+	}
+	secure := entry("d", 2, "10.0.0.4")
+	secure.Listeners[0].TLS = &lb.TLS{}
+	secure.Requires = nodeconfig.Requires(secure.LoadBalancer)
+	iso := isolation{last: &last, asked: shards(
+		future(entry("a", 2, "10.0.0.1")), entry("b", 2, "10.0.0.2"), future(entry("c", 2, "10.0.0.3")), secure)}
+	iso.refuseUnread("lb1")
+	var got []string
+	for _, e := range iso.config().Shards["s"].LoadBalancers {
+		got = append(got, fmt.Sprintf("%s:%d", e.Origin.Name, e.Listeners[0].Port))
+	}
+	if text := strings.Join(got, " "); text != "a:1 b:2 d:2" {
+		t.Errorf("served: %s", text)
+	}
+	const want = `the lb-daemon of node lb1, or the lb-controller, is too old for what it asks for ("quic, tls"); update both ` +
+		`to one version`
+	if len(iso.findings) != 2 || iso.findings[0].Key != key("a") || iso.findings[1].Key != key("c") ||
+		iso.findings[0].Message != want || iso.findings[0].Code != lb.CodeNodeRefused {
+		t.Errorf("findings: %+v", iso.findings)
+	}
+}
+
 // TestHeldBackMakesRoom: the version that is held gives up the ports that others share its address for by now.
 func TestHeldBackMakesRoom(t *testing.T) {
 	shared := func(name, share string, ports ...uint16) nodeconfig.Entry {

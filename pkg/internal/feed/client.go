@@ -14,16 +14,22 @@ import (
 // requestTimeout bounds a single write; watches have none.
 const requestTimeout = 5 * time.Second
 
-// Client speaks to the API server about ConfigMaps and Secrets of one namespace, and nothing else: the whole clientset
-// would cost the daemon memory for every kind there is.
-type Client struct {
-	rest      rest.Interface
-	params    runtime.ParameterCodec
-	namespace string
+// Namespaces are where the daemon's objects are.
+type Namespaces struct {
+	// Documents has the ConfigMaps, Certificates the Secrets with key material.
+	Documents, Certificates string
 }
 
-// NewClient returns a client for a namespace. It does not connect.
-func NewClient(config *rest.Config, namespace string) (*Client, error) {
+// Client speaks to the API server about ConfigMaps of one namespace and Secrets of another, and nothing else: the whole
+// clientset would cost the daemon memory for every kind there is.
+type Client struct {
+	rest       rest.Interface
+	params     runtime.ParameterCodec
+	namespaces Namespaces
+}
+
+// NewClient returns a client. It does not connect.
+func NewClient(config *rest.Config, namespaces Namespaces) (*Client, error) {
 	scheme := runtime.NewScheme()
 	gv := corev1.SchemeGroupVersion
 	scheme.AddKnownTypes(gv, &corev1.ConfigMap{}, &corev1.ConfigMapList{}, &corev1.Secret{}, &corev1.SecretList{})
@@ -37,5 +43,5 @@ func NewClient(config *rest.Config, namespace string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client for the API server: %w", err)
 	}
-	return &Client{rest: client, params: runtime.NewParameterCodec(scheme), namespace: namespace}, nil
+	return &Client{rest: client, params: runtime.NewParameterCodec(scheme), namespaces: namespaces}, nil
 }

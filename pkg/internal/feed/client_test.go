@@ -39,7 +39,13 @@ func apiServer(t *testing.T) (*envtest.Environment, *rest.Config) {
 	return env, config
 }
 
-const namespace = "default"
+// They are namespaces that every API server has.
+const (
+	namespace    = "default"
+	certificates = "kube-system"
+)
+
+func both() Namespaces { return Namespaces{Documents: namespace, Certificates: certificates} }
 
 func (c *Client) write(t *testing.T, name, text string) {
 	t.Helper()
@@ -103,7 +109,7 @@ func (i *inbox) await(t *testing.T, want string, findings int) {
 
 func TestWatchAndReport(t *testing.T) {
 	_, config := apiServer(t)
-	c, err := NewClient(config, namespace)
+	c, err := NewClient(config, both())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +156,7 @@ func TestWatchAndReport(t *testing.T) {
 }
 
 func TestNoAPIServer(t *testing.T) {
-	c, err := NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, namespace)
+	c, err := NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, both())
 	if err != nil {
 		t.Fatal(err)
 	}

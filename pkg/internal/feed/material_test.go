@@ -94,8 +94,13 @@ func TestPatience(t *testing.T) {
 	})
 }
 
-// handOut writes a Secret.
+// handOut writes a Secret where they belong.
 func (c *Client) handOut(t *testing.T, name, digest, text string) {
+	t.Helper()
+	c.handOutIn(t, certificates, name, digest, text)
+}
+
+func (c *Client) handOutIn(t *testing.T, namespace, name, digest, text string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"Secret","type":%q,"metadata":{"name":%q,"labels":{%q:%q},"annotations":{%q:%q}},"data":{%q:%q}}`,
 		nodeconfig.TypeTLS, name, nodeconfig.LabelApp, nodeconfig.AppTLS, nodeconfig.AnnotationDigest, digest,
@@ -111,7 +116,7 @@ func (c *Client) handOut(t *testing.T, name, digest, text string) {
 // TestWatchMaterial hears of Secrets, of the project's alone, beside the configuration.
 func TestWatchMaterial(t *testing.T) {
 	_, config := apiServer(t)
-	c, err := NewClient(config, namespace)
+	c, err := NewClient(config, both())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,13 +141,14 @@ func TestWatchMaterial(t *testing.T) {
 		}
 	}
 	await("no material yet", func(u Update) bool { return u.Material != nil && len(u.Material.Certificates) == 0 })
+	c.handOutIn(t, namespace, "lb-tls-elsewhere", "aa", "beside the documents")
 	c.handOut(t, "lb-tls-web", "aa", "first")
 	c.write(t, "lb-shard-000", encode(t, secureShard(1, "aa")))
 	c.write(t, nodeconfig.FleetName, encode(t, fleet(1)))
 	shows := func(revision int64, text string) func(u Update) bool {
 		return func(u Update) bool {
 			return u.Config != nil && u.Config.Shards["lb-shard-000"].Revision == revision &&
-				string(u.Material.Certificates["lb-tls-web"]) == text
+				string(u.Material.Certificates["lb-tls-web"]) == text && len(u.Material.Certificates) == 1
 		}
 	}
 	await("both", shows(1, "first"))

@@ -25,7 +25,8 @@ func (c *Client) Report(ctx context.Context, status nodeconfig.Status) error {
 		"apiVersion": "v1",
 		"kind":       "ConfigMap",
 		"metadata": map[string]any{
-			"name": name, "namespace": c.namespace, "labels": map[string]string{nodeconfig.LabelApp: nodeconfig.AppNode},
+			"name": name, "namespace": c.namespaces.Documents,
+			"labels": map[string]string{nodeconfig.LabelApp: nodeconfig.AppNode},
 		},
 		"data": map[string]string{nodeconfig.KeyStatus: text},
 	})
@@ -33,7 +34,7 @@ func (c *Client) Report(ctx context.Context, status nodeconfig.Status) error {
 		return fmt.Errorf("report the status: %w", err)
 	}
 	options := &metav1.PatchOptions{FieldManager: FieldManager, Force: new(true)}
-	err = c.rest.Patch(types.ApplyPatchType).Namespace(c.namespace).Resource("configmaps").Name(name).
+	err = c.rest.Patch(types.ApplyPatchType).Namespace(c.namespaces.Documents).Resource("configmaps").Name(name).
 		VersionedParams(options, c.params).Timeout(requestTimeout).Body(body).Do(ctx).Error()
 	if err != nil {
 		return fmt.Errorf("report the status in ConfigMap %s: %w", name, err)

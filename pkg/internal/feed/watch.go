@@ -32,11 +32,14 @@ func (c *Client) Watch(ctx context.Context, log *slog.Logger, last *nodeconfig.C
 	changed := make(chan struct{}, 1)
 	configs, secrets := newStore(changed), newStore(changed)
 	apps := nodeconfig.LabelApp + " in (" + nodeconfig.AppConfig + "," + nodeconfig.AppOrders + ")"
-	go c.follow(ctx, log, configs, watched{"configmaps", apps, &corev1.ConfigMap{}, func() runtime.Object {
-		return &corev1.ConfigMapList{}
-	}})
-	go c.follow(ctx, log, secrets, watched{"secrets", nodeconfig.LabelApp + "=" + nodeconfig.AppTLS, &corev1.Secret{},
-		func() runtime.Object { return &corev1.SecretList{} }})
+	go c.follow(ctx, log, configs, watched{
+		"configmaps", c.namespaces.Documents, apps, &corev1.ConfigMap{},
+		func() runtime.Object { return &corev1.ConfigMapList{} },
+	})
+	go c.follow(ctx, log, secrets, watched{
+		"secrets", c.namespaces.Certificates, nodeconfig.LabelApp + "=" + nodeconfig.AppTLS, &corev1.Secret{},
+		func() runtime.Object { return &corev1.SecretList{} },
+	})
 	assembler := Assembler{Last: last}
 	var patience patience
 	for {
@@ -75,9 +78,10 @@ func newStore(changed chan<- struct{}) *pokingStore {
 
 // watched is a kind of objects.
 type watched struct {
-	resource, selector string
-	object             runtime.Object
-	list               func() runtime.Object
+	resource, namespace, selector string
+
+	object runtime.Object
+	list   func() runtime.Object
 }
 
 // follow keeps a store as the API server has it, until the context is done.
@@ -122,11 +126,12 @@ func (s *pokingStore) tell(err error) error {
 func (c *Client) listWatch(log *slog.Logger, kind watched) *cache.ListWatch {
 	request := func(o *metav1.ListOptions) *rest.Request {
 		o.LabelSelector = kind.selector
-		return c.rest.Get().Namespace(c.namespace).Resource(kind.resource).VersionedParams(o, c.params)
+		return c.rest.Get().Namespace(kind.namespace).Resource(kind.resource).VersionedParams(o, c.params)
 	}
 	complain := func(ctx context.Context, err error) {
 		if err != nil && ctx.Err() == nil {
-			log.Warn("the API server does not answer; what runs goes on", "resource", kind.resource, "error", err)
+			log.Warn("the API server does not answer; what runs goes on", "resource", kind.resource, "namespace", kind.namespace,
+				"error", err)
 		}
 	}
 	return &cache.ListWatch{

@@ -121,16 +121,18 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 	slices.Sort(given)
 	for _, key := range slices.Compact(given) {
 		_, binary := cm.BinaryData[key]
-		isKnown := slices.Contains(known, key)
-		switch near := nearest(key, known); {
+		switch isKnown := slices.Contains(known, key); {
 		case binary && isKnown:
 			r.findings = append(r.findings, lb.Finding{Code: lb.CodeUnknownKey, Field: "binaryData[" + key + "]",
 				Message: "the key is read from data only; move it there"})
 		case isKnown:
-		case near != "":
-			r.addf(lb.CodeUnknownKey, key, "there is no such key; did you mean %q?", near)
 		default:
-			r.addf(lb.CodeUnknownKey, key, "there is no such key; docs/configmap.md lists those that there are")
+			// Only now: what is near takes a hundred times as long as all the rest.
+			if near := nearest(key, known); near != "" {
+				r.addf(lb.CodeUnknownKey, key, "there is no such key; did you mean %q?", near)
+			} else {
+				r.addf(lb.CodeUnknownKey, key, "there is no such key; docs/configmap.md lists those that there are")
+			}
 		}
 	}
 }

@@ -337,6 +337,17 @@ func TestParseWithoutServices(t *testing.T) {
 	}
 }
 
+// Every object is read in every pass, so an object in order must not cost what advice about a faulty one does.
+func TestParseAllocates(t *testing.T) {
+	cm := object(KeyBindPort, "80", KeyHost, "a.example.com", KeyPath, "/tea")
+	good := testing.AllocsPerRun(10, func() { Parse(cm, nil) })
+	cm.Data["hots"] = "a.example.com"
+	bad := testing.AllocsPerRun(10, func() { Parse(cm, nil) })
+	if t.Logf("%v allocations, %v with a misspelt key", good, bad); good > 200 || bad < good+50 {
+		t.Errorf("%v allocations, %v with a misspelt key: nothing is compared for keys that there are", good, bad)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	var known []string
 	for _, k := range Keys() {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -71,9 +72,9 @@ func unsafe(s string, lines bool) string {
 
 // nearest returns the candidate that a misspelt word was probably meant to be; empty when none is near.
 func nearest(word string, candidates []string) string {
-	best, distance := "", 0
+	best, distance, bare := "", 0, plain(word)
 	for _, c := range candidates {
-		d := editDistance(plain(word), plain(c))
+		d := editDistance(bare, plain(c))
 		if d > max(1, len(c)/3) {
 			continue
 		}
@@ -86,8 +87,8 @@ func nearest(word string, candidates []string) string {
 	}
 	// "service" is a part of a key, "hostname" has one as a part.
 	i := slices.IndexFunc(candidates, func(c string) bool {
-		w, c := plain(word), plain(c)
-		return len(w) > 2 && strings.Contains(c, w) || strings.Contains(w, c)
+		c = plain(c)
+		return len(bare) > 2 && strings.Contains(c, bare) || strings.Contains(bare, c)
 	})
 	if i < 0 || len(word) > maxShown {
 		return ""
@@ -97,7 +98,12 @@ func nearest(word string, candidates []string) string {
 
 // plain leaves out what people get wrong without noticing: case and separators.
 func plain(s string) string {
-	return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s))
+	return strings.Map(func(c rune) rune {
+		if strings.ContainsRune("-_.", c) {
+			return -1
+		}
+		return unicode.ToLower(c)
+	}, s)
 }
 
 // editDistance returns how many characters must be added, removed, replaced or swapped with the next one to make one
