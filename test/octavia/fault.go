@@ -11,7 +11,11 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// goodbye is how long to wait for the end of a connection: one from a namespace that is gone may never end.
+const goodbye = 5 * time.Second
 
 // Fault is what a gate does to a call in place of passing it on.
 type Fault struct {
@@ -35,6 +39,8 @@ type Fault struct {
 	Hang bool
 	// Reset tears the connection down. Where Lost is set, Reset and Status happen only after the call was done.
 	Reset, Lost bool
+	// Outlive keeps a call that is Lost back until its client is gone, or for [goodbye].
+	Outlive bool
 	// Call is called with each call that is chosen before anything else happens to it, Done when all has.
 	Call func() `json:"-"`
 	Done func() `json:"-"`
@@ -78,11 +84,18 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 
 // serve lets the fault happen to a call; pass would pass it on.
 func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass http.HandlerFunc) {
+	client := r.Context()
 	if f.Lost {
 		r = detach(r)
 	}
 	if f.Call != nil {
 		f.Call()
+	}
+	if f.Outlive && f.Lost {
+		select { // known only since the body was read
+		case <-client.Done():
+		case <-time.After(goodbye):
+		}
 	}
 	if f.Done != nil {
 		defer f.Done()

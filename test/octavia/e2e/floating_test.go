@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
@@ -86,7 +87,7 @@ func TestAdopt(t *testing.T) {
 	must(t, err)
 	var made struct{ LoadBalancer row }
 	must(t, json.Unmarshal(body, &made))
-	must(t, user.AwaitStatus(t.Context(), made.LoadBalancer.ID, "ACTIVE", limit/500))
+	must(t, user.AwaitStatus(t.Context(), made.LoadBalancer.ID, "ACTIVE", 300*time.Millisecond))
 	want(t, "adopts", "adopt: "+made.LoadBalancer.ID)
 	got := serving(t, "adopts")
 	if got.ID != made.LoadBalancer.ID || got.Address != made.LoadBalancer.Address {

@@ -102,7 +102,7 @@ func TestRefused(t *testing.T) {
 		lines []string
 		says  string
 	}{
-		{"no-node-port", []string{"target-service-name: inner"}, "LB0205 data[target-service-name]"},
+		{"no-node-port", []string{"target-service-name: inner"}, "LB0209 data[target-service-name]"},
 		{"ovn-http", []string{"octavia-provider: ovn", "protocol: HTTP"}, "LB0401 data[protocol]"},
 		{"ovn-method", []string{"octavia-provider: ovn", "lb-method: round-robin"}, "LB0401 data[lb-method]"},
 		{"hash-method", []string{"protocol: HTTP", "lb-method: request-hash"}, "LB0401 data[lb-method]"},

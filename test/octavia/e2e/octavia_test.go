@@ -22,7 +22,7 @@ import (
 )
 
 // limit is how long anything may take on a busy machine.
-const limit = 3 * time.Minute
+const limit = 6 * time.Minute
 
 // row is a line of `openstack loadbalancer list`, and of the `neutron lbaas-loadbalancer-list` of 2016.
 type row struct {
@@ -224,27 +224,4 @@ func TestNodes(t *testing.T) {
 	label(chosen + "-")
 	are(got.ID, all)
 	are(some.ID, nil)
-}
-
-// TestLeaderKilled kills the leading controller as soon as the address is there, and once more while it deletes: the other
-// one goes on, and there is one load balancer, then none.
-func TestLeaderKilled(t *testing.T) {
-	kill := func() {
-		leader, err := shared.Leader(t.Context())
-		must(t, err)
-		_, err = shared.MustKubectl(t.Context(), "", "-n", rig.SystemNamespace, "delete", "pod", leader, "--grace-period=0", "--force")
-		must(t, err)
-	}
-	want(t, "killed")
-	until(t, "a load balancer", func() (bool, string) { return len(rows(t, "default-killed-loadbalancer")) > 0, "" })
-	kill()
-	got := serving(t, "killed")
-	_, err := shared.MustKubectl(t.Context(), "", "delete", "configmap", "killed", "--wait=false")
-	must(t, err)
-	kill()
-	until(t, "gone", func() (bool, string) { r := rows(t, got.Name); return len(r) == 0, fmt.Sprint(r) })
-	until(t, "the ConfigMap is gone", func() (bool, string) {
-		_, err := shared.Data(t.Context(), "default", "killed")
-		return err != nil, "it is there"
-	})
 }
