@@ -14,6 +14,8 @@ type CloudStatus struct {
 	Operating    string `json:"operating"`
 	// Since is since when the operating status is so, as far as the controller has seen; in whole seconds.
 	Since time.Time `json:"since,omitzero"`
+	// Findings are what is wrong with the load balancer itself, such as that the cloud never gets done with it.
+	Findings []Finding `json:"findings,omitempty"`
 	// Listeners are sorted by name.
 	Listeners []CloudListener `json:"listeners,omitempty"`
 	// Traffic is only there where somebody has asked the cloud for it: it never stands still.
@@ -88,6 +90,16 @@ func (s *CloudStatus) eachMember(visit func(pool string, m *CloudMember)) {
 			}
 		}
 	}
+}
+
+// Finding returns the finding of that code, if there is one.
+func (s *CloudStatus) Finding(code Code) (Finding, bool) {
+	for _, f := range s.Findings {
+		if f.Code == code {
+			return f, true
+		}
+	}
+	return Finding{}, false
 }
 
 // Failing returns the members that fail the cloud's checks, each once, in their order.

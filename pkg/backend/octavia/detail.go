@@ -70,7 +70,7 @@ func (i *item) cloudStatus() *lb.CloudStatus {
 	}
 	return &lb.CloudStatus{
 		Provider: lb.ProviderOctavia, ID: i.id, Name: i.last.Name, Provisioning: i.last.Provisioning,
-		Operating: i.last.Operating, Listeners: cloneListeners(i.children),
+		Operating: i.last.Operating, Findings: slices.Clone(i.findings), Listeners: cloneListeners(i.children),
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
+
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
@@ -223,7 +225,7 @@ func (s *stepper) wait() time.Duration {
 	}
 	w.findings = []lb.Finding{{Code: lb.CodeCloudStuck, Message: fmt.Sprintf(
 		"load balancer %s has been in %s for more than %s; Octavia takes no order until an operator has set its status right",
-		w.id, w.last.Provisioning, s.engine.stuck)}}
+		w.id, w.last.Provisioning, duration.HumanDuration(s.engine.stuck))}}
 	w.reason = "stuck in " + w.last.Provisioning
 	return slow
 }
@@ -243,8 +245,7 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	}
 	w.ready, w.reason = false, "Octavia reports an ERROR"
 	w.findings = []lb.Finding{{Code: lb.CodeCloudError, Message: fmt.Sprintf(
-		"load balancer %s is in ERROR, and takes no change; a failover (openstack loadbalancer failover %s) may mend it",
-		w.id, w.id)}}
+		"load balancer %s is in ERROR, and takes no change; have it failed over (openstack loadbalancer failover)", w.id)}}
 	return slow, nil
 }
 

@@ -40,7 +40,16 @@ func judgeCloud(cm corev1.ConfigMap, st *v1alpha1.Status, now time.Time) (v1alph
 	if state == v1alpha1.Deleting && c.Provisioning != "" {
 		return state, "the object is being deleted; Octavia says " + c.Provisioning
 	}
+	if f, stuck := c.Finding(lb.CodeCloudStuck); stuck && state != v1alpha1.Error {
+		if state == v1alpha1.Healthy {
+			state = v1alpha1.Degraded
+		}
+		return state, f.String()
+	}
 	if state != v1alpha1.Healthy {
+		if strings.HasPrefix(reason, string(lb.CodeCloudError)) {
+			reason = strings.TrimSuffix(reason, lastGood) // nobody knows what it does
+		}
 		return state, reason
 	}
 	switch c.Operating {
@@ -60,7 +69,7 @@ const maxFailing = 3
 
 // troubleOf says which members fail their checks, and since when.
 func troubleOf(c lb.CloudStatus, now time.Time) string {
-	text := "Octavia says " + c.Operating + since(c.Since, now)
+	text := string(lb.CodeCloudDegraded) + " Octavia says " + c.Operating + since(c.Since, now)
 	failing := c.Failing()
 	if len(failing) == 0 {
 		return text

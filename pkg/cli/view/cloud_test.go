@@ -45,6 +45,12 @@ func TestCloudState(t *testing.T) {
 			}
 		}
 	}
+	stuck := func(provisioning string) func(*lb.CloudStatus) {
+		return func(c *lb.CloudStatus) {
+			c.Provisioning = provisioning
+			c.Findings = []lb.Finding{{Code: lb.CodeCloudStuck, Message: "load balancer id has been in " + provisioning}}
+		}
+	}
 	for _, c := range []struct {
 		name, status string
 		change       func(*lb.CloudStatus)
@@ -54,15 +60,18 @@ func TestCloudState(t *testing.T) {
 		{"healthy", "SUCCESS", failed("ONLINE"), v1alpha1.Healthy, ""},
 		{"no monitor", "SUCCESS", failed("NO_MONITOR"), v1alpha1.Healthy, ""},
 		{"a member down", "SUCCESS", failed("DEGRADED", 1), v1alpha1.Degraded,
-			"Octavia says DEGRADED since 5m: 192.0.2.2:30080 fails its check since 2m"},
-		{"all down", "SUCCESS", failed("ERROR", 0, 1), v1alpha1.Down, "Octavia says ERROR since 5m: 192.0.2.1:30080 fails its " +
+			"LB0606 Octavia says DEGRADED since 5m: 192.0.2.2:30080 fails its check since 2m"},
+		{"all down", "SUCCESS", failed("ERROR", 0, 1), v1alpha1.Down, "LB0606 Octavia says ERROR since 5m: 192.0.2.1:30080 fails its " +
 			"check since 2m, 192.0.2.2:30080 fails its check since 2m"},
 		{"being made", "PENDING : Octavia is at work on it (PENDING_CREATE)", failed("OFFLINE"), v1alpha1.Pending,
 			"Octavia is at work on it (PENDING_CREATE)"},
 		{"being changed", "SUCCESS", func(c *lb.CloudStatus) { c.Provisioning = "PENDING_UPDATE" }, v1alpha1.Healthy,
 			"Octavia is at work on it (PENDING_UPDATE)"},
 		{"broken", "ERROR : LB0604 load balancer id is in ERROR", func(c *lb.CloudStatus) { c.Provisioning = "ERROR" },
-			v1alpha1.Error, "LB0604 load balancer id is in ERROR (the last good version is served)"},
+			v1alpha1.Error, "LB0604 load balancer id is in ERROR"},
+		{"stuck", "SUCCESS", stuck("PENDING_UPDATE"), v1alpha1.Degraded, "LB0605 load balancer id has been in PENDING_UPDATE"},
+		{"stuck while it is made", "PENDING : stuck in PENDING_CREATE", stuck("PENDING_CREATE"), v1alpha1.Pending,
+			"LB0605 load balancer id has been in PENDING_CREATE"},
 	} {
 		got := Build(Snapshot{Objects: []corev1.ConfigMap{cloudObject(t, c.status, c.change)}, Documents: &Documents{}, Now: now()})
 		if st := got.Items[0].Status; st.State != c.state || st.Reason != c.reason {

@@ -10,6 +10,9 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
+// lastGood ends the reason of an object that is wrong, and is served as it was when it was right.
+const lastGood = " (the last good version is served)"
+
 // judge says in a word and a line how a load balancer fares. The worst that is true counts, so the checks are in that
 // order: the user's own fault first, for nothing else helps before that is mended.
 func judge(cm corev1.ConfigMap, st *v1alpha1.Status) (v1alpha1.State, string) {
@@ -19,7 +22,7 @@ func judge(cm corev1.ConfigMap, st *v1alpha1.Status) (v1alpha1.State, string) {
 	for _, f := range st.Findings {
 		if f.Node == "" && f.Severity == lb.SeverityError {
 			if len(st.VIPs) > 0 {
-				return v1alpha1.Error, words(f) + " (the last good version is served)"
+				return v1alpha1.Error, words(f) + lastGood
 			}
 			return v1alpha1.Error, words(f)
 		}
