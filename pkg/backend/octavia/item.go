@@ -60,6 +60,8 @@ type item struct {
 	reread bool
 	// extras are the ids of further load balancers with the same tags: ends of creates whose answer was lost.
 	extras []string
+	// doubled is since when there are extras.
+	doubled time.Time
 	// pending is since when it has been at work; looks counts the looks since the last change.
 	pending time.Time
 	looks   int

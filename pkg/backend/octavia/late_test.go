@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -73,6 +74,43 @@ func TestLateCall(t *testing.T) {
 	if !s.work.recheck.IsZero() || s.work.reread {
 		t.Error("it looks again without a reason")
 	}
+}
+
+// TestDoubleStuck has one too many that Octavia never gets done with: the one that serves does, what hinders is reported
+// after a while, and looked at slowly.
+func TestDoubleStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		b := c.begin(t)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(5 * time.Second)
+		c.mu.Lock()
+		late := *c.lbs[0]
+		late.ID, late.Provisioning, late.next = "late", "PENDING_CREATE", ""
+		c.lbs = append([]*fakeLB{&late}, c.lbs...)
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if h := healthOf(t, b); !h.Ready || len(h.Findings) != 0 {
+			t.Errorf("reported too early: %+v", h)
+		}
+		time.Sleep(DefaultStuckAfter)
+		if h := healthOf(t, b); !h.Ready || !slices.Equal(codes(h.Findings), []lb.Code{lb.CodeCloudStuck}) ||
+			!strings.Contains(h.Findings[0].Message, "late") {
+			t.Errorf("%+v", h)
+		}
+		before := len(c.calls)
+		time.Sleep(time.Hour)
+		if n := len(c.calls) - before; n > 4*121 {
+			t.Errorf("%d calls an hour for one that is stuck", n)
+		}
+		c.mu.Lock()
+		late.Provisioning = statusActive
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if h := healthOf(t, b); !h.Ready || len(h.Findings) != 0 || len(c.lbs) != 1 || !b.Settled() {
+			t.Errorf("%+v, %d there", h, len(c.lbs))
+		}
+	})
 }
 
 // TestTaken: what is refused since it is there already makes the next step read everything; only a second refusal in a

@@ -32,8 +32,9 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 		return s.fail(err)
 	}
 	s.work.failed, s.work.trouble = 0, nil
-	if again == 0 && len(s.work.extras) > 0 {
-		again = freshness
+	extras := s.mindExtras(time.Now())
+	if again == 0 && extras > 0 {
+		again = extras
 	} else if again == 0 && !s.work.recheck.IsZero() {
 		again = max(time.Until(s.work.recheck), time.Millisecond)
 	}
@@ -260,6 +261,29 @@ func (s *stepper) removeExtra(ctx context.Context) {
 		return
 	}
 	w.extras = slices.Clone(w.extras[1:])
+}
+
+// mindExtras returns when to try again to make those go that are one too many, 0 where there are none. It reports those
+// that Octavia is stuck with.
+func (s *stepper) mindExtras(now time.Time) time.Duration {
+	w := &s.work
+	switch {
+	case len(w.extras) == 0:
+		w.doubled = time.Time{}
+		return 0
+	case w.doubled.IsZero():
+		w.doubled = now
+	}
+	if now.Sub(w.doubled) < s.engine.stuck {
+		return freshness
+	}
+	f := lb.Finding{Code: lb.CodeCloudStuck, Message: fmt.Sprintf("load balancer %s is one too many for this object, and Octavia "+
+		"has not let go of it for more than %s; an operator has to set its status right", w.extras[0],
+		duration.HumanDuration(s.engine.stuck))}
+	if !slices.Contains(w.findings, f) {
+		w.findings = append(slices.Clone(w.findings), f)
+	}
+	return slow
 }
 
 // remove makes the load balancer go.
