@@ -15,7 +15,7 @@ import (
 )
 
 // goodbye is how long to wait for the end of a connection: one from a namespace that is gone may never end.
-const goodbye = 5 * time.Second
+const goodbye = 2 * time.Second
 
 // Fault is what a gate does to a call in place of passing it on.
 type Fault struct {
