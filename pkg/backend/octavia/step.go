@@ -81,13 +81,13 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		if err != nil || done {
 			return 0, err
 		}
+		if w.id == "" && len(s.model.Listeners) == 0 {
+			return s.leaveAlone(), nil
+		}
 		if w.id == "" && s.model.Cloud.Adopt != "" {
 			if err := s.adopt(ctx, s.model.Cloud.Adopt); err != nil {
 				return 0, err
 			}
-		}
-		if w.id == "" && len(s.model.Listeners) == 0 {
-			return s.leaveAlone(), nil
 		}
 		if w.id == "" {
 			return s.create(ctx)
