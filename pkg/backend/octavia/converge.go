@@ -100,10 +100,15 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 
 // settle notes that all is as it is wanted.
 func (s *stepper) settle(ctx context.Context) error {
-	w := &s.work
 	if err := s.float(ctx); err != nil {
 		return err
 	}
+	return s.done(ctx)
+}
+
+// done notes that there is nothing left to do.
+func (s *stepper) done(ctx context.Context) error {
+	w := &s.work
 	if err := s.detail(ctx); err != nil {
 		return err
 	}

@@ -227,7 +227,12 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 
 // fits reports whether a floating IP is as it is wanted.
 func (f Floating) fits(ip floatingIP) bool {
-	return ip.NetworkID == f.NetworkID && (f.Address == "" || f.Address == ip.Address)
+	return sameID(ip.NetworkID, f.NetworkID) && (f.Address == "" || f.Address == ip.Address)
+}
+
+// sameID compares two UUIDs, which have several spellings.
+func sameID(a, b string) bool {
+	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
 }
 
 // idle returns a floating IP that is there and leads nowhere: the one that is asked for, or one that was made for the
@@ -251,9 +256,10 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 	return nil, nil //nolint:nilnil // there is none
 }
 
-// cast takes a floating IP from the load balancer: what was made for it goes, unless it is to be kept.
+// cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is to
+// be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
-	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep {
+	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep || !s.model.Cloud.Internal {
 		return s.engine.api.attach(ctx, ip.ID, "")
 	}
 	return s.engine.api.drop(ctx, ip.ID)

@@ -108,6 +108,10 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		return s.wait(), nil
 	case w.last.Provisioning == statusError:
 		return s.broken(ctx)
+	case len(s.model.Listeners) == 0:
+		// Nobody can say what it should be: it stays as it is, its name, tags and floating IP included.
+		w.pending = time.Time{}
+		return 0, s.done(ctx)
 	default:
 		return s.converge(ctx)
 	}
