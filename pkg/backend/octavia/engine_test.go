@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,8 @@ type fakeLB struct {
 	ready time.Time
 	next  string
 	tree  wholeLoadBalancer
+	// children is the status of what is below it, empty for ACTIVE.
+	children string
 }
 
 func (c *cloud) serve(r *http.Request) (int, string) {
@@ -55,6 +58,9 @@ func (c *cloud) serve(r *http.Request) (int, string) {
 		if !time.Now().Before(l.ready) && l.next != "" {
 			l.Provisioning, l.next = l.next, ""
 		}
+	}
+	if status, body, ok := c.below(r, path); ok {
+		return status, body
 	}
 	id := strings.TrimPrefix(path, "loadbalancers/")
 	switch {
@@ -112,11 +118,11 @@ func (l *fakeLB) statuses() map[string]any {
 	for _, x := range l.tree.Listeners {
 		var members []any
 		for _, m := range x.Pool.Members {
-			members = append(members, map[string]any{"address": m.Address, "protocol_port": m.Port, "provisioning_status": statusActive})
+			members = append(members, map[string]any{"address": m.Address, "protocol_port": m.Port, "provisioning_status": l.child()})
 		}
-		pool := map[string]any{"id": x.Pool.Name, "name": x.Pool.Name, "provisioning_status": statusActive, "members": members,
-			"health_monitor": map[string]any{"id": "m-" + x.Pool.Name, "provisioning_status": statusActive}}
-		listeners = append(listeners, map[string]any{"id": x.Name, "name": x.Name, "provisioning_status": statusActive, "pools": []any{pool}})
+		pool := map[string]any{"id": x.Pool.Name, "name": x.Pool.Name, "provisioning_status": l.child(), "members": members,
+			"health_monitor": map[string]any{"id": "m-" + x.Pool.Name, "provisioning_status": l.child()}}
+		listeners = append(listeners, map[string]any{"id": x.Name, "name": x.Name, "provisioning_status": l.child(), "pools": []any{pool}})
 	}
 	return map[string]any{"provisioning_status": l.Provisioning, "listeners": listeners}
 }
@@ -447,6 +453,12 @@ func TestDoubleGoing(t *testing.T) {
 func TestChoose(t *testing.T) {
 	a, b := root{ID: "a", Address: "1", Provisioning: statusActive}, root{ID: "b", Address: "2", Provisioning: statusActive}
 	going := root{ID: "g", Address: "2", Provisioning: statusPendingDelete}
+	unborn, failed := root{ID: "u", Provisioning: "PENDING_CREATE"}, root{ID: "f", Address: "3", Provisioning: statusError}
+	early := root{ID: "early", Address: "192.0.2.1", Provisioning: statusActive}
+	late := root{ID: "late", Address: "192.0.2.2", Provisioning: statusActive}
+	recorded := func(address string) *lb.LoadBalancer {
+		return &lb.LoadBalancer{Cloud: lb.Cloud{Recorded: []netip.Addr{netip.MustParseAddr(address)}}}
+	}
 	for name, tt := range map[string]struct {
 		item   item
 		found  []root
@@ -456,10 +468,17 @@ func TestChoose(t *testing.T) {
 		"none":        {item{id: "a"}, nil, "a", nil},
 		"oldest":      {item{}, []root{a, b}, "a", []string{"b"}},
 		"known":       {item{id: "b"}, []root{a, b}, "b", []string{"a"}},
-		"address":     {item{id: "a", want: Tree{Placement: Placement{Address: "2"}}}, []root{a, b}, "b", []string{"a"}},
-		"going":       {item{id: "g", want: Tree{Placement: Placement{Address: "2"}}}, []root{going, a}, "a", nil},
-		"only going":  {item{}, []root{going}, "g", nil},
-		"going twice": {item{}, []root{going, going}, "g", nil},
+		"address":     {item{want: Tree{Placement: Placement{Address: "2"}}}, []root{a, b}, "b", []string{"a"}},
+		"known first": {item{id: "a", want: Tree{Placement: Placement{Address: "2"}}}, []root{a, b}, "a", []string{"b"}},
+		"recorded":    {item{model: recorded("192.0.2.2")}, []root{early, late}, "late", []string{"early"}},
+		"not so":      {item{model: recorded("192.0.2.9")}, []root{early, late}, "early", []string{"late"}},
+		"recorded over requested": {item{model: recorded("192.0.2.2"), want: Tree{Placement: Placement{Address: "192.0.2.1"}}},
+			[]root{early, late}, "late", []string{"early"}},
+		"no address yet": {item{id: "b"}, []root{unborn, b}, "b", []string{"u"}},
+		"active":         {item{}, []root{unborn, failed, b}, "b", []string{"u", "f"}},
+		"going":          {item{id: "g", want: Tree{Placement: Placement{Address: "2"}}}, []root{going, a}, "a", nil},
+		"only going":     {item{}, []root{going}, "g", nil},
+		"going twice":    {item{}, []root{going, going}, "g", nil},
 	} {
 		tt.item.choose(tt.found, time.Now())
 		if tt.item.id != tt.id || !slices.Equal(tt.item.extras, tt.extras) {

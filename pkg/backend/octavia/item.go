@@ -1,6 +1,7 @@
 package octavia
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -115,9 +116,9 @@ func (i *item) take(r root, now time.Time) {
 	i.known, i.absent = true, time.Time{}
 }
 
-// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the one with the
-// address that the object has, the known one, or the oldest. The others are one too many. Those that are on their way out
-// count only where there is no other.
+// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one, the
+// one with the address that the object has or asks for, one that is ACTIVE, or the oldest. The others are one too many. Those
+// that are on their way out count only where there is no other.
 func (i *item) choose(found []root, now time.Time) {
 	staying := slices.DeleteFunc(slices.Clone(found), func(r root) bool { return r.Provisioning == statusPendingDelete })
 	if len(staying) == 0 {
@@ -127,18 +128,30 @@ func (i *item) choose(found []root, now time.Time) {
 	if len(staying) == 0 {
 		return
 	}
-	chosen := slices.IndexFunc(staying, func(r root) bool { return r.ID == i.id })
-	if n := slices.IndexFunc(staying, func(r root) bool { return r.Address == i.want.Placement.Address }); n >= 0 &&
-		(chosen < 0 || staying[chosen].Address != staying[n].Address) {
-		chosen = n
+	chosen := 0
+	for _, better := range []func(root) bool{
+		func(r root) bool { return r.ID == i.id },
+		i.recorded,
+		func(r root) bool { return r.Address != "" && r.Address == i.want.Placement.Address },
+		func(r root) bool { return r.Provisioning == statusActive },
+	} {
+		if n := slices.IndexFunc(staying, better); n >= 0 {
+			chosen = n
+			break
+		}
 	}
-	chosen = max(0, chosen)
 	for j, r := range staying {
 		if j != chosen && r.Provisioning != statusPendingDelete {
 			i.extras = append(i.extras, r.ID)
 		}
 	}
 	i.take(staying[chosen], now)
+}
+
+// recorded reports whether the object says that a load balancer's address is the one that it has.
+func (i *item) recorded(r root) bool {
+	a, err := netip.ParseAddr(r.Address)
+	return err == nil && i.model != nil && slices.Contains(i.model.Cloud.Recorded, a.Unmap())
 }
 
 // news reports whether what a list says makes a step due. An item that is not settled has one coming anyway.

@@ -113,6 +113,51 @@ func TestDoubleStuck(t *testing.T) {
 	})
 }
 
+// TestDoubleAfterStart has one that has failed and one that serves: that one is taken, and only the other one goes. As long
+// as the one that is kept does not serve, one that does stays.
+func TestDoubleAfterStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		l := tcp(80, "192.0.2.11:30080")
+		apply(t, c.begin(t), l)
+		time.Sleep(time.Minute)
+		c.mu.Lock()
+		older := *c.lbs[0]
+		older.ID, older.Provisioning, older.Address = "older", statusError, "198.51.100.9"
+		c.lbs = append([]*fakeLB{&older}, c.lbs...)
+		c.mu.Unlock()
+		b := c.begin(t)
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 1 || c.lbs[0].ID != "id-1" || bound(t, b) != "198.51.100.1" {
+			t.Errorf("%d there, bound to %s: %v", len(c.lbs), bound(t, b), c.calls)
+		}
+		c.mu.Lock()
+		late := *c.lbs[0]
+		late.ID = "late"
+		c.lbs[0].Provisioning = statusError
+		c.lbs = append(c.lbs, &late)
+		c.mu.Unlock()
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 2 {
+			t.Errorf("the only one that serves was deleted: %v", c.calls)
+		}
+		c.mu.Lock()
+		c.lbs[0].Provisioning = statusActive
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 1 || c.lbs[0].ID != "id-1" {
+			t.Errorf("%d there: %v", len(c.lbs), c.calls)
+		}
+		apply(t, b)
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 0 {
+			t.Errorf("%d left", len(c.lbs))
+		}
+	})
+}
+
 // TestTaken: what is refused since it is there already makes the next step read everything; only a second refusal in a
 // row is for the user.
 func TestTaken(t *testing.T) {

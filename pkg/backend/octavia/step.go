@@ -63,7 +63,7 @@ func (s *stepper) lookAround(ctx context.Context) error {
 		w.reread, w.seen = false, nil
 	}
 	if len(w.extras) > 0 {
-		s.removeExtra(ctx)
+		s.removeExtra(ctx, all)
 	}
 	return nil
 }
@@ -254,17 +254,27 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	return slow, nil
 }
 
-// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it.
-func (s *stepper) removeExtra(ctx context.Context) {
+// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it. One that is ACTIVE
+// may serve: it stays for as long as the one that is kept is not.
+func (s *stepper) removeExtra(ctx context.Context, all []root) {
 	w := &s.work
-	id := w.extras[0]
+	spared := func(r root) bool {
+		return s.model != nil && r.Provisioning == statusActive && w.last.Provisioning != statusActive
+	}
+	n := slices.IndexFunc(w.extras, func(id string) bool {
+		return !slices.ContainsFunc(all, func(r root) bool { return r.ID == id && spared(r) })
+	})
+	if n < 0 {
+		return
+	}
+	id := w.extras[n]
 	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
 		"deletes", id)
 	if err := s.engine.api.remove(ctx, id); err != nil && understand(err).trouble != troubleGone {
 		s.engine.log.WarnContext(ctx, "cannot delete it yet", "id", id, "error", err)
 		return
 	}
-	w.extras = slices.Clone(w.extras[1:])
+	w.extras = slices.Delete(slices.Clone(w.extras), n, n+1)
 }
 
 // mindExtras returns when to try again to make those go that are one too many, 0 where there are none. It reports those
