@@ -29,6 +29,8 @@ type item struct {
 	// seen is everything below, nil where it must be read; sure says that Octavia has said it since the last change.
 	seen *Seen
 	sure bool
+	// unrest names the children that Octavia seemed to be at work on when they were last read; empty for none.
+	unrest string
 	// children are the statuses of everything below, for people, as they were at childrenAt.
 	children   []lb.CloudListener
 	childrenAt time.Time
@@ -99,7 +101,7 @@ func (i *item) changed(now time.Time) {
 func (i *item) forget() {
 	i.id, i.last, i.seen, i.planted, i.sure = "", root{}, nil, nil, false
 	i.at, i.looked, i.pending, i.looks = time.Time{}, time.Time{}, time.Time{}, 0
-	i.ready = false
+	i.ready, i.unrest = false, ""
 }
 
 // take makes a load balancer that was found the item's own.
