@@ -10,6 +10,7 @@ import (
 func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	w.pending = time.Time{}
+	w.made = w.made && w.last.Provisioning != statusActive // from now on it may serve
 	if restless, err := s.see(ctx); err != nil || restless {
 		return time.Second, err
 	}
@@ -135,7 +136,7 @@ func (s *stepper) done(ctx context.Context) error {
 		return err
 	}
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
-	w.made, w.tries, w.looks = false, 0, 0
+	w.tries, w.looks = 0, 0
 	if w.reread {
 		w.recheck = s.engine.started.Add(afterlife)
 	}

@@ -43,7 +43,7 @@ type item struct {
 	worked bool
 	second time.Time
 
-	// What is going on. made says that this process has created it and it has never been ready since; planted is the tree
+	// What is going on. made says that this process has created it and it has never been ACTIVE since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
 	// says that a create may have happened without an answer.
 	made    bool
@@ -101,7 +101,7 @@ func (i *item) changed(now time.Time) {
 func (i *item) forget() {
 	i.id, i.last, i.seen, i.planted, i.sure = "", root{}, nil, nil, false
 	i.at, i.looked, i.pending, i.looks = time.Time{}, time.Time{}, time.Time{}, 0
-	i.ready, i.unrest = false, ""
+	i.ready, i.made, i.unrest = false, false, ""
 }
 
 // take makes a load balancer that was found the item's own.
