@@ -50,6 +50,8 @@ type item struct {
 	planted *Tree
 	tries   int
 	doubt   bool
+	// lastWord is when every create of this process without an answer must have come through.
+	lastWord time.Time
 	// known says that this process has ever seen it; absent is since when a list has shown none of what shall go.
 	known  bool
 	absent time.Time

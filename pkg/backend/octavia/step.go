@@ -2,11 +2,14 @@ package octavia
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2"
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -118,7 +121,8 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 }
 
 // find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
-// process has seen it go, else only after a second look, since a create of the process before may still be under way.
+// process has seen it go, else only after a second look, since a create of the process before may still be under way. So
+// may one of its own that had no answer.
 func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	w := &s.work
 	if w.doubt || time.Since(w.looked) > freshness {
@@ -141,7 +145,8 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	if w.absent.IsZero() {
 		w.absent = time.Now()
 	}
-	w.gone, w.ready, w.findings = w.known || time.Since(w.absent) > afterlife, false, nil
+	w.gone = (w.known || time.Since(w.absent) > afterlife) && !w.looked.Before(w.lastWord)
+	w.ready, w.findings = false, nil
 	return true, nil
 }
 
@@ -192,6 +197,9 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		// An answer that says no means that nothing was made; anything else means that nobody knows.
 		f := understand(err)
 		w.doubt = !f.stays() && f.trouble != troubleLogin
+		if w.doubt {
+			w.lastWord = time.Now().Add(afterlifeOf(err))
+		}
 		if f.trouble == troubleRefused {
 			w.address = "" // better another one than none
 		}
@@ -211,6 +219,14 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	return s.wait(), nil
+}
+
+// afterlifeOf is how long a create may go on that ended in an error: one that took too long may still be waiting for others.
+func afterlifeOf(err error) time.Duration {
+	if errors.Is(err, context.DeadlineExceeded) || gophercloud.ResponseCodeIs(err, http.StatusGatewayTimeout) {
+		return longAfterlife
+	}
+	return afterlife
 }
 
 // wait notes that Octavia is at work.
