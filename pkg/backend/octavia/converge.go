@@ -136,7 +136,7 @@ func (s *stepper) done(ctx context.Context) error {
 		return err
 	}
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
-	w.tries, w.looks = 0, 0
+	w.tries, w.looks, w.balks = 0, 0, time.Time{}
 	if w.reread {
 		w.recheck = s.engine.started.Add(afterlife)
 	}

@@ -70,6 +70,8 @@ type item struct {
 	// pending is since when it has been at work; looks counts the looks since the last change.
 	pending time.Time
 	looks   int
+	// balks is since when Octavia refuses to take a change as if it were at work, zero where it is or takes it.
+	balks time.Time
 	// failed counts the failures in a row, and trouble is the last one, nil where the last step went well.
 	failed  int
 	trouble *failure
@@ -96,13 +98,13 @@ func (i *item) pause() time.Duration {
 // changed notes that Octavia has been given work.
 func (i *item) changed(now time.Time) {
 	i.looks, i.pending, i.sure = 0, now, false
-	i.at = time.Time{}
+	i.at, i.balks = time.Time{}, time.Time{}
 }
 
 // forget drops all that was known of a load balancer that is no more.
 func (i *item) forget() {
 	i.id, i.last, i.seen, i.planted, i.sure = "", root{}, nil, nil, false
-	i.at, i.looked, i.pending, i.looks = time.Time{}, time.Time{}, time.Time{}, 0
+	i.at, i.looked, i.pending, i.balks, i.looks = time.Time{}, time.Time{}, time.Time{}, time.Time{}, 0
 	i.ready, i.made, i.unrest = false, false, ""
 }
 

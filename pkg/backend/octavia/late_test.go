@@ -93,7 +93,13 @@ func TestDoubleStuck(t *testing.T) {
 		if h := healthOf(t, b); !h.Ready || len(h.Findings) != 0 {
 			t.Errorf("reported too early: %+v", h)
 		}
+		if n := c.count("DELETE"); n > 20 {
+			t.Errorf("%d tries in a minute", n)
+		}
 		time.Sleep(DefaultStuckAfter)
+		if n := c.count("DELETE"); n > 60 {
+			t.Errorf("%d tries", n)
+		}
 		if h := healthOf(t, b); !h.Ready || !slices.Equal(codes(h.Findings), []lb.Code{lb.CodeCloudStuck}) ||
 			!strings.Contains(h.Findings[0].Message, "late") {
 			t.Errorf("%+v", h)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 // A change of the process before lands while everything is read: what is below is seen in PENDING_UPDATE, although the
@@ -91,4 +93,47 @@ func TestBusyReadsAnew(t *testing.T) {
 	if _, err := s.converge(t.Context()); err == nil || understand(err).trouble != troubleBusy || s.work.seen != nil {
 		t.Errorf("%v, seen %v", err, s.work.seen)
 	}
+}
+
+// Octavia refuses every change of a load balancer that is ACTIVE since something below it is stuck. It is asked less and
+// less, and the user is told after a while.
+func TestBalks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		b := c.begin(t)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(time.Minute)
+		balks := true
+		c.deny = func(method, _ string) (int, string) {
+			if method == http.MethodGet {
+				return 0, ""
+			}
+			if balks {
+				return http.StatusConflict, `{"faultstring":"Pool x is immutable and cannot be updated."}`
+			}
+			c.lbs[0].tree.Listeners[0].Pool.Members = []Member{{Address: "192.0.2.12", Port: 30080}}
+			return http.StatusAccepted, "{}"
+		}
+		apply(t, b, tcp(80, "192.0.2.12:30080"))
+		time.Sleep(DefaultStuckAfter - time.Minute)
+		if n, h := c.count("PUT"), healthOf(t, b); n < 20 || n > 60 || len(h.Findings) > 0 {
+			t.Errorf("%d tries, %+v", n, h)
+		}
+		time.Sleep(2 * time.Minute)
+		if h := healthOf(t, b); !h.Ready || !slices.Equal(codes(h.Findings), []lb.Code{lb.CodeCloudStuck}) {
+			t.Errorf("%+v", h)
+		}
+		before := c.count("PUT")
+		time.Sleep(time.Hour)
+		if n := c.count("PUT") - before; n > 121 {
+			t.Errorf("%d tries an hour", n)
+		}
+		c.mu.Lock()
+		balks = false
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if h := healthOf(t, b); !h.Ready || len(h.Findings) > 0 || !b.Settled() {
+			t.Errorf("%+v", h)
+		}
+	})
 }

@@ -235,7 +235,7 @@ func (s *stepper) wait() time.Duration {
 	if w.pending.IsZero() {
 		w.pending = time.Now()
 	}
-	w.at = time.Time{}
+	w.at, w.balks = time.Time{}, time.Time{}
 	waited := time.Since(w.pending)
 	if waited < s.engine.stuck {
 		w.findings = nil
@@ -254,7 +254,7 @@ func (s *stepper) wait() time.Duration {
 // broken deals with ERROR: what was never ready is made again, a few times; anything else is an operator's.
 func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	w := &s.work
-	w.pending, w.seen = time.Time{}, nil
+	w.pending, w.balks, w.seen = time.Time{}, time.Time{}, nil
 	if w.made && w.tries < maxTries {
 		if err := s.engine.api.remove(ctx, w.id); err != nil {
 			return 0, fmt.Errorf("delete after an error: %w", err)
@@ -284,8 +284,10 @@ func (s *stepper) removeExtra(ctx context.Context, all []root) {
 		return
 	}
 	id := w.extras[n]
-	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
-		"deletes", id)
+	if w.doubled.IsZero() {
+		s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
+			"deletes", id)
+	}
 	if err := s.engine.api.remove(ctx, id); err != nil && understand(err).trouble != troubleGone {
 		s.engine.log.WarnContext(ctx, "cannot delete it yet", "id", id, "error", err)
 		return
@@ -305,7 +307,7 @@ func (s *stepper) mindExtras(now time.Time) time.Duration {
 		w.doubled = now
 	}
 	if now.Sub(w.doubled) < s.engine.stuck {
-		return freshness
+		return pace(now.Sub(w.doubled), freshness)
 	}
 	f := lb.Finding{Code: lb.CodeCloudStuck, Message: fmt.Sprintf("load balancer %s is one too many for this object, and Octavia "+
 		"has not let go of it for more than %s; an operator has to set its status right", w.extras[0],
@@ -335,12 +337,33 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 	return s.wait(), nil
 }
 
+// balk deals with a refusal since Octavia is at work. It is told to the user if it goes on although Octavia is at work on
+// nothing: something below is stuck.
+func (s *stepper) balk(f *failure) time.Duration {
+	w := &s.work
+	if w.balks.IsZero() {
+		w.balks = time.Now()
+	}
+	since := time.Since(w.balks)
+	if since < s.engine.stuck {
+		return pace(since, w.pause())
+	}
+	w.reason = "Octavia takes no change"
+	w.findings = []lb.Finding{{Code: lb.CodeCloudStuck, Message: fmt.Sprintf(
+		"load balancer %s is %s, but Octavia has taken no change for more than %s (%s); an operator has to set the status of "+
+			"what is below it right", w.id, w.last.Provisioning, duration.HumanDuration(s.engine.stuck), f.text)}}
+	return slow
+}
+
+// pace is when to try again what has been in vain for so long: less and less, from the least pause on.
+func pace(since, least time.Duration) time.Duration { return min(max(since/4, least), slow) }
+
 // fail decides how to go on after a failure.
 func (s *stepper) fail(err error) time.Duration {
 	w, f := &s.work, understand(err)
 	w.at = time.Time{}
 	if f.trouble == troubleBusy {
-		return w.pause()
+		return s.balk(f)
 	}
 	w.failed++
 	w.trouble = f
