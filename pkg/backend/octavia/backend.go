@@ -197,7 +197,7 @@ func memberless(t Tree) Tree {
 	return t
 }
 
-// sameTree compares all but what cannot be changed after the creation, and thus counts only as long as there is nothing.
+// sameTree compares all but what cannot be changed after the creation, and so counts only as long as there is nothing.
 func sameTree(a, b Tree) bool {
 	a.Placement, b.Placement = Placement{}, Placement{}
 	return reflect.DeepEqual(a, b)
@@ -293,8 +293,8 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	return state, nil
 }
 
-// addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that it
-// leads to.
+// addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that
+// it leads to.
 func (i *item) addresses() (all []netip.Addr) {
 	first := i.last.Address
 	if i.want.Floating != nil {
