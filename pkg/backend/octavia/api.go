@@ -29,7 +29,7 @@ type api struct {
 	session *session
 }
 
-// login returns the way into OpenStack, logging in where that has not been done, or has to be done with new credentials.
+// login returns the way into OpenStack, logging in where that has not been done, or must be done with new credentials.
 func (a *api) login(ctx context.Context) (*session, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,7 +75,7 @@ func (a *api) send(ctx context.Context, to address, method string, body, answer 
 	if err != nil {
 		return understand(err)
 	}
-	client, url, err := to(in)
+	client, target, err := to(in)
 	if err != nil {
 		return understand(err)
 	}
@@ -83,7 +83,7 @@ func (a *api) send(ctx context.Context, to address, method string, body, answer 
 		JSONBody: body, JSONResponse: answer,
 		OkCodes: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent},
 	}
-	response, err := client.Request(ctx, method, url, options)
+	response, err := client.Request(ctx, method, target, options)
 	if err != nil {
 		f := understand(err)
 		if f.trouble == troubleLogin {

@@ -197,7 +197,7 @@ func memberless(t Tree) Tree {
 	return t
 }
 
-// sameTree compares all but what cannot be changed after the creation, and thus counts only as long as there is nothing.
+// sameTree compares all but what cannot be changed after the creation, and so counts only as long as there is nothing.
 func sameTree(a, b Tree) bool {
 	a.Placement, b.Placement = Placement{}, Placement{}
 	return reflect.DeepEqual(a, b)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -120,7 +121,7 @@ func (e *engine) keep(it *item, s *stepper) bool {
 	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
 		it.buoy.address() != w.buoy.address() ||
 		it.last.Provisioning != w.last.Provisioning || it.last.Operating != w.last.Operating ||
-		!reflect.DeepEqual(it.children, w.children) || len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
+		!reflect.DeepEqual(it.children, w.children) || !slices.Equal(it.findings, w.findings)
 	model, want, version, held := it.model, it.want, it.version, it.held
 	*it = w
 	it.model, it.want, it.version, it.held = model, want, version, held

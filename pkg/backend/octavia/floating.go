@@ -65,7 +65,7 @@ func inside(vips []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(vips), func(a netip.Addr) bool { return lb.FamilyOf(a) == lb.IPv4 })
 }
 
-// floatingIP is one as Neutron has it. Its description says whose it is: unlike a tag it is there from the first moment.
+// floatingIP is one as Neutron has it. Its description says whose it is: unlike a tag it is there from the beginning.
 type floatingIP struct {
 	ID          string `json:"id"`
 	Address     string `json:"floating_ip_address"`

@@ -174,5 +174,6 @@ func (i *item) news(found []root) bool {
 		i.at = time.Time{} // is it gone, or has it lost its tags?
 		return true
 	}
-	return failing(i.last.Operating) || i.calm != i.last.Updated || i.last.Provisioning != statusActive || i.operating != i.last.Operating
+	return failing(i.last.Operating) || i.calm != i.last.Updated || i.last.Provisioning != statusActive ||
+		i.operating != i.last.Operating
 }

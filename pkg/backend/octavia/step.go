@@ -77,23 +77,8 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	if w.id == "" {
-		done, err := s.find(ctx)
-		if err == nil && done && !w.gone {
-			return afterlife, nil
-		}
-		if err != nil || done {
-			return 0, err
-		}
-		if w.id == "" && len(s.model.Listeners) == 0 {
-			return s.leaveAlone(), nil
-		}
-		if w.id == "" && s.model.Cloud.Adopt != "" {
-			if err := s.adopt(ctx, s.model.Cloud.Adopt); err != nil {
-				return 0, err
-			}
-		}
-		if w.id == "" {
-			return s.create(ctx)
+		if again, done, err := s.obtain(ctx); done {
+			return again, err
 		}
 	}
 	if time.Since(w.at) > freshness {
@@ -118,6 +103,29 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	default:
 		return s.converge(ctx)
 	}
+}
+
+// obtain finds, adopts or creates the load balancer. It is done where the step ends with that.
+func (s *stepper) obtain(ctx context.Context) (again time.Duration, done bool, err error) {
+	w := &s.work
+	none, err := s.find(ctx)
+	switch {
+	case err != nil || none && w.gone:
+		return 0, true, err
+	case none:
+		return afterlife, true, nil
+	}
+	switch {
+	case w.id != "":
+		return 0, false, nil
+	case len(s.model.Listeners) == 0:
+		return s.leaveAlone(), true, nil
+	case s.model.Cloud.Adopt != "":
+		err := s.adopt(ctx, s.model.Cloud.Adopt)
+		return 0, err != nil, err
+	}
+	again, err = s.create(ctx)
+	return again, true, err
 }
 
 // find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
@@ -309,8 +317,8 @@ func (s *stepper) mindExtras(now time.Time) time.Duration {
 	if now.Sub(w.doubled) < s.engine.stuck {
 		return pace(now.Sub(w.doubled), freshness)
 	}
-	f := lb.Finding{Code: lb.CodeCloudStuck, Message: fmt.Sprintf("load balancer %s is one too many for this object, and Octavia "+
-		"has not let go of it for more than %s; an operator has to set its status right", w.extras[0],
+	f := lb.Finding{Code: lb.CodeCloudStuck, Message: fmt.Sprintf("load balancer %s is one too many for this object, and "+
+		"Octavia has not let go of it for more than %s; an operator has to set its status right", w.extras[0],
 		duration.HumanDuration(s.engine.stuck))}
 	if !slices.Contains(w.findings, f) {
 		w.findings = append(slices.Clone(w.findings), f)
