@@ -88,9 +88,9 @@ func (s *stepper) read(ctx context.Context) (restless bool, err error) {
 	return false, nil
 }
 
-// restless reports whether Octavia seems to be at work on children that have just been read. A call of somebody else may
-// have come after the look at the load balancer, and Octavia ends work on the two one after the other. Only what a second
-// look shows just so, below a load balancer that is ACTIVE and has not been touched, is stuck.
+// restless reports whether Octavia seems to be at work on children that have just been read. A call of somebody else
+// may have come after the look at the load balancer, and Octavia ends work on the two one after the other. Only what
+// a second look shows just so, below a load balancer that is ACTIVE and has not been touched, is stuck.
 func (i *item) restless() bool {
 	pending := i.seen.pending()
 	if pending == "" {

@@ -161,8 +161,8 @@ func damage(rnd *rand.Rand, s *Seen) {
 }
 
 // TestConvergence goes from anything to anything as the engine does: the first operation, then a look at what differs
-// now. It ends, at what is wanted; what Octavia would refuse is never asked for; and no listener gets a pool that is not
-// complete.
+// now. It ends, at what is wanted; what Octavia would refuse is never asked for; and no listener gets a pool that is
+// not complete.
 func TestConvergence(t *testing.T) {
 	longest := 0
 	for seed := range uint64(2000) {

@@ -237,8 +237,9 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	return &made, s.swap(ctx, have, &made, owner)
 }
 
-// swap lets a floating IP lead to the load balancer's port in place of the old ones: a port takes one at a time. Where it
-// cannot, the old ones come back; where it can, those that were made for the object go, unless they are to be kept.
+// swap lets a floating IP lead to the load balancer's port in place of the old ones: a port takes one at a time.
+// Where it cannot, the old ones come back; where it can, those that were made for the object go, unless they are to
+// be kept.
 func (s *stepper) swap(ctx context.Context, old []floatingIP, ip *floatingIP, owner string) error {
 	api, port := s.engine.api, s.work.last.PortID
 	for _, o := range old {
@@ -299,8 +300,8 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 	return nil, nil //nolint:nilnil // there is none
 }
 
-// cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is to
-// be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
+// cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is
+// to be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
 	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep || !s.model.Cloud.Internal {
 		return s.engine.api.attach(ctx, ip.ID, "")

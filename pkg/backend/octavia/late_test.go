@@ -76,8 +76,8 @@ func TestLateCall(t *testing.T) {
 	}
 }
 
-// TestDoubleStuck has one too many that Octavia never gets done with: the one that serves does, what hinders is reported
-// after a while, and looked at slowly.
+// TestDoubleStuck has one too many that Octavia never gets done with: the one that serves does, what hinders is
+// reported after a while, and looked at slowly.
 func TestDoubleStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloud{}
@@ -119,8 +119,8 @@ func TestDoubleStuck(t *testing.T) {
 	})
 }
 
-// TestDoubleAfterStart has one that has failed and one that serves: that one is taken, and only the other one goes. As long
-// as the one that is kept does not serve, one that does stays.
+// TestDoubleAfterStart has one that has failed and one that serves: that one is taken, and only the other one goes.
+// As long as the one that is kept does not serve, one that does stays.
 func TestDoubleAfterStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloud{}

@@ -10,7 +10,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-// One that has been ACTIVE may serve, though it lacks a floating IP yet: in ERROR it is an operator's, and not made again.
+// One that has been ACTIVE may serve, though it lacks a floating IP yet: in ERROR it is an operator's, and not made
+// again.
 func TestErrorAfterActive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloud{neutron: &fakeNeutron{deny: "Quota exceeded for resources: ['floatingip']."}}
@@ -45,8 +46,8 @@ func TestErrorOfAnother(t *testing.T) {
 	})
 }
 
-// A create gets no answer, and its object is deleted. It may come through all the same, and late: the object has to wait
-// for that, although this process has seen an earlier load balancer of it go.
+// A create gets no answer, and its object is deleted. It may come through all the same, and late: the object has to
+// wait for that, although this process has seen an earlier load balancer of it go.
 func TestDoubtfulRelease(t *testing.T) {
 	for _, late := range []time.Duration{2 * time.Second, 6 * time.Second, 40 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -57,7 +58,7 @@ func TestDoubtfulRelease(t *testing.T) {
 			time.Sleep(time.Minute)
 			c.mu.Lock()
 			c.lbs = nil
-			c.deny = func(method, path string) (int, string) {
+			c.deny = func(method, _ string) (int, string) {
 				if method != http.MethodPost {
 					return 0, ""
 				}

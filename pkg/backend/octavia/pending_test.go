@@ -95,8 +95,8 @@ func TestBusyReadsAnew(t *testing.T) {
 	}
 }
 
-// Octavia refuses every change of a load balancer that is ACTIVE since something below it is stuck. It is asked less and
-// less, and the user is told after a while.
+// Octavia refuses every change of a load balancer that is ACTIVE since something below it is stuck. It is asked less
+// and less, and the user is told after a while.
 func TestBalks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloud{}

@@ -129,8 +129,8 @@ func (s *stepper) obtain(ctx context.Context) (again time.Duration, done bool, e
 }
 
 // find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
-// process has seen it go, else only after a second look, since a create of the process before may still be under way. So
-// may one of its own that had no answer.
+// process has seen it go, else only after a second look, since a create of the process before may still be under way.
+// So may one of its own that had no answer.
 func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	w := &s.work
 	if w.doubt || time.Since(w.looked) > freshness {
@@ -229,7 +229,8 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	return s.wait(), nil
 }
 
-// afterlifeOf is how long a create may go on that ended in an error: one that took too long may still be waiting for others.
+// afterlifeOf is how long a create may go on that ended in an error: one that took too long may still be waiting for
+// others.
 func afterlifeOf(err error) time.Duration {
 	if errors.Is(err, context.DeadlineExceeded) || gophercloud.ResponseCodeIs(err, http.StatusGatewayTimeout) {
 		return longAfterlife
@@ -278,8 +279,8 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	return slow, nil
 }
 
-// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it. One that is ACTIVE
-// may serve: it stays for as long as the one that is kept is not.
+// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it. One that is
+// ACTIVE may serve: it stays for as long as the one that is kept is not.
 func (s *stepper) removeExtra(ctx context.Context, all []root) {
 	w := &s.work
 	spared := func(r root) bool {
@@ -345,8 +346,8 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 	return s.wait(), nil
 }
 
-// balk deals with a refusal since Octavia is at work. It is told to the user if it goes on although Octavia is at work on
-// nothing: something below is stuck.
+// balk deals with a refusal since Octavia is at work. It is told to the user if it goes on although Octavia is at
+// work on nothing: something below is stuck.
 func (s *stepper) balk(f *failure) time.Duration {
 	w := &s.work
 	if w.balks.IsZero() {
@@ -358,8 +359,8 @@ func (s *stepper) balk(f *failure) time.Duration {
 	}
 	w.reason = "Octavia takes no change"
 	w.findings = []lb.Finding{{Code: lb.CodeCloudStuck, Message: fmt.Sprintf(
-		"load balancer %s is %s, but Octavia has taken no change for more than %s (%s); an operator has to set the status of "+
-			"what is below it right", w.id, w.last.Provisioning, duration.HumanDuration(s.engine.stuck), f.text)}}
+		"load balancer %s is %s, but Octavia has taken no change for more than %s (%s); an operator has to set the status "+
+			"of what is below it right", w.id, w.last.Provisioning, duration.HumanDuration(s.engine.stuck), f.text)}}
 	return slow
 }
 
