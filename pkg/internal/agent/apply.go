@@ -151,7 +151,7 @@ func (a *Agent) runNginx(ctx context.Context, id string) (proved bool, err error
 	}
 	a.expected.set(a.nginxID, id)
 	if a.cuts(ctx) {
-		a.cut()
+		a.calmDown()
 	}
 	err = a.nginx.Run(ctx, id)
 	a.nginxKeeper.watch("nginx", a.nginx.Process())

@@ -81,7 +81,7 @@ func TestReloadsThatCut(t *testing.T) {
 		a := &Agent{budget: newBudget(), opts: Options{Metrics: NewMetrics(nil)}}
 		begun, reloads := time.Now(), 0
 		for time.Since(begun) < time.Minute {
-			if a.cut(); a.calm != nil {
+			if a.calmDown(); a.calm != nil {
 				<-a.calm
 				a.calm = nil
 			}
@@ -92,7 +92,7 @@ func TestReloadsThatCut(t *testing.T) {
 			t.Errorf("%d reloads in a minute, not %d", reloads, want)
 		}
 		for range 100 { // which did not wait
-			a.cut()
+			a.calmDown()
 		}
 		if wait := a.budget.harm(); wait > keptSpacing {
 			t.Errorf("what can wait does so for %s", wait)

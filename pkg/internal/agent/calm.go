@@ -22,8 +22,8 @@ func (a *Agent) cuts(ctx context.Context) bool {
 	return err == nil && waiting > 0
 }
 
-// cut makes the next change that can wait do so.
-func (a *Agent) cut() {
+// calmDown makes the next change that can wait do so.
+func (a *Agent) calmDown() {
 	if wait := a.budget.harm(); wait > 0 {
 		a.calm = time.After(wait)
 	}
