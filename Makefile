@@ -18,7 +18,7 @@ LIGHT = $$(go list -f '{{if not (or (eq .Name "main") (len .DepsErrors))}}{{.Imp
 HEAVY = $$(comm -23 <(go list ./... | sort) <(printf '%s\n' $(LIGHT) | sort))
 # The packages of the test module, two of which run at the same time: those with a lab wait more than they compute. Chaos
 # judges a fleet by the clock under everything that may happen to it, so it has the machine to itself, afterwards.
-LABS = $$(go list -C test ./... | grep -v '/test/chaos$$')
+LABS = $$(go list -C test ./... | grep -v -e '/test/chaos$$' -e '/test/octavia')
 FUZZTIME ?= 10s
 IMAGE_REPOSITORY ?= ghcr.io/kubectl-lb
 IMAGE_TAG ?= $(VERSION)
