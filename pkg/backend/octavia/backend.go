@@ -293,11 +293,12 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	return state, nil
 }
 
-// addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that
-// it leads to.
+// addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that it
+// leads to. Where an object's error leaves open which one that is, there are none.
 func (i *item) addresses() (all []netip.Addr) {
 	first := i.last.Address
-	if i.want.Floating != nil {
+	may, _ := floats(i.last.Tags)
+	if i.want.Floating != nil || may && len(i.model.Listeners) == 0 {
 		if first = i.buoy.address(); first == "" {
 			return nil
 		}

@@ -22,6 +22,8 @@ const (
 	slow = 30 * time.Second
 	// afterlife is how long a call of a process that was killed may go on in Octavia.
 	afterlife = 10 * time.Second
+	// longAfterlife is the same of a create that was given up since it took too long.
+	longAfterlife = time.Minute
 	// secondLook is how long after our changes everything is read once more.
 	secondLook = time.Minute
 	// maxBackoff is the longest pause after failures that should pass by themselves.
