@@ -122,9 +122,9 @@ func (i *item) take(r root, now time.Time) {
 	i.known, i.absent = true, time.Time{}
 }
 
-// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known
-// one, the one with the address that the object has or asks for, one that is ACTIVE, or the oldest. The others are
-// one too many. Those that are on their way out count only where there is no other.
+// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
+// the one with the address that the object has or asks for, one that is ACTIVE, or the oldest. The others are one too
+// many. Those that are on their way out count only where there is no other.
 func (i *item) choose(found []root, now time.Time) {
 	staying := slices.DeleteFunc(slices.Clone(found), func(r root) bool { return r.Provisioning == statusPendingDelete })
 	if len(staying) == 0 {
