@@ -27,20 +27,36 @@ type api struct {
 
 	mu      sync.Mutex
 	session *session
+	// arrival is the login under way, nil for none.
+	arrival *flight[*session]
 }
 
 // login returns the way into OpenStack, logging in where that has not been done, or has to be done with new credentials.
+// All wait for one login, each as long as its own context allows.
 func (a *api) login(ctx context.Context) (*session, error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.session == nil {
-		s, err := a.credentials.connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		a.session = s
+	if a.session != nil {
+		defer a.mu.Unlock()
+		return a.session, nil
 	}
-	return a.session, nil
+	if a.arrival == nil {
+		detached := context.WithoutCancel(ctx)
+		a.arrival = fly(func() (*session, error) { return a.arrive(detached) })
+	}
+	arrival := a.arrival
+	a.mu.Unlock()
+	return arrival.wait(ctx)
+}
+
+// arrive logs in.
+func (a *api) arrive(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.readLimit)
+	defer cancel()
+	s, err := a.credentials.connect(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.session, a.arrival = s, nil
+	return s, err
 }
 
 // forget makes the next call log in from the start, with whatever the credentials are by then.

@@ -184,22 +184,26 @@ type session struct {
 	mu       sync.Mutex
 }
 
-// network finds Neutron in the catalogue.
+// network finds Neutron in the catalogue. That makes a call, and nobody waits for another one's.
 func (s *session) network() (*gophercloud.ServiceClient, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.neutron == nil {
-		client, err := openstack.NewNetworkV2(s.octavia.ProviderClient, s.endpoint)
-		if err != nil {
-			f := &failure{trouble: loginTrouble(err), text: "no Neutron in the catalogue: " + words(err), err: err}
-			if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
-				f.trouble = troubleRefused
-			}
-			return nil, f
-		}
-		s.neutron = client
+	known := s.neutron
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
-	return s.neutron, nil
+	client, err := openstack.NewNetworkV2(s.octavia.ProviderClient, s.endpoint)
+	if err != nil {
+		f := &failure{trouble: loginTrouble(err), text: "no Neutron in the catalogue: " + words(err), err: err}
+		if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
+			f.trouble = troubleRefused
+		}
+		return nil, f
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.neutron = client
+	return client, nil
 }
 
 // connect logs in and finds Octavia in the catalogue.
@@ -213,12 +217,13 @@ func (c Credentials) connect(ctx context.Context) (*session, error) {
 		return nil, &failure{trouble: troubleLogin, text: err.Error(), err: err}
 	}
 	client.UserAgent.Prepend("kubectl-lb")
-	client.HTTPClient = http.Client{Transport: c.Transport} // each call's context has a limit
-	if c.Transport == nil {
+	way := c.Transport
+	if way == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the library's own
 		transport.TLSClientConfig = l.tls
-		client.HTTPClient.Transport = transport
+		way = transport
 	}
+	client.HTTPClient = http.Client{Transport: bounded{next: way, limit: DefaultReadLimit}}
 	if err := openstack.Authenticate(ctx, client, l.auth); err != nil {
 		return nil, &failure{trouble: loginTrouble(err), text: "cannot log in: " + words(err), err: err}
 	}
