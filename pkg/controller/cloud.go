@@ -20,11 +20,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
 )
 
-// cloudRetry is when a pass is made again that could not reach OpenStack.
-const cloudRetry = 10 * time.Second
-
-// clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but for one
-// list every so often: the backend does the work meanwhile, and asks for a pass when there is something to tell.
+// clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but a moment
+// for one list every so often: the backend does the work meanwhile, and asks for a pass when there is something to tell.
 type clouds struct {
 	backend    *octavia.Backend
 	objects    reader
@@ -76,11 +73,7 @@ func (c *clouds) pass(
 		return nil, expires, err
 	}
 	c.tellOrphans()
-	expires = after.Expires
-	if applyErr != nil {
-		expires = time.Now().Add(cloudRetry)
-	}
-	return c.judge(out, after, applyErr), expires, errors.Join(finalizerErr, releaseErr)
+	return c.judge(out, after, applyErr), after.Expires, errors.Join(finalizerErr, releaseErr)
 }
 
 // resolve gives the wishes members.
