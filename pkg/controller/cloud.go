@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but a moment
@@ -73,7 +76,9 @@ func (c *clouds) pass(
 		return nil, expires, err
 	}
 	c.tellOrphans()
-	return c.judge(out, after, applyErr), after.Expires, errors.Join(finalizerErr, releaseErr)
+	verdicts = c.judge(out, after, applyErr)
+	maps.Copy(verdicts, judgeGoing(cms, after))
+	return verdicts, after.Expires, errors.Join(finalizerErr, releaseErr)
 }
 
 // resolve gives the wishes members.
@@ -117,6 +122,26 @@ func (c *clouds) judge(out plan.Output, s backend.State, unreachable error) map[
 			h.Reason = unreachable.Error()
 		}
 		all[types.UID(o.Origin.UID)] = judgeCloud(o, served[o.Origin.Key], h)
+	}
+	return all
+}
+
+// judgeGoing says what became of the objects that are being deleted, and wait for what was made for them.
+func judgeGoing(cms []*corev1.ConfigMap, s backend.State) map[types.UID]verdict {
+	all := map[types.UID]verdict{}
+	for _, cm := range cms {
+		h, known := s.Health[keyOf(cm)]
+		if cm.DeletionTimestamp == nil || !known || !slices.Contains(cm.Finalizers, configmap.Finalizer) {
+			continue
+		}
+		v := verdict{origin: originOf(cm), findings: h.Findings, cloud: h.Cloud, keepIP: true}
+		failed := slices.IndexFunc(v.findings, func(f lb.Finding) bool { return f.Severity() == lb.SeverityError })
+		if failed >= 0 {
+			v.set(conditionInvalid, v.findings[failed].String())
+		} else {
+			v.set(conditionPending, strings.TrimSuffix("it is being deleted in OpenStack: "+h.Reason, ": "))
+		}
+		all[cm.UID] = v
 	}
 	return all
 }

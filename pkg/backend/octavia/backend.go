@@ -286,6 +286,7 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	}
 	for key, it := range e.items {
 		if it.model == nil {
+			state.Health[key] = it.farewell()
 			continue
 		}
 		state.Health[key] = backend.Health{
@@ -298,6 +299,11 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	return state, nil
+}
+
+// farewell is how one fares that is to go.
+func (i *item) farewell() backend.Health {
+	return backend.Health{Reason: i.reason, Findings: slices.Clone(i.findings), Cloud: i.cloudStatus()}
 }
 
 // addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that it

@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -54,6 +55,8 @@ type item struct {
 	address string
 	// buoy is the floating IP. It outlives the load balancer, whose successor takes it over.
 	buoy buoy
+	// mark is the tag about floating IPs that the load balancer had when it was last seen with one; it outlives it, too.
+	mark string
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
 	recheck time.Time
 	// reread says that everything is read then as well: a change of the process before may have come through late.
@@ -111,6 +114,9 @@ func (i *item) take(r root, now time.Time) {
 		i.seen = nil // somebody else has been at it
 	}
 	i.last, i.at = r, now
+	if n := slices.IndexFunc(r.Tags, func(t string) bool { return strings.HasPrefix(t, tagFloating) }); n >= 0 {
+		i.mark = r.Tags[n]
+	}
 	i.address = orElse(r.Address, i.address)
 	i.known, i.absent = true, time.Time{}
 }

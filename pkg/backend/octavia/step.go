@@ -291,15 +291,17 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	w.ready = false
 	if w.last.Provisioning != statusPendingDelete && !strings.HasPrefix(w.last.Provisioning, pendingPrefix) {
+		// First, for with the load balancer goes what says that there is one; but what Neutron does not do keeps nothing
+		// from being deleted, and is tried again before the load balancer counts as gone.
 		if err := s.sink(ctx); err != nil {
-			return 0, err
+			s.engine.log.WarnContext(ctx, "not done yet", "object", w.key.String(), "error", err)
 		}
 		err := s.engine.api.remove(ctx, w.id)
 		if err != nil && understand(err).trouble != troubleGone {
 			return 0, fmt.Errorf("delete: %w", err)
 		}
 		w.changed(time.Now())
-		w.reason = "it is being deleted"
+		w.reason = "Octavia is at work on it (delete)"
 		return w.pause(), nil
 	}
 	return s.wait(), nil
