@@ -181,7 +181,8 @@ func (b *Backend) want(l lb.LoadBalancer) {
 	l.Normalize()
 	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, b.settings(l))
 	known := it != nil && it.model != nil
-	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement))
+	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement)) &&
+		slices.Equal(l.VIPs, it.model.VIPs)
 	if known && !same && sameTree(memberless(tree), memberless(it.want)) {
 		it.hold(b.options.Coalesce)
 	}

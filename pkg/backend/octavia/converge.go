@@ -14,6 +14,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
+	w.unfill(s.want)
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
 		if err := s.read(ctx); err != nil {
@@ -35,6 +36,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 			w.seen = nil // it may have happened all the same
 		}
 		return 0, fmt.Errorf("%s: %w", ops[0], err)
+	}
+	if ops[0].Verb == Fill {
+		w.filled = membersOf(Tree{Pools: []Pool{*ops[0].Pool}}, w.filled)
 	}
 	w.changed(time.Now())
 	if !w.ready {
@@ -108,6 +112,7 @@ func (s *stepper) settle(ctx context.Context) error {
 		return err
 	}
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
+	w.filled = membersOf(s.want)
 	w.made, w.tries, w.looks = false, 0, 0
 	if w.reread {
 		w.recheck = s.engine.started.Add(afterlife)
@@ -115,6 +120,6 @@ func (s *stepper) settle(ctx context.Context) error {
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
-	w.ready, w.reason, w.findings = true, "", w.health()
+	w.ready, w.reason, w.findings = true, "", append(w.health(), s.misplaced()...)
 	return nil
 }

@@ -41,6 +41,9 @@ type item struct {
 	worked bool
 	second time.Time
 
+	// filled are the members of pools as they were last told, by the pool's name: /status does not tell all of them.
+	filled map[string][]Member
+
 	// What is going on. made says that this process has created it and it has never been ready since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
 	// says that a create may have happened without an answer.
@@ -71,6 +74,8 @@ type item struct {
 	// failed counts the failures in a row, and trouble is the last one, nil where the last step went well.
 	failed  int
 	trouble *failure
+	// failing is since when nothing has gone well.
+	failing time.Time
 	// findings are for the user, and reason says what is missing while it is not ready.
 	findings []lb.Finding
 	reason   string
