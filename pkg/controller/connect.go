@@ -45,7 +45,7 @@ func connectSoftware(
 		if err != nil {
 			return nil, err
 		}
-		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes, c.TLSNamespace); err != nil {
+		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes, c.TLSNamespace, c.UsesOctavia()); err != nil {
 			return nil, err
 		}
 		timing, err := c.Software.Timing.Times()
