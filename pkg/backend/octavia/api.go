@@ -159,14 +159,16 @@ func (a *api) list(ctx context.Context, tags ...string) ([]root, error) {
 			more = more || l.Rel == "next"
 		}
 		for _, r := range page.LoadBalancers {
-			if owned(r.Tags, tags) {
+			if r.ID != "" && owned(r.Tags, tags) {
 				all = append(all, r)
 			}
 		}
 		if !more || len(page.LoadBalancers) == 0 {
 			return all, nil
 		}
-		marker = page.LoadBalancers[len(page.LoadBalancers)-1].ID
+		if marker = page.LoadBalancers[len(page.LoadBalancers)-1].ID; marker == "" {
+			return nil, noID()
+		}
 	}
 }
 
@@ -183,6 +185,10 @@ func (a *api) remove(ctx context.Context, id string) error {
 	return a.call(ctx, http.MethodDelete, "loadbalancers/"+id+"?cascade=true", nil, nil)
 }
 
+// noID is about an answer that cannot be gone on with, such as of a proxy before Octavia: whether it has done what it was
+// told nobody knows.
+func noID() error { return &failure{trouble: troubleWeather, text: "Octavia answers without an id"} }
+
 // create makes a load balancer with everything below it, in one call.
 func (a *api) create(ctx context.Context, t Tree) (root, error) {
 	var answer struct {
@@ -190,5 +196,8 @@ func (a *api) create(ctx context.Context, t Tree) (root, error) {
 	}
 	body := map[string]any{"loadbalancer": whole(t)}
 	err := a.call(ctx, http.MethodPost, "loadbalancers", body, &answer)
+	if err == nil && answer.LoadBalancer.ID == "" {
+		err = noID()
+	}
 	return answer.LoadBalancer, err
 }

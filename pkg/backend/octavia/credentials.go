@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -61,12 +62,30 @@ func (c Credentials) readFile(getenv func(string) string) (login, error) {
 	name := orElse(orElse(c.Cloud, getenv("OS_CLOUD")), "openstack")
 	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithLocations(c.CloudsFile), clouds.WithCloudName(name))
 	if err != nil {
-		return login{}, fmt.Errorf("credentials %s: %w", c.CloudsFile, err)
+		return login{}, fmt.Errorf("credentials %s: %s", c.CloudsFile, discreet(err))
 	}
 	if auth.IdentityEndpoint == "" {
 		return login{}, fmt.Errorf("credentials %s: cloud %s has no auth_url", c.CloudsFile, name)
 	}
 	return login{auth: auth, endpoint: endpoint, tls: tlsConfig}, nil
+}
+
+// yamlLine is where a parser of YAML has found a fault.
+var yamlLine = regexp.MustCompile(`\bline [0-9]+\b`)
+
+// discreet says what is wrong with a clouds.yaml without a word of the file: a parser quotes what it does not like, which
+// may be a password, and what it says gets into logs and onto objects.
+func discreet(err error) string {
+	text := err.Error()
+	for _, harmless := range []string{"clouds file not found", "cloud \"", "unable to compute TLS configuration"} {
+		if strings.HasPrefix(text, harmless) {
+			return text
+		}
+	}
+	if line := yamlLine.FindString(text); line != "" {
+		return "it, or the secure.yaml beside it, is not valid, " + line
+	}
+	return "it, or the secure.yaml beside it, is not valid"
 }
 
 // readVariables understands the variables of today and those of 2016, when projects were tenants and Keystone had a
