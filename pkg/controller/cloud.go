@@ -70,7 +70,8 @@ func (c *clouds) pass(
 		c.metrics.applyErrors.Inc()
 		c.log.Warn("cannot list the load balancers of OpenStack", "error", applyErr)
 	}
-	releaseErr := c.finalizers.release(ctx, cms, out.LoadBalancers)
+	findErr := c.finalizers.find(ctx, c.backend.Orphans())
+	releaseErr := errors.Join(findErr, c.finalizers.release(ctx, cms, out.LoadBalancers))
 	after, err := c.backend.State(ctx)
 	if err != nil {
 		return nil, expires, err
