@@ -16,6 +16,9 @@ LIGHT = $$(go list -f '{{if not (or (eq .Name "main") (len .DepsErrors))}}{{.Imp
 	./pkg/... | awk '!/ k8s\.io\// { print $$1 }')
 # All others.
 HEAVY = $$(comm -23 <(go list ./... | sort) <(printf '%s\n' $(LIGHT) | sort))
+# The packages of the test module, two of which run at the same time: those with a lab wait more than they compute. Chaos
+# judges a fleet by the clock under everything that may happen to it, so it has the machine to itself, afterwards.
+LABS = $$(go list -C test ./... | grep -v -e '/test/chaos$$' -e '/test/octavia')
 FUZZTIME ?= 10s
 IMAGE_REPOSITORY ?= ghcr.io/kubectl-lb
 IMAGE_TAG ?= $(VERSION)
@@ -57,7 +60,8 @@ test: deps build ## Run every test, with all that this needs (root).
 	run go test -timeout 20m $(HEAVY); \
 	CGO_ENABLED=1 run go test -race -p 1 -timeout 20m $(LIGHT); \
 	run hack/fuzz-l7.sh 30s plain; \
-	run go test -C test -p 1 -count 1 -timeout 40m $$(go list -C test ./... | grep -v '/test/octavia'); \
+	run go test -C test -p 2 -count 1 -timeout 40m $(LABS); \
+	run go test -C test -count 1 -timeout 40m ./chaos; \
 	if [ -n "$$failed" ]; then echo "FAILED$$failed" >&2; exit 1; fi; echo "all tests passed"
 
 .PHONY: test-unit
@@ -69,9 +73,9 @@ test-race: deps build ## Run the tests of the main module under the race detecto
 	assets="$(ASSETS)"; CGO_ENABLED=1 KUBEBUILDER_ASSETS="$$assets" go test -race -timeout 30m ./...
 
 .PHONY: e2e
-e2e: deps build ## Run the end-to-end tests in a lab of their own (root).
+e2e: deps build ## Run the end-to-end tests in labs of their own, two at a time (root).
 	assets="$(ASSETS)"; KUBECTL_LB_BIN=$(BIN) KUBEBUILDER_ASSETS="$$assets" \
-	  go test -C test -p 1 -count 1 -timeout 40m -v ./e2e/...
+	  go test -C test -p 2 -count 1 -timeout 40m -v ./e2e/...
 
 .PHONY: deps-octavia
 deps-octavia: ## Install Octavia, Keystone and what they need from Debian's packages (1.2 GB, root).

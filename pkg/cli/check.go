@@ -111,7 +111,8 @@ func (k *checker) check(ctx context.Context, cms []corev1.ConfigMap) (map[lb.Key
 // business: its configuration may say so.
 func (k *checker) checkClouded(wishes []lb.Wish, found map[lb.Key][]lb.Finding) error {
 	b, err := octavia.New(octavia.Options{
-		Cluster: "unknown", Defaults: octavia.Settings{Placement: octavia.Placement{SubnetID: "unknown"}, SubnetIPv6: "unknown"},
+		Cluster:  "unknown",
+		Defaults: octavia.Settings{Placement: octavia.Placement{SubnetID: "unknown"}, SubnetIPv6: "unknown"},
 	})
 	if err != nil {
 		return err

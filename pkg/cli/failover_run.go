@@ -219,7 +219,7 @@ func (t *tester) attend(ctx, lasting context.Context, run *drill.Run, prober *pr
 	for {
 		before := *run
 		action := run.Look(time.Now(), t.feed.documents(), prober.Glance())
-		t.progress(before, *run)
+		t.progress(before, *run, action)
 		switch action {
 		case drill.Done:
 			return
@@ -289,18 +289,21 @@ func (t *tester) takeBack(ctx context.Context, id string) error {
 }
 
 // progress tells what has just happened.
-func (t *tester) progress(before, after drill.Run) {
+func (t *tester) progress(before, after drill.Run, action drill.Action) {
 	for _, step := range []struct {
 		was, is time.Time
 		words   string
 	}{
 		{before.Fault, after.Fault, "the fault is in place"},
 		{before.Takeover, after.Takeover, "every address is on another node"},
-		{before.Restored, after.Restored, "every address is back on " + t.plan.Node},
 	} {
 		if step.was.IsZero() && !step.is.IsZero() {
 			t.note("  %s  %s", t.clock(&after, step.is), step.words)
 		}
+	}
+	// What was back may go away again, until the run is done.
+	if action == drill.Done && !after.Restored.IsZero() {
+		t.note("  %s  every address is back on %s", t.clock(&after, after.Restored), t.plan.Node)
 	}
 	if before.Message != after.Message && after.Result != v1alpha1.FailoverInterrupted {
 		t.note("  %s  %s", t.clock(&after, time.Now()), after.Message)

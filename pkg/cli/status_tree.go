@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 	if st.Cloud != nil {
 		o.cloudBranch(t, *st.Cloud)
 	}
-	for _, l := range st.Listeners {
+	for _, l := range ownListeners(st) {
 		branch := t.Add(listenerName(l), printer.Cell{Text: "Listener"}, printer.Cell{}, printer.Cell{Text: upstreamWords(l)})
 		for _, r := range l.Routes {
 			branch.Add(r.Host+r.Path+arrow(r)+r.Service.String(),
@@ -52,6 +53,16 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 	}
 	columns := []printer.Column{{Name: "NAME"}, {Name: "KIND"}, {Name: "STATE"}, {Name: "DETAIL"}}
 	return printer.Table(o.Out, columns, t.Rows(), o.tableOptions(o.output))
+}
+
+// ownListeners are those of the object that no line of a cloud stands for.
+func ownListeners(st v1alpha1.Status) []v1alpha1.Listener {
+	if st.Cloud == nil || len(st.Cloud.Listeners) == 0 {
+		return st.Listeners
+	}
+	return slices.DeleteFunc(slices.Clone(st.Listeners), func(l v1alpha1.Listener) bool {
+		return len(l.Routes)+len(l.Certificates) == 0
+	})
 }
 
 // expiresSoon is how long before its end a certificate is marked.

@@ -29,8 +29,8 @@ func ownFlags() []optionFlag {
 		{configmap.KeyPorts, `Several ports, such as "80:http/HTTP, 443, 53/UDP", in place of --port and --target-port.`},
 		{configmap.KeyUpstream,
 			`Where connections go: to the "service" (default), or to its "endpoints", the pods themselves.`},
-		{configmap.KeyMethod, "With --upstream endpoints, which pod is next, or with Octavia which node: round-robin (default), " +
-			"least-connections, source-ip-hash or request-hash."},
+		{configmap.KeyMethod, "With --upstream endpoints, which pod is next, or with Octavia which node: round-robin " +
+			"(default), least-connections, source-ip-hash or request-hash."},
 		{configmap.KeyAffinity,
 			"With --upstream endpoints, keep a client with its pod, or with Octavia with its node, by client-ip or cookie " +
 				"(default: none)."},

@@ -33,6 +33,7 @@ func findSoftware(ctx context.Context, log *slog.Logger) (agent.Software, error)
 		return s, err
 	}
 	s.NginxVersion = nginxVersion(built)
+	s.StubStatus = strings.Contains(built, "--with-http_stub_status_module")
 	if s.Modules, err = modules(built); err != nil {
 		return s, err
 	}

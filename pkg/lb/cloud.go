@@ -1,6 +1,9 @@
 package lb
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Provider names what makes a load balancer exist. Empty leaves it to the controller's configuration.
 type Provider string
@@ -52,6 +55,9 @@ type Cloud struct {
 	NoForwardedFor bool
 	// Certificates are the URLs of what TLS is terminated with, in the cloud's own store; the first is the default.
 	Certificates []string
+	// Recorded are the addresses that the object's status says it has: claims, see [AddressWish.Recorded]. They tell which
+	// one serves where there are two after a start.
+	Recorded []netip.Addr
 	// Adopt is the ID of a load balancer that is there already, and is to be this one.
 	Adopt string
 	// NodeSelector is a label selector of the nodes that get traffic, beside the configuration's; empty for all.

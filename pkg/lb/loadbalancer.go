@@ -264,6 +264,7 @@ func compareBools(a, b bool) int {
 func (l LoadBalancer) Clone() LoadBalancer {
 	l.VIPs = slices.Clone(l.VIPs)
 	l.Cloud.Certificates = slices.Clone(l.Cloud.Certificates)
+	l.Cloud.Recorded = slices.Clone(l.Cloud.Recorded)
 	l.Listeners = slices.Clone(l.Listeners)
 	for i := range l.Listeners {
 		l.Listeners[i].TLS = l.Listeners[i].TLS.clone()

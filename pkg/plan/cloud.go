@@ -38,6 +38,7 @@ func MakeForCloud(in CloudInput) Output {
 			findings = append(findings, cloudFindings(w, in)...)
 		}
 		l, last := w.LoadBalancer.Clone(), current[w.LoadBalancer.Origin.Key]
+		l.Cloud.Recorded = slices.Clone(w.Address.Recorded)
 		o := Outcome{Origin: l.Origin, Findings: findings}
 		if last != nil {
 			o.VIPs = slices.Clone(last.VIPs)

@@ -54,6 +54,16 @@ func TestMakeForCloud(t *testing.T) {
 	}
 }
 
+// The cloud is told which address the object had, also of an object with an error: it may have to tell two apart.
+func TestRecordedForCloud(t *testing.T) {
+	for _, w := range []lb.Wish{wish("a", 1, recordedIP("10.0.0.7")), wish("a", 1, recordedIP("10.0.0.7"), broken)} {
+		out := MakeForCloud(CloudInput{Wishes: []lb.Wish{w}, Capabilities: everything()})
+		if got := join(out.LoadBalancers[0].Cloud.Recorded); got != "10.0.0.7" {
+			t.Errorf("recorded %q", got)
+		}
+	}
+}
+
 // What only a cloud has is refused where there is none.
 func TestCloudKeysNeedACloud(t *testing.T) {
 	can := everything()

@@ -4,21 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
-
-// lb runs `kubectl lb …` and fails the test unless it ends with the code.
-func kubectlLB(t *testing.T, code int, stdin string, args ...string) rig.Result {
-	t.Helper()
-	res, err := shared.Kubectl(t.Context(), stdin, append([]string{"lb"}, args...)...)
-	must(t, err)
-	if res.Code != code {
-		t.Fatalf("kubectl lb %s: exit status %d, want %d\nstdout: %s\nstderr: %s",
-			strings.Join(args, " "), res.Code, code, res.Stdout, res.Stderr)
-	}
-	return res
-}
 
 // TestExposeStatusDelete is a user's day with the plugin, by the real kubectl.
 func TestExposeStatusDelete(t *testing.T) {

@@ -96,7 +96,7 @@ func TestTickets(t *testing.T) {
 			t.Errorf("%s: not resumed by the node that began it", tls.VersionName(version))
 		}
 	}
-	lb(t, "drain", home, "--reason", "e2e")
+	kubectlLB(t, 0, "", "drain", home, "--reason", "e2e")
 	holds(t, home, ip, false, 30*time.Second)
 	if now := holder(t, ip); now == home {
 		t.Fatalf("%s is at %s still", ip, now)

@@ -68,8 +68,8 @@ func (c *Cloud) SQL(ctx context.Context, statement string) (string, error) {
 
 // isVIP reports whether the port is that of a load balancer that is there.
 func (c *Cloud) isVIP(port string) bool {
-	row := c.db.QueryRow("select count(*) from vip v join load_balancer l on v.load_balancer_id=l.id where v.port_id=? and "+
-		"l.provisioning_status<>'DELETED'", port)
+	row := c.db.QueryRow("select count(*) from vip v join load_balancer l on v.load_balancer_id=l.id where v.port_id=? "+
+		"and l.provisioning_status<>'DELETED'", port)
 	var n int
 	return row.Scan(&n) == nil && n > 0
 }

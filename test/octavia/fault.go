@@ -15,7 +15,7 @@ import (
 )
 
 // goodbye is how long to wait for the end of a connection: one from a namespace that is gone may never end.
-const goodbye = 5 * time.Second
+const goodbye = 2 * time.Second
 
 // Fault is what a gate does to a call in place of passing it on.
 type Fault struct {
@@ -70,7 +70,8 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, f := range g.faults {
-		if c.Service != map[bool]string{true: "identity", false: "load-balancer"}[f.Identity] || f.Method != "" && f.Method != c.Method ||
+		service := map[bool]string{true: "identity", false: "load-balancer"}[f.Identity]
+		if c.Service != service || f.Method != "" && f.Method != c.Method ||
 			!strings.Contains(c.Path+"?"+c.Query, f.Path) || f.Writes && c.Method == http.MethodGet {
 			continue
 		}
@@ -84,19 +85,7 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 
 // serve lets the fault happen to a call; pass would pass it on.
 func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass http.HandlerFunc) {
-	client := r.Context()
-	if f.Lost {
-		r = detach(r)
-	}
-	if f.Call != nil {
-		f.Call()
-	}
-	if f.Outlive && f.Lost {
-		select { // known only since the body was read
-		case <-client.Done():
-		case <-time.After(goodbye):
-		}
-	}
+	r = f.begin(r)
 	if f.Done != nil {
 		defer f.Done()
 	}
@@ -129,6 +118,24 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass http.HandlerFu
 	default:
 		pass(w, r)
 	}
+}
+
+// begin does what comes before anything happens to the call, and returns it, independent of its client where it is Lost.
+func (f Fault) begin(r *http.Request) *http.Request {
+	client := r.Context()
+	if f.Lost {
+		r = detach(r)
+	}
+	if f.Call != nil {
+		f.Call()
+	}
+	if f.Outlive && f.Lost {
+		select { // known only since the body was read
+		case <-client.Done():
+		case <-time.After(goodbye):
+		}
+	}
+	return r
 }
 
 // detach makes a request independent of its client, which may go away meanwhile: what has reached a service happens.

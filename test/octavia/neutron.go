@@ -27,7 +27,7 @@ type FloatingIP struct {
 	Description string `json:"description"`
 }
 
-// neutron is as much of Neutron as floating IPs need, with answers like the real one's. It is not the real one: Debian's
+// neutron is as much of Neutron as floating IPs need, with answers like the real one's. It is not that one: Debian's
 // needs a message bus, a database and agents of its own, and Octavia's no-op drivers would not use it.
 type neutron struct {
 	// base is where it is found.

@@ -39,6 +39,9 @@ func (r Report) Ended() bool {
 
 // String is for logs and failures.
 func (r Report) String() string {
+	if r.Failed == 0 {
+		return fmt.Sprintf("0 of %d probes failed", r.Sent)
+	}
 	return fmt.Sprintf("%d of %d probes failed, longest outage %s, reasons %v, outages %v",
 		r.Failed, r.Sent, r.Outage(), r.Reasons, r.Windows)
 }

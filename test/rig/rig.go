@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -87,8 +88,20 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 	return r, nil
 }
 
-// build compiles what the lab runs.
+// build compiles what the lab runs. One rig builds at a time: another's lab may not start a program that is half written,
+// and what is up to date is left alone.
 func (r *Rig) build(ctx context.Context) error {
+	if err := os.MkdirAll(r.Bin, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.Open(r.Bin)
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // and with it the lock
+	if err := syscall.Flock(int(dir.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", r.Bin, err)
+	}
 	tests := filepath.Join(r.Repo, "test")
 	for _, c := range []struct{ dir, packages string }{
 		{r.Repo, "./cmd/..."}, {tests, "./lab/cmd/..."}, {tests, "./hello/..."},

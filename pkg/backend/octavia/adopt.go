@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// adopt makes a load balancer the object's own that somebody else has made, as its user has asked for by its ID. It gets
-// our name and tags at once, so that nobody else can have it; what it has beside the ports of the object stays.
+// adopt makes a load balancer the object's own that somebody else has made, as its user has asked for by its ID. It
+// gets our name and tags at once, so that nobody else can have it; what it has beside the ports of the object stays.
 func (s *stepper) adopt(ctx context.Context, id string) error {
 	w := &s.work
 	r, err := s.engine.api.get(ctx, id)
 	if err != nil {
 		f := understand(err)
 		if f.trouble == troubleGone || f.trouble == troubleDenied {
-			f = &failure{trouble: troubleRefused, text: "there is no load balancer " + id + " to adopt in this project", err: err}
+			text := "there is no load balancer " + id + " to adopt in this project"
+			f = &failure{trouble: troubleRefused, text: text, err: err}
 		}
 		return f
 	}
@@ -47,8 +48,8 @@ func adoptable(r root, mine []string) error {
 	if !others {
 		return nil
 	}
-	return &failure{trouble: troubleRefused, text: "load balancer " + r.ID + " cannot be adopted: it was made for " + ownerOf(r) +
-		"; take the tags that begin with kubectl-lb- from it if that is gone for good"}
+	return &failure{trouble: troubleRefused, text: "load balancer " + r.ID + " cannot be adopted: it was made for " +
+		ownerOf(r) + "; take the tags that begin with kubectl-lb- from it if that is gone for good"}
 }
 
 // ownerOf names the object that a load balancer was made for.

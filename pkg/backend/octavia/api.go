@@ -91,7 +91,7 @@ func (a *api) send(ctx context.Context, to address, method string, body, answer 
 	if err != nil {
 		return understand(err)
 	}
-	client, url, err := to(in)
+	client, target, err := to(in)
 	if err != nil {
 		return understand(err)
 	}
@@ -99,7 +99,7 @@ func (a *api) send(ctx context.Context, to address, method string, body, answer 
 		JSONBody: body, JSONResponse: answer,
 		OkCodes: []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent},
 	}
-	response, err := client.Request(ctx, method, url, options)
+	response, err := client.Request(ctx, method, target, options)
 	if err != nil {
 		f := understand(err)
 		if f.trouble == troubleLogin {

@@ -203,7 +203,7 @@ func memberless(t Tree) Tree {
 	return t
 }
 
-// sameTree compares all but what cannot be changed after the creation, and thus counts only as long as there is nothing.
+// sameTree compares all but what cannot be changed after the creation, and so counts only as long as there is nothing.
 func sameTree(a, b Tree) bool {
 	a.Placement, b.Placement = Placement{}, Placement{}
 	return reflect.DeepEqual(a, b)
@@ -308,10 +308,11 @@ func (i *item) farewell() backend.Health {
 }
 
 // addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one that it
-// leads to.
+// leads to. Where an object's error leaves open which one that is, there are none.
 func (i *item) addresses() (all []netip.Addr) {
 	first := i.last.Address
-	if i.want.Floating != nil {
+	may, _ := floats(i.last.Tags)
+	if i.want.Floating != nil || may && len(i.model.Listeners) == 0 {
 		if first = i.buoy.address(); first == "" {
 			return nil
 		}

@@ -10,15 +10,16 @@ import (
 func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	w.pending = time.Time{}
-	if err := s.see(ctx); err != nil {
-		return 0, err
+	w.made = w.made && w.last.Provisioning != statusActive // from now on it may serve
+	if restless, err := s.see(ctx); err != nil || restless {
+		return time.Second, err
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
 	w.unfill(s.want)
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
-		if err := s.read(ctx); err != nil {
-			return 0, err
+		if restless, err := s.read(ctx); err != nil || restless {
+			return time.Second, err
 		}
 		ops = Diff(s.want, *w.seen)
 	}
@@ -32,9 +33,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
-		if understand(err).trouble != troubleBusy {
-			w.seen = nil // it may have happened all the same
-		}
+		w.seen = nil // it may have happened all the same, or somebody else is at it
 		return 0, fmt.Errorf("%s: %w", ops[0], err)
 	}
 	if ops[0].Verb == Fill {
@@ -56,34 +55,58 @@ func (s *stepper) begin() {
 }
 
 // see makes sure that something is known of the children. What this process has just created is asked for its
-// statuses only: everything else of it is known.
-func (s *stepper) see(ctx context.Context) error {
+// statuses only: everything else of it is known. Where they are restless, it has to look again.
+func (s *stepper) see(ctx context.Context) (restless bool, err error) {
 	w := &s.work
 	switch {
 	case w.seen != nil:
-		return nil
+		return false, nil
 	case w.planted != nil:
 		status, err := s.engine.api.status(ctx, w.id)
 		if err != nil {
-			return err
+			return false, err
 		}
 		w.learn(status.children())
 		seen := confirm(w.last, *w.planted, status)
-		w.seen, w.sure, w.planted = &seen, true, nil
-		return nil
+		if w.seen = &seen; w.restless() {
+			return true, nil
+		}
+		w.sure, w.planted = true, nil
+		return false, nil
 	default:
 		return s.read(ctx)
 	}
 }
 
-func (s *stepper) read(ctx context.Context) error {
-	seen, err := s.engine.api.read(ctx, s.work.last)
+func (s *stepper) read(ctx context.Context) (restless bool, err error) {
+	w := &s.work
+	seen, err := s.engine.api.read(ctx, w.last)
 	if err != nil {
-		return err
+		return false, err
 	}
-	s.work.seen, s.work.sure = &seen, true
-	s.work.learn(seen.Children)
-	return nil
+	w.learn(seen.Children)
+	if w.seen = &seen; w.restless() {
+		return true, nil
+	}
+	w.sure = true
+	return false, nil
+}
+
+// restless reports whether Octavia seems to be at work on children that have just been read. A call of somebody else may
+// have come after the look at the load balancer, and Octavia ends work on the two one after the other. Only what a second
+// look shows just so, below a load balancer that is ACTIVE and has not been touched, is stuck.
+func (i *item) restless() bool {
+	pending := i.seen.pending()
+	if pending == "" {
+		i.unrest = ""
+		return false
+	}
+	pending = i.last.Updated + pending
+	if i.unrest == pending {
+		return false
+	}
+	i.unrest, i.seen, i.at = pending, nil, time.Time{}
+	return true
 }
 
 // confirm asks Octavia whether it has done what it was told. Where it has not, everything is read anew.
@@ -104,16 +127,21 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 
 // settle notes that all is as it is wanted.
 func (s *stepper) settle(ctx context.Context) error {
-	w := &s.work
 	if err := s.float(ctx); err != nil {
 		return err
 	}
+	return s.done(ctx)
+}
+
+// done notes that there is nothing left to do.
+func (s *stepper) done(ctx context.Context) error {
+	w := &s.work
 	if err := s.detail(ctx); err != nil {
 		return err
 	}
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
 	w.filled = membersOf(s.want)
-	w.made, w.tries, w.looks = false, 0, 0
+	w.tries, w.looks, w.balks = 0, 0, time.Time{}
 	if w.reread {
 		w.recheck = s.engine.started.Add(afterlife)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	slow = 30 * time.Second
 	// afterlife is how long a call of a process that was killed may go on in Octavia.
 	afterlife = 10 * time.Second
+	// longAfterlife is the same of a create that was given up since it took too long.
+	longAfterlife = time.Minute
 	// secondLook is how long after our changes everything is read once more.
 	secondLook = time.Minute
 	// lateAfter is how long a change may fail before that is reported.
@@ -120,7 +123,7 @@ func (e *engine) keep(it *item, s *stepper) bool {
 	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
 		it.buoy.address() != w.buoy.address() ||
 		it.last.Provisioning != w.last.Provisioning || it.last.Operating != w.last.Operating ||
-		!reflect.DeepEqual(it.children, w.children) || len(it.findings) != len(w.findings) || len(w.findings) > 0 && it.findings[0] != w.findings[0]
+		!reflect.DeepEqual(it.children, w.children) || !slices.Equal(it.findings, w.findings)
 	model, want, version, held := it.model, it.want, it.version, it.held
 	*it = w
 	it.model, it.want, it.version, it.held = model, want, version, held

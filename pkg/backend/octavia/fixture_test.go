@@ -14,6 +14,9 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
+// hang stands for no answer at all in place of a status.
+const hang = -1
+
 // transport answers in place of Octavia.
 type transport func(*http.Request) (status int, body string)
 
@@ -22,6 +25,10 @@ func (f transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	status, body := f(r)
+	if status == hang {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	return &http.Response{
 		StatusCode: status, Status: http.StatusText(status), Header: http.Header{"Retry-After": []string{"7"}},
 		Body: io.NopCloser(strings.NewReader(body)), Request: r, ProtoMajor: 1, ProtoMinor: 1,

@@ -65,7 +65,7 @@ func inside(vips []netip.Addr) []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(vips), func(a netip.Addr) bool { return lb.FamilyOf(a) == lb.IPv4 })
 }
 
-// floatingIP is one as Neutron has it. Its description says whose it is: unlike a tag it is there from the first moment.
+// floatingIP is one as Neutron has it. Its description says whose it is: unlike a tag it is there from the beginning.
 type floatingIP struct {
 	ID          string `json:"id"`
 	Address     string `json:"floating_ip_address"`
@@ -122,9 +122,12 @@ func (a *api) attach(ctx context.Context, id, port string) error {
 	return a.neutron(ctx, http.MethodPut, "floatingips/"+id, body, nil)
 }
 
-// allocate makes a floating IP that leads to a port.
+// allocate makes a floating IP that leads to a port; to none where that is empty.
 func (a *api) allocate(ctx context.Context, f Floating, port, owner string) (floatingIP, error) {
-	ip := map[string]any{"floating_network_id": f.NetworkID, "port_id": port, "description": owner}
+	ip := map[string]any{"floating_network_id": f.NetworkID, "description": owner}
+	if port != "" {
+		ip["port_id"] = port
+	}
 	if f.SubnetID != "" {
 		ip["subnet_id"] = f.SubnetID
 	}
@@ -190,7 +193,8 @@ func (s *stepper) float(ctx context.Context) error {
 	return nil
 }
 
-// moor returns the floating IP of the load balancer's port, after it has made it so.
+// moor returns the floating IP of the load balancer's port, after it has made it so. The one that is there stays until
+// another one is had.
 func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error) {
 	api, port, owner := s.engine.api, s.work.last.PortID, floatingOwner(s.engine.cluster, s.work.key)
 	have, err := api.floatingOf(ctx, port)
@@ -198,11 +202,13 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 		return nil, err
 	}
 	for _, ip := range have {
-		if want != nil && want.fits(ip) {
+		switch {
+		case want == nil:
+			if err := s.cast(ctx, ip, owner); err != nil {
+				return nil, err
+			}
+		case want.fits(ip):
 			return &ip, nil
-		}
-		if err := s.cast(ctx, ip, owner); err != nil {
-			return nil, err
 		}
 	}
 	if want == nil {
@@ -213,21 +219,63 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 		return nil, err
 	}
 	if ip != nil {
-		ip.PortID = port
 		s.engine.log.InfoContext(ctx, "floating IP taken", "object", s.work.key.String(), "address", ip.Address)
-		return ip, api.attach(ctx, ip.ID, port)
+		return ip, s.swap(ctx, have, ip, owner)
 	}
-	made, err := api.allocate(ctx, *want, port, owner)
+	at := port
+	if len(have) > 0 {
+		at = "" // the port takes no other one yet
+	}
+	made, err := api.allocate(ctx, *want, at, owner)
 	if err != nil {
 		return nil, err
 	}
 	s.engine.log.InfoContext(ctx, "floating IP made", "object", s.work.key.String(), "address", made.Address)
-	return &made, nil
+	if at != "" {
+		return &made, nil
+	}
+	return &made, s.swap(ctx, have, &made, owner)
+}
+
+// swap lets a floating IP lead to the load balancer's port in place of the old ones: a port takes one at a time. Where it
+// cannot, the old ones come back; where it can, those that were made for the object go, unless they are to be kept.
+func (s *stepper) swap(ctx context.Context, old []floatingIP, ip *floatingIP, owner string) error {
+	api, port := s.engine.api, s.work.last.PortID
+	for _, o := range old {
+		if err := api.attach(ctx, o.ID, ""); err != nil {
+			return err
+		}
+	}
+	if err := api.attach(ctx, ip.ID, port); err != nil {
+		for _, o := range old {
+			if back := api.attach(ctx, o.ID, port); back != nil {
+				s.engine.log.WarnContext(ctx, "floating IP is lost", "object", s.work.key.String(), "address", o.Address,
+					"error", back)
+			}
+		}
+		return err
+	}
+	ip.PortID = port
+	_, keep := floats(s.work.last.Tags)
+	for _, o := range old {
+		if o.Description != owner || keep {
+			continue
+		}
+		if err := api.drop(ctx, o.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fits reports whether a floating IP is as it is wanted.
 func (f Floating) fits(ip floatingIP) bool {
-	return ip.NetworkID == f.NetworkID && (f.Address == "" || f.Address == ip.Address)
+	return sameID(ip.NetworkID, f.NetworkID) && (f.Address == "" || f.Address == ip.Address)
+}
+
+// sameID compares two UUIDs, which have several spellings.
+func sameID(a, b string) bool {
+	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
 }
 
 // idle returns a floating IP that is there and leads nowhere: the one that is asked for, or one that was made for the
@@ -251,9 +299,10 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 	return nil, nil //nolint:nilnil // there is none
 }
 
-// cast takes a floating IP from the load balancer: what was made for it goes, unless it is to be kept.
+// cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is to
+// be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
-	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep {
+	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep || !s.model.Cloud.Internal {
 		return s.engine.api.attach(ctx, ip.ID, "")
 	}
 	return s.engine.api.drop(ctx, ip.ID)

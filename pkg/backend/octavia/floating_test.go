@@ -21,6 +21,8 @@ type fakeNeutron struct {
 	deny string
 	// denied refuses everything.
 	denied bool
+	// reject is the id of one that can lead nowhere.
+	reject string
 }
 
 func (n *fakeNeutron) unplug(port string) {
@@ -61,6 +63,9 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 		return http.StatusCreated, text
 	case i < 0:
 		return http.StatusNotFound, `{"NeutronError":{"message":"Floating IP could not be found"}}`
+	case r.Method == http.MethodPut && body.IP.PortID != "" && (n.reject == n.ips[i].ID ||
+		slices.ContainsFunc(n.ips, func(f floatingIP) bool { return f.PortID == body.IP.PortID })):
+		return http.StatusConflict, `{"NeutronError":{"message":"Cannot associate floating IP with port"}}`
 	case r.Method == http.MethodPut:
 		n.ips[i].PortID = body.IP.PortID
 		return http.StatusOK, "{}"
@@ -193,6 +198,37 @@ func TestFloatingIPNoMore(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		if got := c.neutron.String(); got != "" || bound(t, b) != "198.51.100.1" || !healthOf(t, b).Ready {
 			t.Errorf("%q, bound to %s, %+v", got, bound(t, b), healthOf(t, b))
+		}
+	})
+}
+
+// A floating IP of another network takes the place of the one that there is, which goes only once the new one is had.
+func TestFloatingIPReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{neutron: &fakeNeutron{}}
+		l := tcp(80, "192.0.2.11:30080")
+		b := c.begin(t, afloat)
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		set := func(deny, reject string) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.neutron.deny, c.neutron.reject = deny, reject
+		}
+		l.Cloud.FloatingNetwork = "other"
+		for _, trouble := range [][2]string{{"Quota exceeded", ""}, {"", "fip-2"}} {
+			set(trouble[0], trouble[1])
+			apply(t, b, l)
+			time.Sleep(2 * time.Minute)
+			got, told := strings.TrimSuffix(c.neutron.String(), " 203.0.113.2>"), bound(t, b)
+			if got != "203.0.113.1>port-1" || told != "203.0.113.1" || len(healthOf(t, b).Findings) != 1 {
+				t.Errorf("%v: %q, bound to %q, %+v", trouble, c.neutron, told, healthOf(t, b))
+			}
+		}
+		set("", "")
+		time.Sleep(2 * time.Minute)
+		if got := c.neutron.String(); got != "203.0.113.2>port-1" || bound(t, b) != "203.0.113.2" || !healthOf(t, b).Ready {
+			t.Errorf("%q, bound to %q, %+v", got, bound(t, b), healthOf(t, b))
 		}
 	})
 }

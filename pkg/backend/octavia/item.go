@@ -1,6 +1,7 @@
 package octavia
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,8 @@ type item struct {
 	// seen is everything below, nil where it must be read; sure says that Octavia has said it since the last change.
 	seen *Seen
 	sure bool
+	// unrest names the children that Octavia seemed to be at work on when they were last read; empty for none.
+	unrest string
 	// children are the statuses of everything below, for people, as they were at childrenAt.
 	children   []lb.CloudListener
 	childrenAt time.Time
@@ -44,13 +47,15 @@ type item struct {
 	// filled are the members of pools as they were last told, by the pool's name: /status does not tell all of them.
 	filled map[string][]Member
 
-	// What is going on. made says that this process has created it and it has never been ready since; planted is the tree
+	// What is going on. made says that this process has created it and it has never been ACTIVE since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
 	// says that a create may have happened without an answer.
 	made    bool
 	planted *Tree
 	tries   int
 	doubt   bool
+	// lastWord is when every create of this process without an answer must have come through.
+	lastWord time.Time
 	// known says that this process has ever seen it; absent is since when a list has shown none of what shall go.
 	known  bool
 	absent time.Time
@@ -71,6 +76,8 @@ type item struct {
 	// pending is since when it has been at work; looks counts the looks since the last change.
 	pending time.Time
 	looks   int
+	// balks is since when Octavia refuses to take a change as if it were at work, zero where it is or takes it.
+	balks time.Time
 	// failed counts the failures in a row, and trouble is the last one, nil where the last step went well.
 	failed  int
 	trouble *failure
@@ -99,14 +106,14 @@ func (i *item) pause() time.Duration {
 // changed notes that Octavia has been given work.
 func (i *item) changed(now time.Time) {
 	i.looks, i.pending, i.sure = 0, now, false
-	i.at = time.Time{}
+	i.at, i.balks = time.Time{}, time.Time{}
 }
 
 // forget drops all that was known of a load balancer that is no more.
 func (i *item) forget() {
 	i.id, i.last, i.seen, i.planted, i.sure = "", root{}, nil, nil, false
-	i.at, i.looked, i.pending, i.looks = time.Time{}, time.Time{}, time.Time{}, 0
-	i.ready = false
+	i.at, i.looked, i.pending, i.balks, i.looks = time.Time{}, time.Time{}, time.Time{}, time.Time{}, 0
+	i.ready, i.made, i.unrest = false, false, ""
 }
 
 // take makes a load balancer that was found the item's own.
@@ -126,9 +133,9 @@ func (i *item) take(r root, now time.Time) {
 	i.known, i.absent = true, time.Time{}
 }
 
-// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the one with the
-// address that the object has, the known one, or the oldest. The others are one too many. Those that are on their way out
-// count only where there is no other.
+// choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
+// the one with the address that the object has or asks for, one that is ACTIVE, or the oldest. The others are one too
+// many. Those that are on their way out count only where there is no other.
 func (i *item) choose(found []root, now time.Time) {
 	staying := slices.DeleteFunc(slices.Clone(found), func(r root) bool { return r.Provisioning == statusPendingDelete })
 	if len(staying) == 0 {
@@ -138,18 +145,30 @@ func (i *item) choose(found []root, now time.Time) {
 	if len(staying) == 0 {
 		return
 	}
-	chosen := slices.IndexFunc(staying, func(r root) bool { return r.ID == i.id })
-	if n := slices.IndexFunc(staying, func(r root) bool { return r.Address == i.want.Placement.Address }); n >= 0 &&
-		(chosen < 0 || staying[chosen].Address != staying[n].Address) {
-		chosen = n
+	chosen := 0
+	for _, better := range []func(root) bool{
+		func(r root) bool { return r.ID == i.id },
+		i.recorded,
+		func(r root) bool { return r.Address != "" && r.Address == i.want.Placement.Address },
+		func(r root) bool { return r.Provisioning == statusActive },
+	} {
+		if n := slices.IndexFunc(staying, better); n >= 0 {
+			chosen = n
+			break
+		}
 	}
-	chosen = max(0, chosen)
 	for j, r := range staying {
 		if j != chosen && r.Provisioning != statusPendingDelete {
 			i.extras = append(i.extras, r.ID)
 		}
 	}
 	i.take(staying[chosen], now)
+}
+
+// recorded reports whether the object says that a load balancer's address is the one that it has.
+func (i *item) recorded(r root) bool {
+	a, err := netip.ParseAddr(r.Address)
+	return err == nil && i.model != nil && slices.Contains(i.model.Cloud.Recorded, a.Unmap())
 }
 
 // news reports whether what a list says makes a step due. An item that is not settled has one coming anyway.
@@ -166,5 +185,6 @@ func (i *item) news(found []root) bool {
 		i.at = time.Time{} // is it gone, or has it lost its tags?
 		return true
 	}
-	return failing(i.last.Operating) || i.calm != i.last.Updated || i.last.Provisioning != statusActive || i.operating != i.last.Operating
+	return failing(i.last.Operating) || i.calm != i.last.Updated || i.last.Provisioning != statusActive ||
+		i.operating != i.last.Operating
 }

@@ -93,7 +93,13 @@ func TestDoubleStuck(t *testing.T) {
 		if h := healthOf(t, b); !h.Ready || len(h.Findings) != 0 {
 			t.Errorf("reported too early: %+v", h)
 		}
+		if n := c.count("DELETE"); n > 20 {
+			t.Errorf("%d tries in a minute", n)
+		}
 		time.Sleep(DefaultStuckAfter)
+		if n := c.count("DELETE"); n > 60 {
+			t.Errorf("%d tries", n)
+		}
 		if h := healthOf(t, b); !h.Ready || !slices.Equal(codes(h.Findings), []lb.Code{lb.CodeCloudStuck}) ||
 			!strings.Contains(h.Findings[0].Message, "late") {
 			t.Errorf("%+v", h)
@@ -109,6 +115,51 @@ func TestDoubleStuck(t *testing.T) {
 		time.Sleep(time.Minute)
 		if h := healthOf(t, b); !h.Ready || len(h.Findings) != 0 || len(c.lbs) != 1 || !b.Settled() {
 			t.Errorf("%+v, %d there", h, len(c.lbs))
+		}
+	})
+}
+
+// TestDoubleAfterStart has one that has failed and one that serves: that one is taken, and only the other one goes. As long
+// as the one that is kept does not serve, one that does stays.
+func TestDoubleAfterStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		l := tcp(80, "192.0.2.11:30080")
+		apply(t, c.begin(t), l)
+		time.Sleep(time.Minute)
+		c.mu.Lock()
+		older := *c.lbs[0]
+		older.ID, older.Provisioning, older.Address = "older", statusError, "198.51.100.9"
+		c.lbs = append([]*fakeLB{&older}, c.lbs...)
+		c.mu.Unlock()
+		b := c.begin(t)
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 1 || c.lbs[0].ID != "id-1" || bound(t, b) != "198.51.100.1" {
+			t.Errorf("%d there, bound to %s: %v", len(c.lbs), bound(t, b), c.calls)
+		}
+		c.mu.Lock()
+		late := *c.lbs[0]
+		late.ID = "late"
+		c.lbs[0].Provisioning = statusError
+		c.lbs = append(c.lbs, &late)
+		c.mu.Unlock()
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 2 {
+			t.Errorf("the only one that serves was deleted: %v", c.calls)
+		}
+		c.mu.Lock()
+		c.lbs[0].Provisioning = statusActive
+		c.mu.Unlock()
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 1 || c.lbs[0].ID != "id-1" {
+			t.Errorf("%d there: %v", len(c.lbs), c.calls)
+		}
+		apply(t, b)
+		time.Sleep(time.Minute)
+		if len(c.lbs) != 0 {
+			t.Errorf("%d left", len(c.lbs))
 		}
 	})
 }

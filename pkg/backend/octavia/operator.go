@@ -16,8 +16,8 @@ func NewOperator(c Credentials) *Operator {
 	return &Operator{api: &api{credentials: c, readLimit: DefaultReadLimit, writeLimit: DefaultWriteLimit}}
 }
 
-// UserCredentials are those of a person: the OS_* variables where OS_AUTH_URL is among them, else the clouds.yaml that the
-// openstack command would find. exists says whether there is a file.
+// UserCredentials are those of a person: the OS_* variables where OS_AUTH_URL is among them, else the clouds.yaml that
+// the openstack command would find. exists says whether there is a file.
 func UserCredentials(getenv func(string) string, exists func(path string) bool) Credentials {
 	c := Credentials{Getenv: getenv}
 	if getenv("OS_AUTH_URL") != "" {

@@ -2,11 +2,14 @@ package octavia
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/gophercloud/gophercloud/v2"
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -63,7 +66,7 @@ func (s *stepper) lookAround(ctx context.Context) error {
 		w.reread, w.seen = false, nil
 	}
 	if len(w.extras) > 0 {
-		s.removeExtra(ctx)
+		s.removeExtra(ctx, all)
 	}
 	return nil
 }
@@ -74,23 +77,8 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	if w.id == "" {
-		done, err := s.find(ctx)
-		if err == nil && done && !w.gone {
-			return afterlife, nil
-		}
-		if err != nil || done {
-			return 0, err
-		}
-		if w.id == "" && s.model.Cloud.Adopt != "" {
-			if err := s.adopt(ctx, s.model.Cloud.Adopt); err != nil {
-				return 0, err
-			}
-		}
-		if w.id == "" && len(s.model.Listeners) == 0 {
-			return s.leaveAlone(), nil
-		}
-		if w.id == "" {
-			return s.create(ctx)
+		if again, done, err := s.obtain(ctx); done {
+			return again, err
 		}
 	}
 	if time.Since(w.at) > freshness {
@@ -108,13 +96,41 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		return s.wait(), nil
 	case w.last.Provisioning == statusError:
 		return s.broken(ctx)
+	case len(s.model.Listeners) == 0:
+		// Nobody can say what it should be: it stays as it is, its name, tags and floating IP included.
+		w.pending = time.Time{}
+		return 0, s.done(ctx)
 	default:
 		return s.converge(ctx)
 	}
 }
 
+// obtain finds, adopts or creates the load balancer. It is done where the step ends with that.
+func (s *stepper) obtain(ctx context.Context) (again time.Duration, done bool, err error) {
+	w := &s.work
+	none, err := s.find(ctx)
+	switch {
+	case err != nil || none && w.gone:
+		return 0, true, err
+	case none:
+		return afterlife, true, nil
+	}
+	switch {
+	case w.id != "":
+		return 0, false, nil
+	case len(s.model.Listeners) == 0:
+		return s.leaveAlone(), true, nil
+	case s.model.Cloud.Adopt != "":
+		err := s.adopt(ctx, s.model.Cloud.Adopt)
+		return 0, err != nil, err
+	}
+	again, err = s.create(ctx)
+	return again, true, err
+}
+
 // find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
-// process has seen it go, else only after a second look, since a create of the process before may still be under way.
+// process has seen it go, else only after a second look, since a create of the process before may still be under way. So
+// may one of its own that had no answer.
 func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	w := &s.work
 	if w.doubt || time.Since(w.looked) > freshness {
@@ -137,7 +153,8 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	if w.absent.IsZero() {
 		w.absent = time.Now()
 	}
-	w.gone, w.ready, w.findings = w.known || time.Since(w.absent) > afterlife, false, nil
+	w.gone = (w.known || time.Since(w.absent) > afterlife) && !w.looked.Before(w.lastWord)
+	w.ready, w.findings = false, nil
 	return true, nil
 }
 
@@ -188,6 +205,9 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		// An answer that says no means that nothing was made; anything else means that nobody knows.
 		f := understand(err)
 		w.doubt = !f.stays() && f.trouble != troubleLogin
+		if w.doubt {
+			w.lastWord = time.Now().Add(afterlifeOf(err))
+		}
 		if f.trouble == troubleRefused {
 			w.address = "" // better another one than none
 		}
@@ -209,13 +229,21 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	return s.wait(), nil
 }
 
+// afterlifeOf is how long a create may go on that ended in an error: one that took too long may still be waiting for others.
+func afterlifeOf(err error) time.Duration {
+	if errors.Is(err, context.DeadlineExceeded) || gophercloud.ResponseCodeIs(err, http.StatusGatewayTimeout) {
+		return longAfterlife
+	}
+	return afterlife
+}
+
 // wait notes that Octavia is at work.
 func (s *stepper) wait() time.Duration {
 	w := &s.work
 	if w.pending.IsZero() {
 		w.pending = time.Now()
 	}
-	w.at = time.Time{}
+	w.at, w.balks = time.Time{}, time.Time{}
 	waited := time.Since(w.pending)
 	if waited < s.engine.stuck {
 		w.findings = nil
@@ -234,7 +262,7 @@ func (s *stepper) wait() time.Duration {
 // broken deals with ERROR: what was never ready is made again, a few times; anything else is an operator's.
 func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	w := &s.work
-	w.pending, w.seen = time.Time{}, nil
+	w.pending, w.balks, w.seen = time.Time{}, time.Time{}, nil
 	if w.made && w.tries < maxTries {
 		if err := s.engine.api.remove(ctx, w.id); err != nil {
 			return 0, fmt.Errorf("delete after an error: %w", err)
@@ -250,17 +278,29 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	return slow, nil
 }
 
-// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it.
-func (s *stepper) removeExtra(ctx context.Context) {
+// removeExtra makes one load balancer go that is one too many, as soon as Octavia is not at work on it. One that is ACTIVE
+// may serve: it stays for as long as the one that is kept is not.
+func (s *stepper) removeExtra(ctx context.Context, all []root) {
 	w := &s.work
-	id := w.extras[0]
-	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
-		"deletes", id)
+	spared := func(r root) bool {
+		return s.model != nil && r.Provisioning == statusActive && w.last.Provisioning != statusActive
+	}
+	n := slices.IndexFunc(w.extras, func(id string) bool {
+		return !slices.ContainsFunc(all, func(r root) bool { return r.ID == id && spared(r) })
+	})
+	if n < 0 {
+		return
+	}
+	id := w.extras[n]
+	if w.doubled.IsZero() {
+		s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
+			"deletes", id)
+	}
 	if err := s.engine.api.remove(ctx, id); err != nil && understand(err).trouble != troubleGone {
 		s.engine.log.WarnContext(ctx, "cannot delete it yet", "id", id, "error", err)
 		return
 	}
-	w.extras = slices.Clone(w.extras[1:])
+	w.extras = slices.Delete(slices.Clone(w.extras), n, n+1)
 }
 
 // mindExtras returns when to try again to make those go that are one too many, 0 where there are none. It reports those
@@ -275,10 +315,10 @@ func (s *stepper) mindExtras(now time.Time) time.Duration {
 		w.doubled = now
 	}
 	if now.Sub(w.doubled) < s.engine.stuck {
-		return freshness
+		return pace(now.Sub(w.doubled), freshness)
 	}
-	f := lb.Finding{Code: lb.CodeCloudStuck, Message: fmt.Sprintf("load balancer %s is one too many for this object, and Octavia "+
-		"has not let go of it for more than %s; an operator has to set its status right", w.extras[0],
+	f := lb.Finding{Code: lb.CodeCloudStuck, Message: fmt.Sprintf("load balancer %s is one too many for this object, and "+
+		"Octavia has not let go of it for more than %s; an operator has to set its status right", w.extras[0],
 		duration.HumanDuration(s.engine.stuck))}
 	if !slices.Contains(w.findings, f) {
 		w.findings = append(slices.Clone(w.findings), f)
@@ -307,12 +347,33 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 	return s.wait(), nil
 }
 
+// balk deals with a refusal since Octavia is at work. It is told to the user if it goes on although Octavia is at work on
+// nothing: something below is stuck.
+func (s *stepper) balk(f *failure) time.Duration {
+	w := &s.work
+	if w.balks.IsZero() {
+		w.balks = time.Now()
+	}
+	since := time.Since(w.balks)
+	if since < s.engine.stuck {
+		return pace(since, w.pause())
+	}
+	w.reason = "Octavia takes no change"
+	w.findings = []lb.Finding{{Code: lb.CodeCloudStuck, Message: fmt.Sprintf(
+		"load balancer %s is %s, but Octavia has taken no change for more than %s (%s); an operator has to set the status of "+
+			"what is below it right", w.id, w.last.Provisioning, duration.HumanDuration(s.engine.stuck), f.text)}}
+	return slow
+}
+
+// pace is when to try again what has been in vain for so long: less and less, from the least pause on.
+func pace(since, least time.Duration) time.Duration { return min(max(since/4, least), slow) }
+
 // fail decides how to go on after a failure.
 func (s *stepper) fail(err error) time.Duration {
 	w, f := &s.work, understand(err)
 	w.at = time.Time{}
 	if f.trouble == troubleBusy {
-		return w.pause()
+		return s.balk(f)
 	}
 	if w.failed++; w.failing.IsZero() {
 		w.failing = time.Now()

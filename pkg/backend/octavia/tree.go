@@ -3,6 +3,7 @@ package octavia
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
@@ -188,6 +189,26 @@ func (s *Seen) listener(protocol string, port uint16) *SeenListener {
 		return nil
 	}
 	return &s.Listeners[i]
+}
+
+// pending names the children that Octavia seems to be at work on, with their statuses; empty for none.
+func (s *Seen) pending() (names string) {
+	add := func(id, status string, more bool) {
+		if more || strings.HasPrefix(status, pendingPrefix) {
+			names += " " + id + "=" + status
+		}
+	}
+	for _, l := range s.Listeners {
+		add(l.ID, l.Status, false)
+		for _, p := range l.Policies {
+			add(p.ID, p.Status, false)
+		}
+	}
+	for _, p := range s.Pools {
+		add(p.ID, p.Status, p.Stuck)
+		add(p.MonitorID, p.MonitorStatus, false)
+	}
+	return names
 }
 
 // carrier returns what carries a listener's protocol: one port can be listened on once for each.

@@ -256,3 +256,12 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// UUIDs are compared with those of OpenStack, which writes them in lower case.
+func TestOctaviaUUIDs(t *testing.T) {
+	const text = "c0ffee00-0000-4000-8000-00000000000a"
+	c, err := load(t, "octavia: {floatingNetwork: "+strings.ToUpper(text)+", subnet: "+strings.ToUpper(text)+"}\n", nil, nil)
+	if s := c.Octavia.Settings(); err != nil || s.FloatingNetwork != text || s.Placement.SubnetID != text {
+		t.Errorf("%v, %+v", err, s)
+	}
+}

@@ -105,13 +105,14 @@ func (o Octavia) Credentials() octavia.Credentials {
 
 // Settings are those of a load balancer without keys of its own.
 func (o Octavia) Settings() octavia.Settings {
+	id := strings.ToLower // as Neutron writes UUIDs
 	return octavia.Settings{
 		Placement: octavia.Placement{
-			SubnetID: o.Subnet, NetworkID: o.Network, FlavorID: o.Flavor, AvailabilityZone: o.AvailabilityZone,
+			SubnetID: id(o.Subnet), NetworkID: id(o.Network), FlavorID: id(o.Flavor), AvailabilityZone: o.AvailabilityZone,
 			Provider: o.Provider,
 		},
-		SubnetIPv6: o.SubnetIPv6, MemberSubnetID: o.MemberSubnet, Method: o.Method, ForwardedFor: true,
-		FloatingNetwork: o.FloatingNetwork, FloatingSubnet: o.FloatingSubnet,
+		SubnetIPv6: id(o.SubnetIPv6), MemberSubnetID: id(o.MemberSubnet), Method: o.Method, ForwardedFor: true,
+		FloatingNetwork: id(o.FloatingNetwork), FloatingSubnet: id(o.FloatingSubnet),
 		Monitor: octavia.MonitorSettings{
 			Type: o.Monitor.Type, Delay: seconds(o.Monitor.Delay), Timeout: seconds(o.Monitor.Timeout),
 			Retries: o.Monitor.Retries, RetriesDown: o.Monitor.RetriesDown,

@@ -49,9 +49,12 @@ type Agent struct {
 	budget                *budget
 	prepared              chan result
 	preparing, dirty      bool
-	// spacing ends the pause after a reload; retry starts another attempt at what failed.
-	spacing, retry <-chan time.Time
-	failures       int
+	// spacing ends the pause after a reload, calm that of changes that can wait; retry starts another attempt at what
+	// failed.
+	spacing, calm, retry <-chan time.Time
+	failures             int
+	// asked is what was prepared last, whatever came of it.
+	asked *nodeconfig.Config
 }
 
 // result is the end of a preparation.
@@ -183,6 +186,8 @@ func (a *Agent) step(ctx context.Context) {
 		a.finish(ctx, r)
 	case <-a.spacing:
 		a.spacing = nil
+	case <-a.calm:
+		a.calm = nil
 	case <-a.retry:
 		a.retry, a.dirty = nil, true
 	case <-a.suspension.over:
@@ -222,10 +227,10 @@ func (a *Agent) receive(u feed.Update) {
 // taken together.
 func (a *Agent) prepareNext(ctx context.Context) {
 	config := a.mail.get().Config
-	if !a.dirty || a.preparing || a.spacing != nil || config == nil || a.suspension.active() {
+	if !a.dirty || a.preparing || a.spacing != nil || config == nil || a.suspension.active() || a.waits(*config) {
 		return
 	}
-	a.dirty, a.preparing = false, true
+	a.dirty, a.preparing, a.asked = false, true, config
 	p := preparation{options: a.opts, nginx: a.nginx, keepalived: a.keepalived, last: a.last, senses: a.senses}
 	if a.nginx.Alive() {
 		p.listening = a.ledger.Listening

@@ -150,6 +150,9 @@ func (a *Agent) runNginx(ctx context.Context, id string) (proved bool, err error
 		return false, nil
 	}
 	a.expected.set(a.nginxID, id)
+	if a.cuts(ctx) {
+		a.calmDown()
+	}
 	err = a.nginx.Run(ctx, id)
 	a.nginxKeeper.watch("nginx", a.nginx.Process())
 	a.track.processes()

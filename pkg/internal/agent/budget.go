@@ -18,16 +18,27 @@ const (
 	nginxReserve  = 200
 )
 
+// The budget of reloads that cost clients a request: an nginx that spares no kept connections ([nginx.SparesKept])
+// closes all that are idle, and what is sent on one just then is lost, about one request for a millisecond of load. Two
+// changes go at once, more of them one in keptSpacing, which keeps that below one request in 10,000. What must not wait
+// ([mayWait]) does not.
+const (
+	keptSpacing = 10 * time.Second
+	keptReserve = 1
+)
+
 // budget says when the next reload may be.
 type budget struct {
-	short, lasting *rate.Limiter
-	// due is when it may be.
-	due time.Time
+	short, lasting, kept *rate.Limiter
+	// due is when it may be, calm when it may be for what can wait.
+	due, calm time.Time
 }
 
 func newBudget() *budget {
 	return &budget{
-		short: rate.NewLimiter(reloadRate, reloadBurst), lasting: rate.NewLimiter(nginxLasting, nginxReserve),
+		short:   rate.NewLimiter(reloadRate, reloadBurst),
+		lasting: rate.NewLimiter(nginxLasting, nginxReserve),
+		kept:    rate.NewLimiter(rate.Every(keptSpacing), keptReserve),
 	}
 }
 
@@ -42,4 +53,20 @@ func (b *budget) spend(ofNginx bool) time.Duration {
 		b.due = next
 	}
 	return b.due.Sub(now)
+}
+
+// harm notes that a reload has cut kept connections, and returns how long what can wait has to. Reloads that could not
+// wait make no debt.
+func (b *budget) harm() time.Duration {
+	now := time.Now()
+	r := b.kept.ReserveN(now, 1)
+	wait := r.DelayFrom(now)
+	if wait > keptSpacing {
+		r.CancelAt(now)
+		wait = keptSpacing
+	}
+	if next := now.Add(wait); next.After(b.calm) {
+		b.calm = next
+	}
+	return b.calm.Sub(now)
 }

@@ -74,3 +74,32 @@ func TestReloadsOfKeepalived(t *testing.T) {
 		}
 	})
 }
+
+// Where each reload cuts kept connections, what can wait does after the second change, whatever did not wait meanwhile.
+func TestReloadsThatCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &Agent{budget: newBudget(), opts: Options{Metrics: NewMetrics(nil)}}
+		begun, reloads := time.Now(), 0
+		for time.Since(begun) < time.Minute {
+			if a.calmDown(); a.calm != nil {
+				<-a.calm
+				a.calm = nil
+			}
+			reloads++
+			time.Sleep(300 * time.Millisecond)
+		}
+		if want := 1 + keptReserve + int(time.Minute/keptSpacing); reloads > want || reloads < want-1 {
+			t.Errorf("%d reloads in a minute, not %d", reloads, want)
+		}
+		for range 100 { // which did not wait
+			a.calmDown()
+		}
+		if wait := a.budget.harm(); wait > keptSpacing {
+			t.Errorf("what can wait does so for %s", wait)
+		}
+		time.Sleep(2 * keptSpacing)
+		if wait := a.budget.harm(); wait > 0 {
+			t.Errorf("after a rest, the second change waits for %s", wait)
+		}
+	})
+}

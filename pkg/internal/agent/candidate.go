@@ -83,6 +83,7 @@ func (o Options) compile(config nodeconfig.Config, iface string, elsewhere map[n
 		Modules:       o.Software.Modules,
 		User:          o.Software.User,
 		Version:       o.Software.NginxVersion,
+		StubStatus:    o.Software.StubStatus,
 		TLSDir:        o.keys.Dir(),
 		TicketKeys:    c.tickets,
 	})

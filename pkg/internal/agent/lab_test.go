@@ -49,12 +49,15 @@ type node struct {
 // backend answers HTTP and TCP in the fabric.
 var backend = netip.MustParseAddrPort("10.77.0.254:8080")
 
+// newLab lets the tests that have a lab run beside each other, as many at a time as there are cores: they wait more than
+// they compute, and share nothing.
 func newLab(t *testing.T, nodes int) *lab {
 	t.Helper()
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: network namespaces, nginx and keepalived")
 	}
-	l := &lab{t: t, prefix: fmt.Sprintf("klbd%d%x-", os.Getpid()%10000, time.Now().UnixNano()&0xfff)}
+	l := &lab{t: t, prefix: fmt.Sprintf("klbd%d%x-", os.Getpid()%10000, time.Now().UnixNano()&0xffffffff)}
 	l.ip("netns", "add", l.prefix+"f")
 	t.Cleanup(func() { l.remove("f") })
 	l.in("f", "link", "add", "br0", "type", "bridge")

@@ -65,6 +65,7 @@ func runAgent(log *slog.Logger) error {
 		StateDir: filepath.Join(dir, "state"), RunDir: filepath.Join(dir, "run"),
 		Software: agent.Software{
 			Nginx: nginx, Keepalived: "/usr/sbin/keepalived", NginxVersion: "1.22.1",
+			StubStatus:        true,
 			KeepalivedVersion: keepalived.Oldest(), DumpSignal: dump,
 			Modules: []string{"/usr/lib/nginx/modules/ngx_stream_module.so"}, User: "www-data",
 		},

@@ -47,7 +47,9 @@ type Software struct {
 	// Nginx and Keepalived are absolute paths.
 	Nginx, Keepalived string
 	// NginxVersion is empty when unknown.
-	NginxVersion      string
+	NginxVersion string
+	// StubStatus says that nginx counts its connections (ngx_http_stub_status_module).
+	StubStatus        bool
 	KeepalivedVersion keepalived.Version
 	// DumpSignal makes keepalived write its state; zero when it can't.
 	DumpSignal syscall.Signal

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -205,7 +206,24 @@ func (n *Nginx) Generation(ctx context.Context) (string, error) {
 	return askGeneration(ctx, n.socket())
 }
 
-func askGeneration(ctx context.Context, socket string) (string, error) {
+// Waiting asks nginx how many connections of clients are idle and kept. It may be called at any time. It fails where
+// nginx was told nothing of [nginx.Input.StubStatus].
+func (n *Nginx) Waiting(ctx context.Context) (int, error) {
+	text, err := ask(ctx, n.socket(), nginx.WaitingPath)
+	if err != nil {
+		return 0, err
+	}
+	count, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("ask nginx: its answer %q is no number of connections", words(text))
+	}
+	return count, nil
+}
+
+func askGeneration(ctx context.Context, socket string) (string, error) { return ask(ctx, socket, "/") }
+
+// ask returns the body of an answer of the probe.
+func ask(ctx context.Context, socket, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
@@ -217,7 +235,7 @@ func askGeneration(ctx context.Context, socket string) (string, error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return "", fmt.Errorf("ask nginx: %w", err)
 	}
-	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.0\r\n\r\n"); err != nil {
 		return "", fmt.Errorf("ask nginx: %w", err)
 	}
 	answer, err := io.ReadAll(io.LimitReader(conn, 4096))
@@ -226,7 +244,7 @@ func askGeneration(ctx context.Context, socket string) (string, error) {
 	}
 	head, body, ok := strings.Cut(string(answer), "\r\n\r\n")
 	if !ok || !strings.Contains(strings.SplitN(head, "\r\n", 2)[0], " 200 ") {
-		return "", fmt.Errorf("ask nginx: its answer %q says no generation", words(string(answer)))
+		return "", fmt.Errorf("ask nginx: its answer %q is none that it was asked for", words(string(answer)))
 	}
 	return strings.TrimSpace(body), nil
 }

@@ -47,6 +47,28 @@ func awaitIdle(ctx context.Context, slot int) error {
 	return nil
 }
 
+// soonest returns the slot whose files are the first not to be read.
+func soonest(now time.Time) int {
+	first := 0
+	for slot := range nginx.Slots {
+		if untilIdle(slot, now) < untilIdle(first, now) {
+			first = slot
+		}
+	}
+	return first
+}
+
+// replaceAll replaces both files of the certificates that are late. It begins with those that are idle first, whatever
+// was last: under a stream of versions, each of which begins anew, none of the two is left behind.
+func (r *Ring) replaceAll(ctx context.Context) error {
+	var errs []error
+	first := soonest(time.Now())
+	for i := range nginx.Slots {
+		errs = append(errs, r.replace(ctx, (first+i)%nginx.Slots))
+	}
+	return errors.Join(errs...)
+}
+
 // replace replaces one of the two files of the certificates that are late. What takes long is done before the second in
 // which it may be.
 func (r *Ring) replace(ctx context.Context, slot int) error {
@@ -61,7 +83,7 @@ func (r *Ring) replace(ctx context.Context, slot int) error {
 	}()
 	var errs []error
 	for name, f := range late {
-		if have, err := os.ReadFile(r.path(slotFile(name, slot))); err == nil && bytes.Equal(have, f.data) {
+		if r.has(f, slot) {
 			continue
 		}
 		tmp, err := r.stage(f)
@@ -70,28 +92,81 @@ func (r *Ring) replace(ctx context.Context, slot int) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(staged)) {
-		if err := awaitIdle(ctx, slot); err != nil {
-			return err
+		if err := r.replaceOne(ctx, staged[name], late[name], slot); err != nil {
+			errs = append(errs, err)
 		}
-		errs = append(errs, r.rename(staged[name], late[name], slot))
+		if ctx.Err() != nil {
+			break
+		}
 	}
 	return errors.Join(append(errs, atomicfile.SyncDir(r.dir))...)
 }
 
-// rename gives a staged file its real name, unless a still newer version has come meanwhile. The last slot's is the end
-// of being late.
-func (r *Ring) rename(tmp string, f file, slot int) error {
+// has reports whether a slot's file of a certificate is this version.
+func (r *Ring) has(f file, slot int) bool {
+	have, err := os.ReadFile(r.path(slotFile(f.name, slot)))
+	return err == nil && bytes.Equal(have, f.data)
+}
+
+// replaceOne gives a staged file its real name when it may. A newer version that has come meanwhile takes its place.
+func (r *Ring) replaceOne(ctx context.Context, tmp string, f file, slot int) error {
+	defer func() { _ = os.Remove(tmp) }() // gone where it has its real name
+	for {
+		if err := awaitIdle(ctx, slot); err != nil {
+			return err
+		}
+		outcome, err := r.rename(tmp, f, slot)
+		if err != nil || outcome == renamed || outcome == gone {
+			return err
+		}
+		if outcome == tooLate {
+			continue
+		}
+		r.mu.Lock()
+		next, late := r.late[f.name]
+		r.mu.Unlock()
+		if !late || r.has(next, slot) {
+			return nil
+		}
+		_ = os.Remove(tmp)
+		if tmp, err = r.stage(next); err != nil {
+			return err
+		}
+		f = next
+	}
+}
+
+// outcome is what became of a staged file.
+type outcome int
+
+const (
+	renamed outcome = iota
+	// gone is what is no more late, superseded what has a newer version.
+	gone
+	superseded
+	// tooLate is what the lock kept from its second.
+	tooLate
+)
+
+// rename gives a staged file its real name, unless a still newer version has come meanwhile or nginx reads the slot.
+// The last slot's is the end of being late.
+func (r *Ring) rename(tmp string, f file, slot int) (outcome, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now, ok := r.late[f.name]; !ok || !bytes.Equal(now.data, f.data) {
-		return nil
+	now, ok := r.late[f.name]
+	switch {
+	case !ok:
+		return gone, nil
+	case !bytes.Equal(now.data, f.data):
+		return superseded, nil
+	case untilIdle(slot, time.Now()) > 0:
+		return tooLate, nil
 	}
 	if err := os.Rename(tmp, r.path(slotFile(f.name, slot))); err != nil {
-		return err
+		return renamed, err
 	}
-	other, err := os.ReadFile(r.path(slotFile(f.name, (slot+1)%nginx.Slots)))
-	if err == nil && bytes.Equal(other, f.data) {
+	if r.has(f, (slot+1)%nginx.Slots) {
 		delete(r.late, f.name)
 	}
-	return nil
+	return renamed, nil
 }

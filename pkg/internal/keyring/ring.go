@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,6 +172,11 @@ func (r *Ring) Take(m Material) error {
 	for _, f := range certificates {
 		errs = append(errs, r.takeCertificate(f))
 	}
+	// What is gone is not brought back after it was pruned. What was refused just now is not gone.
+	maps.DeleteFunc(r.late, func(name string, _ file) bool {
+		_, there := m.Certificates[name]
+		return !there
+	})
 	if names := m.ticketFiles(); len(names) > 0 {
 		r.tickets = names
 	}
@@ -286,11 +292,9 @@ func (r *Ring) Run(ctx context.Context) {
 		case <-retry:
 		}
 		retry = nil
-		for slot := range nginx.Slots {
-			if err := r.replace(ctx, slot); err != nil && ctx.Err() == nil {
-				r.log.Error("a certificate cannot be replaced; the former one stays", "error", err)
-				retry = time.After(retryAfter)
-			}
+		if err := r.replaceAll(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("a certificate cannot be replaced; the former one stays", "error", err)
+			retry = time.After(retryAfter)
 		}
 	}
 }

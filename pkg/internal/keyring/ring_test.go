@@ -288,6 +288,141 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// A stream of versions, one each two seconds, leaves no old one behind: whenever it comes, both files are soon as new as
+// what was handed out two seconds ago.
+func TestStream(t *testing.T) {
+	versions := make([][]byte, 8)
+	for i := range versions {
+		versions[i] = text(t)
+	}
+	for _, offset := range []int{0, 100, 300, 500, 749, 750, 999, 1000, 1100, 1300, 1500, 1749, 1750, 1999} {
+		synctest.Test(t, func(t *testing.T) {
+			r := open(t, tempDir(t))
+			if err := r.Take(Material{Certificates: map[string][]byte{"one": versions[0]}}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(offset) * time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
+			go r.Run(ctx)
+			begun := time.Now()
+			for i, next := range versions[1:] {
+				if err := r.Take(Material{Certificates: map[string][]byte{"one": next}}); err != nil {
+					t.Fatal(err)
+				}
+				for time.Since(begun) < time.Duration(2*i+2)*time.Second {
+					time.Sleep(100 * time.Millisecond)
+					synctest.Wait()
+				}
+				for slot := range nginx.Slots {
+					data := r.read(t, slotFile("one", slot))
+					if now := slices.IndexFunc(versions, func(v []byte) bool { return bytes.Equal(v, data) }); now < i+1 {
+						t.Errorf("offset %d: two seconds after version %d slot %d has version %d", offset, i+1, slot, now)
+					}
+				}
+			}
+			cancel()
+			synctest.Wait()
+			if names, _ := r.names(); len(names) != nginx.Slots {
+				t.Errorf("left over: %q", names)
+			}
+		})
+	}
+}
+
+// A version that came while another one waited for its second takes that one's place in the same second.
+func TestSuperseded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, tempDir(t))
+		first, second, third := text(t), text(t), text(t)
+		take := func(v []byte) {
+			t.Helper()
+			if err := r.Take(Material{Certificates: map[string][]byte{"one": v}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take(first)
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.Run(ctx)
+		take(second)
+		for bytes.Equal(r.read(t, "one.0.pem"), r.read(t, "one.1.pem")) {
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		take(third)
+		begun := time.Now()
+		for bytes.Equal(r.read(t, "one.0.pem"), first) || bytes.Equal(r.read(t, "one.1.pem"), first) {
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+		}
+		if took := time.Since(begun); took > 1100*time.Millisecond {
+			t.Errorf("the first version was shown for another %s", took)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// Who has to wait for the lock, for many certificates come just then, may find the second over.
+func TestTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, tempDir(t))
+		old, next := text(t), text(t)
+		if err := r.Take(Material{Certificates: map[string][]byte{"one": old}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Take(Material{Certificates: map[string][]byte{"one": next}}); err != nil {
+			t.Fatal(err)
+		}
+		f := r.late["one"]
+		for slot := range nginx.Slots {
+			if err := awaitIdle(t.Context(), slot); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			tmp, err := r.stage(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.rename(tmp, f, slot); got != tooLate || err != nil {
+				t.Errorf("slot %d: %v, %v", slot, got, err)
+			}
+			if !bytes.Equal(r.read(t, slotFile("one", slot)), old) {
+				t.Errorf("slot %d was replaced while it was read", slot)
+			}
+		}
+	})
+}
+
+// A certificate that is gone is not brought back by a replacement that was under way.
+func TestGoneWhileLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, tempDir(t))
+		for range 2 {
+			if err := r.Take(Material{Certificates: map[string][]byte{"one": text(t), "two": text(t)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// What is refused is not gone: its last good version is to become whole.
+		if err := r.Take(Material{Certificates: map[string][]byte{"two": []byte("rubbish")}}); err == nil {
+			t.Error("rubbish was taken")
+		}
+		if _, ok := r.late["two"]; !ok {
+			t.Error("the last good version of what was refused is forgotten")
+		}
+		if err := r.Prune(nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.Run(ctx)
+		time.Sleep(5 * time.Second)
+		cancel()
+		synctest.Wait()
+		if len(r.Missing(balancer("one", "", ""))) != nginx.Slots {
+			t.Error("the files of a certificate that is gone are back")
+		}
+	})
+}
+
 func TestUntilIdle(t *testing.T) {
 	second := time.Unix(1000, 0) // even, so slot 0 is read
 	for ms := range 2000 {

@@ -15,6 +15,11 @@ const SocketName = "nginx-generation.sock"
 // mostly they are the faster ones: [SocketName] proves a new generation no sooner than that, this one at once.
 func GenerationSocketName(generation string) string { return "nginx-" + generation + ".sock" }
 
+// WaitingPath is the path, on the socket [SocketName], where nginx says how many connections of clients are idle and
+// kept for another request. It counts those of all workers. Workers that were killed take what they had with them, and
+// it stays in the count until nginx is started anew.
+const WaitingPath = "/waiting"
+
 // PIDName is the name, in the run directory, of the file with the process ID of nginx's master.
 const PIDName = "nginx.pid"
 
@@ -36,6 +41,8 @@ type Input struct {
 	Modules []string
 	// Version is nginx's version, such as "1.22.1"; empty means the oldest that is supported.
 	Version string
+	// StubStatus says that nginx has ngx_http_stub_status_module; then it answers [WaitingPath].
+	StubStatus bool
 	// TLSDir is the absolute path of the directory with [CertificateFile] and [BundleFile]; empty means [DefaultTLSDir].
 	// The workers must be able to read the certificates, and nobody else.
 	TLSDir string

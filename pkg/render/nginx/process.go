@@ -10,6 +10,10 @@ import (
 // connectTime is how long a service may take to accept a connection.
 const connectTime = 5 * time.Second
 
+// spareKept is how long after its last request a kept connection outlives a reload. It keeps the workers of before alive
+// as long, whose memory many reloads in a row would fill.
+const spareKept = 5 * time.Second
+
 // backlog is the queue of connections that wait to be accepted; the kernel caps it by net.core.somaxconn.
 const backlog = 4096
 
@@ -99,6 +103,9 @@ func httpDefaults(t *render.Text, runDir string, b builder) {
 	t.Line("server_names_hash_bucket_size 512;")
 	t.Line("server_names_hash_max_size 4096;")
 	t.Line("large_client_header_buffers 4 16k;")
+	if SparesKept(b.in.Version) {
+		t.Line("keepalive_min_timeout", seconds(spareKept)+";")
+	}
 	if len(b.ranges) > 0 {
 		// Each set of ranges is a variable; nginx warns in every test of more than a few hundred otherwise.
 		t.Line("variables_hash_max_size 8192;")
@@ -154,7 +161,8 @@ func streamDefaults(t *render.Text) {
 }
 
 // probe returns generation.conf.
-func probe(runDir, generation string) render.File {
+func probe(in Input, generation string) render.File {
+	runDir := in.RunDir
 	var t render.Text
 	t.Block("server", func() {
 		t.Line("listen", quote("unix:"+runDir+"/"+SocketName)+";")
@@ -162,6 +170,9 @@ func probe(runDir, generation string) render.File {
 		// Every probe is to be a new connection, which only workers of the running generation accept.
 		t.Line("keepalive_timeout 0;")
 		t.Block("location /", func() { t.Line("return 200", quote(generation)+";") })
+		if in.StubStatus {
+			t.Block("location = "+WaitingPath, func() { t.Line("return 200 $connections_waiting;") })
+		}
 	})
 	return render.File{Path: "generation.conf", Data: t.Bytes()}
 }

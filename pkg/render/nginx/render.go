@@ -27,7 +27,7 @@ func Render(in Input) (Result, error) {
 		b.files = append(b.files, b.rangesFile())
 	}
 	b.files = append(b.files, render.File{Path: "nginx.conf", Data: mainConfig(in, b)})
-	generation, err := b.seal(in.RunDir)
+	generation, err := b.seal()
 	if err != nil {
 		return Result{}, fmt.Errorf("render nginx: %w", err)
 	}
@@ -153,12 +153,12 @@ func (b *builder) file(kind string, k lb.Key, t *render.Text) {
 
 // seal adds the generation probe and returns the generation: the hash of all files, the probe's among them while it
 // answers nothing yet.
-func (b *builder) seal(runDir string) (string, error) {
-	unsealed, err := render.NewFiles(append(slices.Clone(b.files), probe(runDir, ""))...)
+func (b *builder) seal() (string, error) {
+	unsealed, err := render.NewFiles(append(slices.Clone(b.files), probe(b.in, ""))...)
 	if err != nil {
 		return "", err
 	}
 	generation := unsealed.Hash()
-	b.files = append(b.files, probe(runDir, generation))
+	b.files = append(b.files, probe(b.in, generation))
 	return generation, nil
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,7 +85,7 @@ func publish(path, profile, repo string, measured []result) error {
 		return err
 	}
 	lines := tableLines(old)
-	commit := output("git", "-C", repo, "describe", "--always", "--dirty")
+	commit := rig.Commit(repo)
 	for _, r := range measured {
 		lines[r.what] = strings.TrimSuffix(r.line(), "|") + "| " + commit + " |"
 	}
@@ -122,9 +120,9 @@ stalls are how late its own requests were, and outages of what no fault touched:
 node. Goals are those of the default profile.
 
 - Date of the last run: %[1]s
-- Machine: %[4]d cores, %[5]s, %[6]s; it runs the control plane, all nodes and the measurement.
+- Machine: %[4]s; it runs the control plane, all nodes and the measurement.
 
-`, time.Now().UTC().Format(time.DateOnly), "`", profile, runtime.NumCPU(), output("uname", "-sr"), runtime.Version())
+`, time.Now().UTC().Format(time.DateOnly), "`", profile, rig.Machine())
 	t.WriteString(columns)
 	for _, r := range rows() {
 		for _, p := range r.parts() {
@@ -134,14 +132,4 @@ node. Goals are those of the default profile.
 		}
 	}
 	return t.String()
-}
-
-// output is the first line that a command prints, "unknown" if it fails.
-func output(name string, args ...string) string {
-	out, err := exec.Command(name, args...).Output()
-	if err != nil {
-		return "unknown"
-	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return line
 }

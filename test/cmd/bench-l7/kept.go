@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/test/lab/netspace"
@@ -34,6 +35,8 @@ type crowd struct {
 	mu     sync.Mutex
 	sent   int
 	failed map[string]int
+	// lost are those that failed on a new connection, too, right after.
+	lost int
 }
 
 // gather lets the clients begin to ask port 80 of an address.
@@ -49,7 +52,11 @@ func gather(ctx context.Context, r *rig.Rig, address string) (*crowd, error) {
 			k := keeper{dial: func() (net.Conn, error) { return d.DialContext(ctx, "tcp", address+":80") }, host: address}
 			defer k.drop()
 			for c.idle(ctx) {
-				c.count(ctx, k.request())
+				err := k.request()
+				c.count(ctx, err)
+				if err != nil && k.request() != nil {
+					c.lose(ctx)
+				}
 			}
 		})
 	}
@@ -78,6 +85,15 @@ func (c *crowd) count(ctx context.Context, err error) {
 	}
 }
 
+func (c *crowd) lose(ctx context.Context) {
+	if ctx.Err() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost++
+}
+
 // stop ends the load and says what came of it.
 func (c *crowd) stop() (failed, sent int, said string) {
 	c.cancel()
@@ -86,7 +102,11 @@ func (c *crowd) stop() (failed, sent int, said string) {
 	for _, f := range c.failed {
 		failed += f
 	}
-	return failed, c.sent, fmt.Sprintf("%d of %d requests failed%s", failed, c.sent, reasons(c.failed))
+	said = fmt.Sprintf("%d of %d requests failed%s", failed, c.sent, reasons(c.failed))
+	if failed > 0 {
+		said += fmt.Sprintf(", %d of them on another connection, too", c.lost)
+	}
+	return failed, c.sent, said
 }
 
 func reasons(failed map[string]int) string {
@@ -110,7 +130,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// keeper is one client. It looks whether its connection was closed before it sends, and never sends twice.
+// keeper is one client. It looks whether its connection was closed before it sends, and never sends twice; whether a
+// client that may repeat a request on a new connection would have been answered, is looked at apart.
 type keeper struct {
 	dial func() (net.Conn, error)
 	host string
@@ -158,13 +179,24 @@ func (k *keeper) exchange() (ends bool, err error) {
 	return res.Close, nil
 }
 
-// closed reports whether the other side has closed the connection. A deadline that has passed would not even look.
+// closed reports whether the other side has closed the connection, as far as is known here and now. It asks the kernel,
+// as clients do that look right before they send: to wait for an answer would be to look a moment too early.
 func (k *keeper) closed() bool {
-	if k.conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+	socket, ok := k.conn.(syscall.Conn)
+	if !ok || k.from.Buffered() > 0 {
 		return true
 	}
-	_, err := k.from.Peek(1)
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return true
+	}
+	open := false
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		open = errors.Is(err, syscall.EAGAIN) // neither an end nor an answer that nobody asked for
+		return true
+	})
+	return err != nil || !open
 }
 
 func (k *keeper) drop() {

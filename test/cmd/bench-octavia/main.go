@@ -7,10 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -38,9 +36,16 @@ func main() {
 type options struct {
 	trials, fleet int
 	cloud, file   string
+	// load is how busy the machine was with other things before anything was started.
+	load string
 }
 
 func run(ctx context.Context, o options) error {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return err
+	}
+	o.load, _, _ = strings.Cut(string(load), " ")
 	c, down, err := theCloud(ctx, o.cloud)
 	if err != nil {
 		return err
@@ -97,27 +102,18 @@ func (b *bench) markdown() string {
 Written by %[1]smake bench-octavia%[1]s; do not edit. Before a real Octavia 11 and Keystone with the no-op drivers, on
 the machine that also measures. Calls are counted at a proxy; the login is not among them. "Polls" are GETs of one load
 balancer while Octavia is at work on it. OCCM is OpenStack's cloud provider for Kubernetes, v1.36.0, in the same kind of
-lab.
+lab. The load is that of the minute before: what else the machine had to do.
 
 - Date: %[2]s
 - Commit: %[3]s
-- Machine: %[4]d cores, %[5]s
+- Machine: %[4]s
+- Load before: %[5]s
 
 | what | OCCM | goal | measured |
 |---|---|---|---|
-`, "`", time.Now().UTC().Format(time.DateOnly), output("git", "describe", "--always", "--dirty"), runtime.NumCPU(),
-		runtime.Version())
+`, "`", time.Now().UTC().Format(time.DateOnly), rig.Commit("."), rig.Machine(), b.load)
 	for _, r := range b.rows {
 		fmt.Fprintf(&t, "| %s | %s | %s | %s |\n", r.what, r.occm, r.goal, r.measured)
 	}
 	return t.String()
-}
-
-// output is what a command prints, "unknown" if it fails.
-func output(name string, args ...string) string {
-	out, err := exec.Command(name, args...).Output()
-	if err != nil {
-		return "unknown"
-	}
-	return strings.TrimSpace(string(out))
 }

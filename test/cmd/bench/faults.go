@@ -123,5 +123,18 @@ func (b *bench) apiOutage(ctx context.Context) error {
 	report := p.StopAfter(5 * time.Second)
 	b.report("… and the node that holds the address lost", "fails over", "outage %s; answers again: %t",
 		report.Outage().Round(time.Millisecond), report.Ended())
-	return errors.Join(b.rig.Lab.LinkUp(holders[0]), b.rig.Lab.APIUp(ctx), b.rig.WaitInstalled(ctx))
+	err = errors.Join(b.rig.Lab.LinkUp(holders[0]), b.rig.Lab.APIUp(ctx), b.afterOutage(ctx))
+	return errors.Join(err, b.rig.WaitInstalled(ctx))
+}
+
+// afterOutage measures how long the first load balancer after an outage takes: a leader must be found, and all watches
+// must be opened again.
+func (b *bench) afterOutage(ctx context.Context) error {
+	begun := time.Now()
+	if _, err := b.victim(ctx, "after-outage"); err != nil {
+		return err
+	}
+	b.report("… and the API server back, a new load balancer: status SUCCESS", "–", "%s",
+		time.Since(begun).Round(100*time.Millisecond))
+	return nil
 }

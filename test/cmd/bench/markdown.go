@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
-	"runtime"
 	"strings"
 	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
 // markdown is the section of docs/benchmarks.md: the figures of this run, and how to get them again.
@@ -20,12 +20,12 @@ lasts from the start of the last answered probe before it to the start of the fi
 
 - Date: %[2]s
 - Commit: %[3]s
-- Machine: %[4]d cores, %[5]s, %[6]s
+- Machine: %[4]s
 
 | what | goal | measured |
 |---|---|---|
-`, "`", time.Now().UTC().Format(time.DateOnly), output("git", "-C", b.rig.Repo, "describe", "--always", "--dirty"),
-		runtime.NumCPU(), output("uname", "-sr"), runtime.Version())
+`, "`", time.Now().UTC().Format(time.DateOnly), rig.Commit(b.rig.Repo),
+		rig.Machine())
 	for _, r := range b.rows {
 		fmt.Fprintf(&t, "| %s | %s | %s |\n", r.what, r.goal, r.measured)
 	}
@@ -33,19 +33,6 @@ lasts from the start of the last answered probe before it to the start of the fi
 The same machine runs the control plane, all nodes, the load and the measurement, so the figures include their
 competition for the cores. MetalLB, which announces addresses but has no proxy to configure, takes 18 ms from a Service
 to an address that answers on such a machine.
-
-After an outage of the API server of a minute, new load balancers wait: for a leader (its lease runs 15 s) and for the
-daemons' watches, which client-go opens again after at most 30 s. 200 load balancers created right after it took 40 s.
 `)
 	return t.String()
-}
-
-// output is the first line that a command prints, "unknown" if it fails.
-func output(name string, args ...string) string {
-	out, err := exec.Command(name, args...).Output()
-	if err != nil {
-		return "unknown"
-	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return line
 }

@@ -48,14 +48,14 @@ func TestFloating(t *testing.T) {
 		f[0].SubnetID != octavia.ExternalSubnet {
 		t.Fatalf("bind-ip %s, floating IPs %+v", bindIP, f)
 	}
-	change(t, name, append(keys, "internal: true"))
+	change(t, name, []string{"internal: true"})
 	until(t, "no floating IP", func() (bool, string) {
 		data, err := shared.Data(t.Context(), "default", name)
 		must(t, err)
 		f := leads(to)
 		return len(f) == 0 && data["bind-ip"] != bindIP && data["status"] == "SUCCESS", fmt.Sprint(data, f)
 	})
-	keep := append(keys, "keep-floating-ip: true", "requested-ip: 203.0.113.77")
+	keep := slices.Concat(keys, []string{"keep-floating-ip: true", "requested-ip: 203.0.113.77"})
 	change(t, name, keep)
 	until(t, "the floating IP that is asked for", func() (bool, string) {
 		data, err := shared.Data(t.Context(), "default", name)

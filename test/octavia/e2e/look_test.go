@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
@@ -52,14 +53,24 @@ func described(t *testing.T, id string) (lines []string) {
 	return lines
 }
 
-// get is empty where there is no such thing: while a load balancer changes, a part may go between two looks.
+// get is empty where there is no such thing: while a load balancer changes, a part may go between two looks. One that goes
+// amid a look makes Octavia 11 answer 500, for a moment.
 func get(t *testing.T, path string) map[string]any {
 	t.Helper()
-	body, err := user.Do(t.Context(), http.MethodGet, path, "")
-	if e, ok := errors.AsType[*octavia.StatusError](err); ok && e.Status == http.StatusNotFound {
-		return nil
+	var body []byte
+	for tries := 0; ; tries++ {
+		var err error
+		body, err = user.Do(t.Context(), http.MethodGet, path, "")
+		e, said := errors.AsType[*octavia.StatusError](err)
+		if said && e.Status == http.StatusNotFound {
+			return nil
+		}
+		if !said || e.Status != http.StatusInternalServerError || tries == 10 {
+			must(t, err)
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
-	must(t, err)
 	var answer map[string]any
 	must(t, json.Unmarshal(body, &answer))
 	return answer

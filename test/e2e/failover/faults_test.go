@@ -1,4 +1,4 @@
-package e2e
+package failover
 
 import (
 	"context"
@@ -16,31 +16,6 @@ import (
 // failoverBound is far above what a failover takes (docs/benchmarks.md has the figures), and far below what a broken
 // one would: these tests prove that it happens, the benches how fast.
 const failoverBound = 5 * time.Second
-
-// holder returns the one node that has the address.
-func holder(t *testing.T, address string) string {
-	t.Helper()
-	var node string
-	must(t, rig.Wait(t.Context(), time.Minute, "one node to hold "+address, func() (bool, string) {
-		nodes, err := shared.Holders(address)
-		if err != nil {
-			return false, err.Error()
-		}
-		if len(nodes) != 1 {
-			return false, fmt.Sprintf("held by %v", nodes)
-		}
-		node = nodes[0]
-		return true, ""
-	}))
-	return node
-}
-
-// mended waits until everything is as it was: API, daemons, and every VRRP group at home. Cleanups use it, too, when the
-// test's context is done.
-func mended(t *testing.T) {
-	t.Helper()
-	must(t, shared.WaitInstalled(context.WithoutCancel(t.Context())))
-}
 
 // lose takes the link from a node until the returned function, or the end of the test, gives it back.
 func lose(t *testing.T, node string) (giveBack func()) {

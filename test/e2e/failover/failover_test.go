@@ -1,4 +1,4 @@
-package e2e
+package failover
 
 import (
 	"context"
@@ -61,15 +61,6 @@ func watched(t *testing.T, address string) (stop func() []owner.Span) {
 		}
 		return spans
 	}
-}
-
-// holds waits until the node has, or has not, the address on its link.
-func holds(t *testing.T, node, address string, want bool, limit time.Duration) {
-	t.Helper()
-	must(t, rig.Wait(t.Context(), limit, fmt.Sprintf("%s to hold %s: %t", node, address, want), func() (bool, string) {
-		nodes, err := shared.Holders(address)
-		return err == nil && slices.Contains(nodes, node) == want, fmt.Sprintf("held by %v, %v", nodes, err)
-	}))
 }
 
 // TestDrain: a drained node hands its addresses over and keeps free of them, also when its daemon is killed and when the
