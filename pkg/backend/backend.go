@@ -32,7 +32,8 @@ type State struct {
 	LoadBalancers []lb.LoadBalancer
 	// Withdrawn are addresses not yet known to be gone from everywhere.
 	Withdrawn []plan.Hold
-	// Health is keyed by load balancer; one that is missing has not been applied yet.
+	// Health is keyed by load balancer; one that is missing has not been applied yet. One that is on its way out is in it
+	// as well, where the backend knows how that fares.
 	Health map[lb.Key]Health
 	// Nodes are the nodes that serve, sorted by name; none where the backend has no nodes of its own.
 	Nodes []Node

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -21,20 +22,20 @@ import (
 // look deleted: it would be withdrawn, or sent away. The pods of a Service that it has not heard of would be taken from
 // what is served, and a certificate that was renewed meanwhile replaced by the one of before.
 //
-// Of Services and Secrets it asks for the metadata only.
-func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector, tlsNamespace string) error {
+// Where a cloud is used it is about all nodes and the EndpointSlices as well: the members come of them, and one that is
+// not there is taken from the load balancer.
+//
+// Of Services, Secrets and EndpointSlices it asks for the metadata only.
+func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector, tlsNamespace string, cloud bool) error {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return err
 	}
 	copies := labels.SelectorFromSet(labels.Set{nodeconfig.LabelApp: nodeconfig.AppTLS})
-	for _, kind := range []struct {
-		name         string
-		live, cached client.ObjectList
-		selected     client.ListOption
-		// but is a namespace that does not count.
-		but string
-	}{
+	if cloud {
+		nodes = labels.Everything()
+	}
+	kinds := []comparedKind{
 		{"ConfigMap", &corev1.ConfigMapList{}, &corev1.ConfigMapList{}, client.MatchingLabelsSelector{Selector: ours}, ""},
 		{"Node", &corev1.NodeList{}, &corev1.NodeList{}, client.MatchingLabelsSelector{Selector: nodes}, ""},
 		{"Service", metadataOf("ServiceList"), &corev1.ServiceList{}, client.InNamespace(""), ""},
@@ -43,7 +44,13 @@ func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selec
 			client.MatchingFields{"type": certs.TypeTLS}, tlsNamespace},
 		{"Secret", metadataOf("SecretList"), &corev1.SecretList{},
 			&client.ListOptions{Namespace: tlsNamespace, LabelSelector: copies}, ""},
-	} {
+	}
+	if cloud {
+		list := metadataOf("EndpointSliceList")
+		list.GetObjectKind().SetGroupVersionKind(discoveryv1.SchemeGroupVersion.WithKind("EndpointSliceList"))
+		kinds = append(kinds, comparedKind{"EndpointSlice", list, &discoveryv1.EndpointSliceList{}, client.InNamespace(""), ""})
+	}
+	for _, kind := range kinds {
 		if err := api.List(ctx, kind.live, kind.selected); err != nil {
 			return fmt.Errorf("compare the cache with the API server: %w", err)
 		}
@@ -59,6 +66,15 @@ func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selec
 		}
 	}
 	return nil
+}
+
+// comparedKind is a kind of objects, of which the cache must have all that are there.
+type comparedKind struct {
+	name         string
+	live, cached client.ObjectList
+	selected     client.ListOption
+	// but is a namespace that does not count.
+	but string
 }
 
 // metadataOf returns a list of nothing but metadata.

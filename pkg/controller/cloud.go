@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +20,11 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/members"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
-// cloudRetry is when a pass is made again that could not reach OpenStack.
-const cloudRetry = 10 * time.Second
-
-// clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but for one
-// list every so often: the backend does the work meanwhile, and asks for a pass when there is something to tell.
+// clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but a moment
+// for one list every so often: the backend does the work meanwhile, and asks for a pass when there is something to tell.
 type clouds struct {
 	backend    *octavia.Backend
 	objects    reader
@@ -70,17 +70,16 @@ func (c *clouds) pass(
 		c.metrics.applyErrors.Inc()
 		c.log.Warn("cannot list the load balancers of OpenStack", "error", applyErr)
 	}
-	releaseErr := c.finalizers.release(ctx, cms, out.LoadBalancers)
+	findErr := c.finalizers.find(ctx, c.backend.Orphans())
+	releaseErr := errors.Join(findErr, c.finalizers.release(ctx, cms, out.LoadBalancers))
 	after, err := c.backend.State(ctx)
 	if err != nil {
 		return nil, expires, err
 	}
 	c.tellOrphans()
-	expires = after.Expires
-	if applyErr != nil {
-		expires = time.Now().Add(cloudRetry)
-	}
-	return c.judge(out, after, applyErr), expires, errors.Join(finalizerErr, releaseErr)
+	verdicts = c.judge(out, after, applyErr)
+	maps.Copy(verdicts, judgeGoing(cms, after))
+	return verdicts, after.Expires, errors.Join(finalizerErr, releaseErr)
 }
 
 // resolve gives the wishes members.
@@ -124,6 +123,26 @@ func (c *clouds) judge(out plan.Output, s backend.State, unreachable error) map[
 			h.Reason = unreachable.Error()
 		}
 		all[types.UID(o.Origin.UID)] = judgeCloud(o, served[o.Origin.Key], h)
+	}
+	return all
+}
+
+// judgeGoing says what became of the objects that are being deleted, and wait for what was made for them.
+func judgeGoing(cms []*corev1.ConfigMap, s backend.State) map[types.UID]verdict {
+	all := map[types.UID]verdict{}
+	for _, cm := range cms {
+		h, known := s.Health[keyOf(cm)]
+		if cm.DeletionTimestamp == nil || !known || !slices.Contains(cm.Finalizers, configmap.Finalizer) {
+			continue
+		}
+		v := verdict{origin: originOf(cm), findings: h.Findings, cloud: h.Cloud, keepIP: true}
+		failed := slices.IndexFunc(v.findings, func(f lb.Finding) bool { return f.Severity() == lb.SeverityError })
+		if failed >= 0 {
+			v.set(conditionInvalid, v.findings[failed].String())
+		} else {
+			v.set(conditionPending, strings.TrimSuffix("it is being deleted in OpenStack: "+h.Reason, ": "))
+		}
+		all[cm.UID] = v
 	}
 	return all
 }

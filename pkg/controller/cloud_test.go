@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -43,6 +44,37 @@ func TestJudgeCloud(t *testing.T) {
 		v := judgeCloud(plan.Outcome{Findings: c.findings}, c.vips, c.health)
 		if v.bindIP != c.bindIP || v.status != c.status || v.keepIP != c.keep || v.unknown != c.unknown {
 			t.Errorf("%s: %+v", c.name, v)
+		}
+	}
+}
+
+// An object that is being deleted says what it waits for.
+func TestJudgeGoing(t *testing.T) {
+	cm := func(name string, deleted bool, finalizers ...string) *corev1.ConfigMap {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name),
+			Finalizers: finalizers}}
+		if deleted {
+			cm.DeletionTimestamp = &metav1.Time{}
+		}
+		return cm
+	}
+	key := func(name string) lb.Key { return lb.Key{Namespace: "default", Name: name} }
+	cloud := &lb.CloudStatus{ID: "x"}
+	got := judgeGoing([]*corev1.ConfigMap{
+		cm("denied", true, configmap.Finalizer), cm("stuck", true, "other", configmap.Finalizer), cm("there", false,
+			configmap.Finalizer), cm("others", true, "other"), cm("gone", true, configmap.Finalizer), cm("new", true, configmap.Finalizer),
+	}, backend.State{Health: map[lb.Key]backend.Health{
+		key("denied"): {Findings: []lb.Finding{{Code: lb.CodeCloudDenied, Message: "no"}}, Cloud: cloud},
+		key("stuck"):  {Reason: "stuck in PENDING_DELETE"}, key("there"): {}, key("others"): {}, key("new"): {},
+	}})
+	want := map[types.UID]string{"denied": "ERROR : LB0603 no", "new": "PENDING : it is being deleted in OpenStack",
+		"stuck": "PENDING : it is being deleted in OpenStack: stuck in PENDING_DELETE"}
+	if len(got) != len(want) || got["denied"].cloud != cloud {
+		t.Errorf("%+v", got)
+	}
+	for uid, status := range want {
+		if v := got[uid]; v.status != status || !v.keepIP {
+			t.Errorf("%s: %+v", uid, v)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func connectSoftware(
 		if err != nil {
 			return nil, err
 		}
-		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes, c.TLSNamespace); err != nil {
+		if err := caughtUp(ctx, mgr.GetAPIReader(), mgr.GetCache(), nodes, c.TLSNamespace, c.UsesOctavia()); err != nil {
 			return nil, err
 		}
 		timing, err := c.Software.Timing.Times()
@@ -137,7 +137,8 @@ func (k *connector) connect(ctx context.Context) (*clouds, error) {
 		backend: b, objects: reader{cache: k.mgr.GetCache()}, selector: selector, metrics: k.metrics, log: k.log,
 		watched: k.services,
 		finalizers: &finalizers{
-			client: k.mgr.GetClient(), backend: b, log: k.log, held: map[types.UID]lb.Origin{}, releasing: map[types.UID]bool{},
+			client: k.mgr.GetClient(), api: k.mgr.GetAPIReader(), backend: b, log: k.log, held: map[types.UID]lb.Origin{},
+			releasing: map[types.UID]bool{}, versions: map[types.UID]string{}, asked: map[string]bool{},
 		},
 	}, nil
 }

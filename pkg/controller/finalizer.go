@@ -10,11 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/octavia"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
@@ -24,7 +26,9 @@ const finalizerManager = "lb-controller-finalizer"
 // finalizers keep an object from going before what was made for it in OpenStack has gone. Only objects that something
 // is made for have one.
 type finalizers struct {
-	client  client.Client
+	client client.Client
+	// api reads from the API server: the cache has none of those whose label was taken away.
+	api     client.Reader
 	backend *octavia.Backend
 	log     *slog.Logger
 	// held are the objects that have one, as far as this process knows; the cache may lag behind. An object that is no
@@ -32,6 +36,33 @@ type finalizers struct {
 	held map[types.UID]lb.Origin
 	// releasing are those that the backend has been told to make go.
 	releasing map[types.UID]bool
+	// versions are those in which the objects were seen with the finalizer, or got it.
+	versions map[types.UID]string
+	// asked are the orphans, by id, whose objects were looked for.
+	asked map[string]bool
+}
+
+// find looks for the objects of load balancers that nobody is known for: one whose label was taken away while no
+// controller ran is in no cache, and its finalizer would keep it for ever. It is held from then on, and thus released.
+func (f *finalizers) find(ctx context.Context, orphans []octavia.Orphan) error {
+	var errs []error
+	for _, o := range orphans {
+		if o.Key == (lb.Key{}) || f.asked[o.ID] {
+			continue
+		}
+		var cm corev1.ConfigMap
+		err := f.api.Get(ctx, client.ObjectKey{Namespace: o.Key.Namespace, Name: o.Key.Name}, &cm)
+		if client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("look for configmap %s of load balancer %s: %w", o.Key, o.ID, err))
+			continue
+		}
+		f.asked[o.ID] = true
+		ours := cm.DeletionTimestamp == nil && cm.Labels[nodeconfig.LabelApp] == appLoadBalancer // the cache will have it
+		if err == nil && !ours && slices.Contains(cm.Finalizers, configmap.Finalizer) {
+			f.held[cm.UID] = originOf(&cm)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // hold puts the finalizer on the objects that something is to be made for. What cannot be held is not made: the load
@@ -39,7 +70,12 @@ type finalizers struct {
 func (f *finalizers) hold(ctx context.Context, cms []*corev1.ConfigMap, want []lb.LoadBalancer) error {
 	for _, cm := range cms {
 		if slices.Contains(cm.Finalizers, configmap.Finalizer) {
-			f.held[cm.UID] = originOf(cm)
+			f.held[cm.UID], f.versions[cm.UID] = originOf(cm), cm.ResourceVersion
+			continue
+		}
+		if newer, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, f.versions[cm.UID]); err == nil && newer > 0 {
+			delete(f.held, cm.UID) // somebody has taken it away
+			delete(f.versions, cm.UID)
 		}
 	}
 	var errs []error
@@ -85,6 +121,7 @@ func (f *finalizers) release(ctx context.Context, cms []*corev1.ConfigMap, want 
 			f.log.Info("nothing is left of it in OpenStack", "object", o.Key.String())
 			delete(f.held, uid)
 			delete(f.releasing, uid)
+			delete(f.versions, uid)
 		}
 	}
 	return errors.Join(errs...)
@@ -94,6 +131,9 @@ func (f *finalizers) release(ctx context.Context, cms []*corev1.ConfigMap, want 
 func (f *finalizers) write(ctx context.Context, o lb.Origin, names ...string) error {
 	ac := corev1ac.ConfigMap(o.Name, o.Namespace).WithUID(types.UID(o.UID)).WithFinalizers(names...)
 	err := f.client.Apply(ctx, ac, client.FieldOwner(finalizerManager), client.ForceOwnership)
+	if err == nil && ac.ResourceVersion != nil {
+		f.versions[types.UID(o.UID)] = *ac.ResourceVersion
+	}
 	gone := apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsForbidden(err) && len(names) == 0
 	if err == nil || gone && len(names) == 0 {
 		return nil

@@ -88,7 +88,10 @@ func (r *reconciler) pass(ctx context.Context) (expires time.Time, err error) {
 	}
 	r.metrics.observe(verdicts, r.pools, after)
 	r.statuses.herald.notice(after.Nodes)
-	there := slices.DeleteFunc(cms, func(cm *corev1.ConfigMap) bool { return cm.DeletionTimestamp != nil })
+	there := slices.DeleteFunc(cms, func(cm *corev1.ConfigMap) bool {
+		_, judged := verdicts[cm.UID]
+		return cm.DeletionTimestamp != nil && !judged
+	})
 	return expires, errors.Join(applyErr, cloudErr, r.statuses.report(ctx, there, verdicts))
 }
 

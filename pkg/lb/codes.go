@@ -55,6 +55,7 @@ const (
 	CodeCloudError        Code = "LB0604"
 	CodeCloudStuck        Code = "LB0605"
 	CodeCloudDegraded     Code = "LB0606"
+	CodeCloudLate         Code = "LB0607"
 )
 
 // Description documents a code for docs/findings.md and `kubectl lb explain`.
@@ -228,6 +229,9 @@ func cloudDescriptions() []Description {
 		{CodeCloudDegraded, SeverityWarning, "members do not answer",
 			"Members of the load balancer fail Octavia's health monitor.",
 			"See that the nodes run, that their node ports answer, and that security groups let Octavia reach them."},
+		{CodeCloudLate, SeverityWarning, "change not served yet",
+			"OpenStack has failed for more than a minute, so that the load balancer serves as it was before the object's last change.",
+			"Nothing, if OpenStack is away: it is tried again by itself. Otherwise see the message, such as for a wrong password."},
 	}
 }
 

@@ -27,20 +27,36 @@ type api struct {
 
 	mu      sync.Mutex
 	session *session
+	// arrival is the login under way, nil for none.
+	arrival *flight[*session]
 }
 
-// login returns the way into OpenStack, logging in where that has not been done, or must be done with new credentials.
+// login returns the way into OpenStack, logging in where that has not been done, or has to be done with new credentials.
+// All wait for one login, each as long as its own context allows.
 func (a *api) login(ctx context.Context) (*session, error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.session == nil {
-		s, err := a.credentials.connect(ctx)
-		if err != nil {
-			return nil, err
-		}
-		a.session = s
+	if a.session != nil {
+		defer a.mu.Unlock()
+		return a.session, nil
 	}
-	return a.session, nil
+	if a.arrival == nil {
+		detached := context.WithoutCancel(ctx)
+		a.arrival = fly(func() (*session, error) { return a.arrive(detached) })
+	}
+	arrival := a.arrival
+	a.mu.Unlock()
+	return arrival.wait(ctx)
+}
+
+// arrive logs in.
+func (a *api) arrive(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.readLimit)
+	defer cancel()
+	s, err := a.credentials.connect(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.session, a.arrival = s, nil
+	return s, err
 }
 
 // forget makes the next call log in from the start, with whatever the credentials are by then.
@@ -143,14 +159,16 @@ func (a *api) list(ctx context.Context, tags ...string) ([]root, error) {
 			more = more || l.Rel == "next"
 		}
 		for _, r := range page.LoadBalancers {
-			if owned(r.Tags, tags) {
+			if r.ID != "" && owned(r.Tags, tags) {
 				all = append(all, r)
 			}
 		}
 		if !more || len(page.LoadBalancers) == 0 {
 			return all, nil
 		}
-		marker = page.LoadBalancers[len(page.LoadBalancers)-1].ID
+		if marker = page.LoadBalancers[len(page.LoadBalancers)-1].ID; marker == "" {
+			return nil, noID()
+		}
 	}
 }
 
@@ -167,6 +185,10 @@ func (a *api) remove(ctx context.Context, id string) error {
 	return a.call(ctx, http.MethodDelete, "loadbalancers/"+id+"?cascade=true", nil, nil)
 }
 
+// noID is about an answer that cannot be gone on with, such as of a proxy before Octavia: whether it has done what it was
+// told nobody knows.
+func noID() error { return &failure{trouble: troubleWeather, text: "Octavia answers without an id"} }
+
 // create makes a load balancer with everything below it, in one call.
 func (a *api) create(ctx context.Context, t Tree) (root, error) {
 	var answer struct {
@@ -174,5 +196,8 @@ func (a *api) create(ctx context.Context, t Tree) (root, error) {
 	}
 	body := map[string]any{"loadbalancer": whole(t)}
 	err := a.call(ctx, http.MethodPost, "loadbalancers", body, &answer)
+	if err == nil && answer.LoadBalancer.ID == "" {
+		err = noID()
+	}
 	return answer.LoadBalancer, err
 }

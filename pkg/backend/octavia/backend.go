@@ -73,6 +73,7 @@ type Backend struct {
 	orphans []Orphan
 	// listed is when the last list was made.
 	listed time.Time
+	lister lister
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -88,11 +89,19 @@ func New(o Options) (*Backend, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{options: o, engine: newEngine(o)}, nil
+	return &Backend{options: o, engine: newEngine(o), lister: lister{wake: make(chan struct{}, 1)}}, nil
 }
 
 // Run does the work that [Backend.Apply] and [Backend.Release] ask for, until the context is done.
-func (b *Backend) Run(ctx context.Context) { b.engine.run(ctx) }
+func (b *Backend) Run(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.runLists(ctx)
+	}()
+	b.engine.run(ctx)
+	<-done
+}
 
 // Name implements backend.Backend.
 func (b *Backend) Name() string { return Name }
@@ -110,33 +119,30 @@ func (b *Backend) Capabilities() lb.Capabilities {
 	}
 }
 
-// Apply implements backend.Backend. It makes one list, hands over what is new, and does not wait for Octavia. A load
+// Apply implements backend.Backend. It hands over what is new, asks for one list where that is due, and does not wait for
+// Octavia, but a moment for the list. Its error is that of the last list, which is made again until it goes well. A load
 // balancer without virtual IPs gets one of Octavia's choice; one without listeners is left as it is, and not made where
 // there is none. What it has been told before, and is no longer told, is deleted.
 func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 	e := b.engine
-	if !b.due() {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		b.hand(want)
-		return nil
+	e.mu.Lock()
+	answer := b.askList()
+	b.hand(want)
+	e.mu.Unlock()
+	if answer != nil {
+		select {
+		case <-answer:
+		case <-ctx.Done():
+		case <-time.After(patience):
+		}
 	}
-	all, err := e.api.list(ctx, tagCluster+e.cluster)
-	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	b.hand(want)
-	if err != nil {
-		return err
-	}
-	b.compare(all, now)
-	return nil
+	return b.lister.failed
 }
 
 // due reports whether a pass needs a list: there is none that is young enough. What is new asks for its own.
 func (b *Backend) due() bool {
-	b.engine.mu.Lock()
-	defer b.engine.mu.Unlock()
 	return b.listed.IsZero() || time.Since(b.listed) >= b.options.ListEvery
 }
 
@@ -175,7 +181,8 @@ func (b *Backend) want(l lb.LoadBalancer) {
 	l.Normalize()
 	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, b.settings(l))
 	known := it != nil && it.model != nil
-	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement))
+	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement)) &&
+		slices.Equal(l.VIPs, it.model.VIPs)
 	if known && !same && sameTree(memberless(tree), memberless(it.want)) {
 		it.hold(b.options.Coalesce)
 	}
@@ -184,8 +191,7 @@ func (b *Backend) want(l lb.LoadBalancer) {
 		it.model = &l
 		return
 	}
-	it = e.items[l.Origin.Key]
-	e.queue.AddAfter(l.Origin.Key, time.Until(it.held))
+	b.step(l.Origin.Key)
 }
 
 // memberless returns a tree without its members.
@@ -274,11 +280,14 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	state := backend.State{Health: make(map[lb.Key]backend.Health, len(e.items))}
-	if !b.listed.IsZero() {
+	if b.lister.round != nil {
+		state.Expires = time.Now().Add(orElse(b.options.Resync, DefaultResync)) // it tells when it has news
+	} else if !b.listed.IsZero() {
 		state.Expires = b.listed.Add(orElse(b.options.Resync, DefaultResync))
 	}
 	for key, it := range e.items {
 		if it.model == nil {
+			state.Health[key] = it.farewell()
 			continue
 		}
 		state.Health[key] = backend.Health{
@@ -291,6 +300,11 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	return state, nil
+}
+
+// farewell is how one fares that is to go.
+func (i *item) farewell() backend.Health {
+	return backend.Health{Reason: i.reason, Findings: slices.Clone(i.findings), Cloud: i.cloudStatus()}
 }
 
 // addresses returns those that clients use, as far as they are known: with a floating IP that one, and not the one
@@ -320,6 +334,9 @@ func (b *Backend) Settled() bool {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if b.lister.round != nil {
+		return false
+	}
 	for _, it := range e.items {
 		if it.model == nil || it.settled != it.version || len(it.extras) > 0 || !it.recheck.IsZero() {
 			return false

@@ -15,6 +15,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return time.Second, err
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
+	w.unfill(s.want)
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
 		if restless, err := s.read(ctx); err != nil || restless {
@@ -34,6 +35,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
 		w.seen = nil // it may have happened all the same, or somebody else is at it
 		return 0, fmt.Errorf("%s: %w", ops[0], err)
+	}
+	if ops[0].Verb == Fill {
+		w.filled = membersOf(Tree{Pools: []Pool{*ops[0].Pool}}, w.filled)
 	}
 	w.changed(time.Now())
 	if !w.ready {
@@ -136,6 +140,7 @@ func (s *stepper) done(ctx context.Context) error {
 		return err
 	}
 	w.settled, w.calm, w.operating = s.version, w.last.Updated, w.last.Operating
+	w.filled = membersOf(s.want)
 	w.tries, w.looks, w.balks = 0, 0, time.Time{}
 	if w.reread {
 		w.recheck = s.engine.started.Add(afterlife)
@@ -143,6 +148,6 @@ func (s *stepper) done(ctx context.Context) error {
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
-	w.ready, w.reason, w.findings = true, "", w.health()
+	w.ready, w.reason, w.findings = true, "", append(w.health(), s.misplaced()...)
 	return nil
 }

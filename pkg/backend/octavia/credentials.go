@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -61,12 +62,30 @@ func (c Credentials) readFile(getenv func(string) string) (login, error) {
 	name := orElse(orElse(c.Cloud, getenv("OS_CLOUD")), "openstack")
 	auth, endpoint, tlsConfig, err := clouds.Parse(clouds.WithLocations(c.CloudsFile), clouds.WithCloudName(name))
 	if err != nil {
-		return login{}, fmt.Errorf("credentials %s: %w", c.CloudsFile, err)
+		return login{}, fmt.Errorf("credentials %s: %s", c.CloudsFile, discreet(err))
 	}
 	if auth.IdentityEndpoint == "" {
 		return login{}, fmt.Errorf("credentials %s: cloud %s has no auth_url", c.CloudsFile, name)
 	}
 	return login{auth: auth, endpoint: endpoint, tls: tlsConfig}, nil
+}
+
+// yamlLine is where a parser of YAML has found a fault.
+var yamlLine = regexp.MustCompile(`\bline [0-9]+\b`)
+
+// discreet says what is wrong with a clouds.yaml without a word of the file: a parser quotes what it does not like, which
+// may be a password, and what it says gets into logs and onto objects.
+func discreet(err error) string {
+	text := err.Error()
+	for _, harmless := range []string{"clouds file not found", "cloud \"", "unable to compute TLS configuration"} {
+		if strings.HasPrefix(text, harmless) {
+			return text
+		}
+	}
+	if line := yamlLine.FindString(text); line != "" {
+		return "it, or the secure.yaml beside it, is not valid, " + line
+	}
+	return "it, or the secure.yaml beside it, is not valid"
 }
 
 // readVariables understands the variables of today and those of 2016, when projects were tenants and Keystone had a
@@ -184,22 +203,26 @@ type session struct {
 	mu       sync.Mutex
 }
 
-// network finds Neutron in the catalogue.
+// network finds Neutron in the catalogue. That makes a call, and nobody waits for another one's.
 func (s *session) network() (*gophercloud.ServiceClient, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.neutron == nil {
-		client, err := openstack.NewNetworkV2(s.octavia.ProviderClient, s.endpoint)
-		if err != nil {
-			f := &failure{trouble: loginTrouble(err), text: "no Neutron in the catalogue: " + words(err), err: err}
-			if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
-				f.trouble = troubleRefused
-			}
-			return nil, f
-		}
-		s.neutron = client
+	known := s.neutron
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
-	return s.neutron, nil
+	client, err := openstack.NewNetworkV2(s.octavia.ProviderClient, s.endpoint)
+	if err != nil {
+		f := &failure{trouble: loginTrouble(err), text: "no Neutron in the catalogue: " + words(err), err: err}
+		if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
+			f.trouble = troubleRefused
+		}
+		return nil, f
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.neutron = client
+	return client, nil
 }
 
 // connect logs in and finds Octavia in the catalogue.
@@ -213,12 +236,13 @@ func (c Credentials) connect(ctx context.Context) (*session, error) {
 		return nil, &failure{trouble: troubleLogin, text: err.Error(), err: err}
 	}
 	client.UserAgent.Prepend("kubectl-lb")
-	client.HTTPClient = http.Client{Transport: c.Transport} // each call's context has a limit
-	if c.Transport == nil {
+	way := c.Transport
+	if way == nil {
 		transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // the library's own
 		transport.TLSClientConfig = l.tls
-		client.HTTPClient.Transport = transport
+		way = transport
 	}
+	client.HTTPClient = http.Client{Transport: bounded{next: way, limit: DefaultReadLimit}}
 	if err := openstack.Authenticate(ctx, client, l.auth); err != nil {
 		return nil, &failure{trouble: loginTrouble(err), text: "cannot log in: " + words(err), err: err}
 	}

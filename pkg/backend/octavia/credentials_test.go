@@ -111,6 +111,24 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// TestDiscreet: what is wrong in a file is said without what is in it.
+func TestDiscreet(t *testing.T) {
+	for _, text := range []string{
+		"clouds:\n  openstack:\n    auth: {auth_url: http://k/v3, password: [hush]}\n", "clouds: hush\n", "hush", "clouds: {x: hush}\n",
+		"clouds:\n  openstack:\n    auth:\n      password: \"hush\n", "clouds:\n  openstack: {verify: hush}\n", "a: *hush\n",
+		"clouds:\n  openstack:\n    auth: {password: !!int hush}\n",
+	} {
+		file := filepath.Join(t.TempDir(), "clouds.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Credentials{CloudsFile: file}.connect(t.Context())
+		if err == nil || strings.Contains(err.Error(), "hush") || !strings.Contains(err.Error(), file) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // TestCA reaches a Keystone with a certificate of its own authority only where OS_CACERT names that.
 func TestCA(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -50,6 +50,9 @@ func (a *api) post(ctx context.Context, path, kind string, body any) (string, er
 	if err := a.call(ctx, http.MethodPost, path, map[string]any{kind: body}, &answer); err != nil {
 		return "", err
 	}
+	if answer[kind].ID == "" {
+		return "", noID()
+	}
 	return answer[kind].ID, nil
 }
 

@@ -26,6 +26,8 @@ const (
 	longAfterlife = time.Minute
 	// secondLook is how long after our changes everything is read once more.
 	secondLook = time.Minute
+	// lateAfter is how long a change may fail before that is reported.
+	lateAfter = time.Minute
 	// maxBackoff is the longest pause after failures that should pass by themselves.
 	maxBackoff = time.Minute
 	// maxTries is how often a load balancer that was never ready is made again after an ERROR.

@@ -312,7 +312,7 @@ func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
 // sink makes the floating IPs go that were made for the load balancer. Another one Neutron takes from it by itself.
 func (s *stepper) sink(ctx context.Context) error {
 	w := &s.work
-	may, keep := floats(w.last.Tags)
+	may, keep := floats([]string{w.mark})
 	if !may && w.buoy.ip != nil {
 		may, keep = true, w.buoy.want.Keep
 	}
@@ -326,9 +326,11 @@ func (s *stepper) sink(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("floating IP: %w", err)
+		f := understand(err)
+		f.aside = true
+		return fmt.Errorf("floating IP: %w", f)
 	}
-	w.buoy = buoy{}
+	w.buoy, w.mark = buoy{}, ""
 	return nil
 }
 

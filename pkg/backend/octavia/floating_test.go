@@ -19,6 +19,8 @@ type fakeNeutron struct {
 	ips  []floatingIP
 	made int
 	deny string
+	// denied refuses everything.
+	denied bool
 	// reject is the id of one that can lead nowhere.
 	reject string
 }
@@ -47,6 +49,8 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 		}
 	}
 	switch {
+	case n.denied:
+		return http.StatusForbidden, `{"NeutronError":{"message":"rule:get_floatingip is disallowed by policy"}}`
 	case r.Method == http.MethodGet: // all of them: whoever asks must not rely on the filter
 		return encode(map[string]any{"floatingips": n.ips})
 	case r.Method == http.MethodPost && n.deny != "":

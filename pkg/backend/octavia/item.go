@@ -3,6 +3,7 @@ package octavia
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -43,6 +44,9 @@ type item struct {
 	worked bool
 	second time.Time
 
+	// filled are the members of pools as they were last told, by the pool's name: /status does not tell all of them.
+	filled map[string][]Member
+
 	// What is going on. made says that this process has created it and it has never been ACTIVE since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
 	// says that a create may have happened without an answer.
@@ -59,6 +63,8 @@ type item struct {
 	address string
 	// buoy is the floating IP. It outlives the load balancer, whose successor takes it over.
 	buoy buoy
+	// mark is the tag about floating IPs that the load balancer had when it was last seen with one; it outlives it, too.
+	mark string
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
 	recheck time.Time
 	// reread says that everything is read then as well: a change of the process before may have come through late.
@@ -75,6 +81,8 @@ type item struct {
 	// failed counts the failures in a row, and trouble is the last one, nil where the last step went well.
 	failed  int
 	trouble *failure
+	// failing is since when nothing has gone well.
+	failing time.Time
 	// findings are for the user, and reason says what is missing while it is not ready.
 	findings []lb.Finding
 	reason   string
@@ -118,6 +126,9 @@ func (i *item) take(r root, now time.Time) {
 		i.seen = nil // somebody else has been at it
 	}
 	i.last, i.at = r, now
+	if n := slices.IndexFunc(r.Tags, func(t string) bool { return strings.HasPrefix(t, tagFloating) }); n >= 0 {
+		i.mark = r.Tags[n]
+	}
 	i.address = orElse(r.Address, i.address)
 	i.known, i.absent = true, time.Time{}
 }

@@ -34,7 +34,7 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 	case err != nil:
 		return s.fail(err)
 	}
-	s.work.failed, s.work.trouble = 0, nil
+	s.work.failed, s.work.trouble, s.work.failing = 0, nil, time.Time{}
 	extras := s.mindExtras(time.Now())
 	if again == 0 && extras > 0 {
 		again = extras
@@ -214,7 +214,7 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		return 0, fmt.Errorf("create: %w", err)
 	}
 	w.take(r, time.Now())
-	w.made, w.planted = true, &tree
+	w.made, w.planted, w.filled = true, &tree, membersOf(tree)
 	if time.Since(s.engine.started) < afterlife {
 		w.recheck = time.Now().Add(afterlife)
 	}
@@ -332,15 +332,17 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	w.ready = false
 	if w.last.Provisioning != statusPendingDelete && !strings.HasPrefix(w.last.Provisioning, pendingPrefix) {
+		// First, for with the load balancer goes what says that there is one; but what Neutron does not do keeps nothing
+		// from being deleted, and is tried again before the load balancer counts as gone.
 		if err := s.sink(ctx); err != nil {
-			return 0, err
+			s.engine.log.WarnContext(ctx, "not done yet", "object", w.key.String(), "error", err)
 		}
 		err := s.engine.api.remove(ctx, w.id)
 		if err != nil && understand(err).trouble != troubleGone {
 			return 0, fmt.Errorf("delete: %w", err)
 		}
 		w.changed(time.Now())
-		w.reason = "it is being deleted"
+		w.reason = "Octavia is at work on it (delete)"
 		return w.pause(), nil
 	}
 	return s.wait(), nil
@@ -374,7 +376,9 @@ func (s *stepper) fail(err error) time.Duration {
 	if f.trouble == troubleBusy {
 		return s.balk(f)
 	}
-	w.failed++
+	if w.failed++; w.failing.IsZero() {
+		w.failing = time.Now()
+	}
 	w.trouble = f
 	s.engine.log.Warn("not done", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
 	if !f.aside && (f.trouble == troubleGone || f.taken) {
@@ -389,8 +393,12 @@ func (s *stepper) fail(err error) time.Duration {
 		}
 		return slow
 	}
-	if !w.ready {
+	switch {
+	case !w.ready:
 		w.reason = f.text
+	case w.settled != s.version && time.Since(w.failing) >= lateAfter:
+		w.findings = []lb.Finding{{Code: lb.CodeCloudLate, Message: "the last change does not serve yet, but what was there before " +
+			"it, for OpenStack fails: " + f.text}}
 	}
 	pause := min(time.Second<<min(w.failed-1, 10), maxBackoff)
 	return max(pause, f.retryAfter)

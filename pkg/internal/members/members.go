@@ -72,10 +72,15 @@ func (r *Resolver) nodesOf(w lb.Wish) []*corev1.Node {
 // target replaces the endpoints of one target.
 func (r *Resolver) target(w *lb.Wish, l lb.Listener, nodes []*corev1.Node, t *lb.Target) {
 	svc, ok := r.cluster.Service(t.Service.Key)
+	if !ok && t.Service.Key == (lb.Key{}) {
+		return // there is nothing to go to, such as where a route redirects
+	}
+	t.Endpoints = nil // never the cluster IP, which no cloud reaches
 	if !ok {
+		addOnce(w, lb.Finding{Code: lb.CodeServiceNotFound, Field: w.Fields.Service, Message: fmt.Sprintf(
+			"there is no Service %s (any more); create it or correct the name", t.Service.Key)})
 		return
 	}
-	t.Endpoints = nil
 	i := slices.IndexFunc(svc.Spec.Ports, func(p corev1.ServicePort) bool {
 		return p.Port == int32(t.Service.Port) && transportOf(p) == l.Transport()
 	})

@@ -110,6 +110,8 @@ func TestResolve(t *testing.T) {
 		pods     bool
 		want     string
 	}{
+		{"gone between two looks", Cluster{Service: func(lb.Key) (*corev1.Service, bool) { return nil, false }}, lb.TCP, false,
+			"LB0201 service: there is no Service default/web (any more); create it or correct the name"},
 		{"nodes", of(service(), node(2), node(1)), lb.TCP, false, "192.0.2.1:30080 192.0.2.2:30080"},
 		{"HTTP is TCP", of(service(), node(1)), lb.HTTP, false, "192.0.2.1:30080"},
 		{"UDP", of(service(), node(1)), lb.UDP, false, "192.0.2.1:30053"},
