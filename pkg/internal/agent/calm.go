@@ -37,7 +37,7 @@ func (a *Agent) waits(config nodeconfig.Config) bool {
 }
 
 // mayWait reports whether nobody loses a request while one configuration takes another's place some seconds later. The
-// fleet may not wait, nor addresses that move, nor endpoints that leave, nor the first endpoint of a route that has none.
+// fleet may not wait, nor addresses that move, nor endpoints that leave, nor the first endpoint of a route.
 func mayWait(before, after nodeconfig.Config) bool {
 	if before.Fleet.Revision != after.Fleet.Revision {
 		return false

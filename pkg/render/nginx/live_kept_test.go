@@ -96,7 +96,9 @@ func TestKept(t *testing.T) {
 
 // Only a version that has the directive gets it.
 func TestSparesKept(t *testing.T) {
-	for version, want := range map[string]bool{"": false, "1.22.1": false, "1.27.3": false, "1.27.4": true, "1.30.6": true} {
+	for version, want := range map[string]bool{
+		"": false, "1.22.1": false, "1.27.3": false, "1.27.4": true, "1.30.6": true,
+	} {
 		in := input(balancer("x", []string{"10.0.0.1"}, http(80, route("", "", "10.96.0.1:80"))))
 		in.Version = version
 		res, err := nginx.Render(in)
