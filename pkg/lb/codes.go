@@ -264,7 +264,8 @@ func certificateDescriptions() []Description {
 			"The Secret or ConfigMap has no ca.crt, or that is no list of certificates in PEM.",
 			"Put the authorities' certificates under the key ca.crt."},
 		{CodeCertNames, SeverityWarning, "certificate with too many names",
-			"The certificate is for more than 256 names; clients that ask for one of the others are shown the first certificate.",
+			"The certificate is for more than 256 names; clients that ask for one of the others are shown the first " +
+				"certificate.",
 			"Put the names into several certificates and name the Secrets of all of them in tls-secret-name."},
 	}
 }

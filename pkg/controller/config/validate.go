@@ -56,8 +56,8 @@ func (c Configuration) Validate() error {
 		errs = append(errs, fmt.Errorf("tlsNamespace %q: %s", c.TLSNamespace, msg))
 	}
 	if c.TLSNamespace == c.SystemNamespace {
-		errs = append(errs, fmt.Errorf("tlsNamespace %q: it is the systemNamespace too; the daemons read every Secret there, "+
-			"so it must be one with nothing else in it", c.TLSNamespace))
+		errs = append(errs, fmt.Errorf("tlsNamespace %q: it is the systemNamespace too; the daemons read every Secret "+
+			"there, so it must be one with nothing else in it", c.TLSNamespace))
 	}
 	if _, err := c.NodeSelector(); err != nil {
 		errs = append(errs, err)

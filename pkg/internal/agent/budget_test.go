@@ -81,7 +81,8 @@ func TestReloadsThatCut(t *testing.T) {
 		a := &Agent{budget: newBudget(), opts: Options{Metrics: NewMetrics(nil)}}
 		begun, reloads := time.Now(), 0
 		for time.Since(begun) < time.Minute {
-			if a.calmDown(); a.calm != nil {
+			a.calmDown()
+			if a.calm != nil {
 				<-a.calm
 				a.calm = nil
 			}

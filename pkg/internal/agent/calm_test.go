@@ -75,7 +75,8 @@ func TestWhatMendsDoesNotWait(t *testing.T) {
 		"what runs is not the last one": func(a *Agent) { a.nginxID = "other" },
 	} {
 		a := waiting()
-		if change(a); a.waits(config) {
+		change(a)
+		if a.waits(config) {
 			t.Errorf("%s: it waits", name)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 // connectTime is how long a service may take to accept a connection.
 const connectTime = 5 * time.Second
 
-// spareKept is how long after its last request a kept connection outlives a reload. It keeps the workers of before alive
-// as long, whose memory many reloads in a row would fill.
+// spareKept is how long after its last request a kept connection outlives a reload. It keeps the workers of before
+// alive as long, whose memory many reloads in a row would fill.
 const spareKept = 5 * time.Second
 
 // backlog is the queue of connections that wait to be accepted; the kernel caps it by net.core.somaxconn.

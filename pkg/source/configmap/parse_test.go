@@ -343,7 +343,8 @@ func TestParseAllocates(t *testing.T) {
 	good := testing.AllocsPerRun(10, func() { Parse(cm, nil) })
 	cm.Data["hots"] = "a.example.com"
 	bad := testing.AllocsPerRun(10, func() { Parse(cm, nil) })
-	if t.Logf("%v allocations, %v with a misspelt key", good, bad); good > 200 || bad < good+50 {
+	t.Logf("%v allocations, %v with a misspelt key", good, bad)
+	if good > 200 || bad < good+50 {
 		t.Errorf("%v allocations, %v with a misspelt key: nothing is compared for keys that there are", good, bad)
 	}
 }
