@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"compress/gzip"
-	"context"
 	"io"
 	"net"
 	"net/http"
@@ -123,15 +122,9 @@ func TestConnectionLimits(t *testing.T) {
 	echo(t)
 	for _, key := range []string{"max-connections", "max-connections-per-client"} {
 		ip := serve(t, key, "target-service-name: echo", "ports: 80:http/HTTP, 7:tcp/TCP", key+`: "1"`)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			_ = get(ctx, client(nil), "http://"+ip+"/slow?for=60s") // until it is cancelled
-		}()
+		release := occupy(t, "http://"+ip+"/slow?for=60s")
 		await(t, ip+"/", http.StatusTooManyRequests)
-		cancel()
-		<-ended
+		release()
 		await(t, ip+"/", http.StatusOK)
 
 		first, err := dialClient(t.Context(), "tcp", ip+":7")

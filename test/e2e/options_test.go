@@ -52,23 +52,28 @@ func TestOneRoute(t *testing.T) {
 	if code, _, body := fetch(t, ip+"/shop/x", "x"); code != http.StatusNotFound {
 		t.Errorf("below an exact path: %d %q", code, body)
 	}
+	release := occupy(t, "http://"+ip+"/slow?for=60s")
+	await(t, ip+"/shop", http.StatusTooManyRequests)
+	release()
+	await(t, ip+"/shop", http.StatusOK)
+}
+
+// occupy keeps one request under way until it is released. It asks again when it is turned away, since the requests that
+// ask whether it is there take the only place, too.
+func occupy(t *testing.T, url string) (release func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ip+"/slow?for=60s", nil)
-		if err != nil {
-			return
-		}
-		if res, err := client(nil).Do(req); err == nil {
-			res.Body.Close()
+		for ctx.Err() == nil {
+			_ = get(ctx, client(nil), url)
 		}
 	}()
-	await(t, ip+"/shop", http.StatusTooManyRequests)
-	cancel()
-	<-ended
-	await(t, ip+"/shop", http.StatusOK)
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // await asks until the status is one.

@@ -190,7 +190,7 @@ func ForgetAddresses(n Node) error {
 			if err != nil {
 				return fmt.Errorf("link %s of %s: %w", name, n.Name, err)
 			}
-			addresses, err := h.AddrList(link, netlink.FAMILY_ALL)
+			addresses, err := List(h, link)
 			if err != nil {
 				return fmt.Errorf("addresses of %s: %w", n.Name, err)
 			}
@@ -207,6 +207,21 @@ func ForgetAddresses(n Node) error {
 		}
 		return nil
 	})
+}
+
+// dumps is how often a list that changes while it is read is read again.
+const dumps = 50
+
+// List returns the addresses of a link. With many of them, the kernel tells them in several pieces, and says so if one
+// came or went in between; then it is asked again.
+func List(h *netlink.Handle, link netlink.Link) (addresses []netlink.Addr, err error) {
+	for range dumps {
+		addresses, err = h.AddrList(link, netlink.FAMILY_ALL)
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return addresses, err
 }
 
 // Addresses returns every address of the node's link, sorted, the node's own and link-local ones included.
@@ -231,8 +246,8 @@ func linkState(n Node) (up bool, all []netip.Addr, err error) {
 			return err
 		}
 		up = link.Attrs().RawFlags&unix.IFF_UP != 0
-		addresses, err := h.AddrList(link, netlink.FAMILY_ALL)
-		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		addresses, err := List(h, link)
+		if err != nil {
 			return err
 		}
 		for _, a := range addresses {

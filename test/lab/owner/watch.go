@@ -89,7 +89,7 @@ func (w *Watch) follow(n fabric.Node) error {
 		return err
 	}
 	w.link(n.Name, link.Attrs().RawFlags)
-	present, err := handle.AddrList(link, netlink.FAMILY_ALL)
+	present, err := fabric.List(handle, link)
 	if err != nil {
 		return err
 	}
