@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/klog/v2"
@@ -38,11 +39,20 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer, env LookupEn
 		env:       env,
 		now:       time.Now,
 		asks:      isTerminal,
+		hush:      hush,
 		clock:     apiclock.New(time.Now),
 	}
 	code := p.run(ctx, args)
 	klog.Flush()
 	return code
+}
+
+// hush keeps what client-go says by itself from users who have not asked for it by -v: their errors are told by us, and
+// a watch that ends on Ctrl-C is none.
+func hush() {
+	if !klog.V(1).Enabled() {
+		klog.SetLogger(logr.Discard())
+	}
 }
 
 // program is one run of kubectl lb: what all commands share.
@@ -54,6 +64,8 @@ type program struct {
 	clock *apiclock.Clock
 	// asks reports whether questions can be put to the user through a reader; nil: never.
 	asks func(io.Reader) bool
+	// hush is called when the flags are known; nil: nothing. It is for the whole process, so tests go without it.
+	hush func()
 
 	// self is the path by which the program was called.
 	self string

@@ -121,6 +121,9 @@ func (p *program) prepare(cmd *cobra.Command, _ []string) error {
 	if _, err := printer.UseColor(p.color, p.Out); err != nil {
 		return usagef("%w", err)
 	}
+	if p.hush != nil {
+		p.hush()
+	}
 	return nil
 }
 
