@@ -26,7 +26,9 @@ import (
 // not there is taken from the load balancer.
 //
 // Of Services, Secrets and EndpointSlices it asks for the metadata only.
-func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selector, tlsNamespace string, cloud bool) error {
+func caughtUp(
+	ctx context.Context, api, cached client.Reader, nodes labels.Selector, tlsNamespace string, cloud bool,
+) error {
 	ours, err := ourConfigMaps()
 	if err != nil {
 		return err
@@ -48,7 +50,8 @@ func caughtUp(ctx context.Context, api, cached client.Reader, nodes labels.Selec
 	if cloud {
 		list := metadataOf("EndpointSliceList")
 		list.GetObjectKind().SetGroupVersionKind(discoveryv1.SchemeGroupVersion.WithKind("EndpointSliceList"))
-		kinds = append(kinds, comparedKind{"EndpointSlice", list, &discoveryv1.EndpointSliceList{}, client.InNamespace(""), ""})
+		everywhere := client.InNamespace("")
+		kinds = append(kinds, comparedKind{"EndpointSlice", list, &discoveryv1.EndpointSliceList{}, everywhere, ""})
 	}
 	for _, kind := range kinds {
 		if err := api.List(ctx, kind.live, kind.selected); err != nil {

@@ -23,8 +23,9 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
-// clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but a moment
-// for one list every so often: the backend does the work meanwhile, and asks for a pass when there is something to tell.
+// clouds is the part of a pass that is about load balancers of OpenStack. Nothing in it waits for OpenStack but a
+// moment for one list every so often: the backend does the work meanwhile, and asks for a pass when there is something
+// to tell.
 type clouds struct {
 	backend    *octavia.Backend
 	objects    reader
@@ -71,7 +72,7 @@ func (c *clouds) pass(
 		c.log.Warn("cannot list the load balancers of OpenStack", "error", applyErr)
 	}
 	findErr := c.finalizers.find(ctx, c.backend.Orphans())
-	releaseErr := errors.Join(findErr, c.finalizers.release(ctx, cms, out.LoadBalancers))
+	releaseErr := errors.Join(findErr, c.finalizers.release(ctx, out.LoadBalancers))
 	after, err := c.backend.State(ctx)
 	if err != nil {
 		return nil, expires, err

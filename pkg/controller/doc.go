@@ -12,8 +12,8 @@
 //   - A pass with nothing to do writes nothing; a node's heartbeat alone does not even cause one.
 //   - Pods are watched only where somebody goes by endpoints, and a storm of their changes makes few passes.
 //   - One object that cannot be written keeps no other from its status.
-//   - An object that is being deleted is not touched, and a deleted one is not brought back. Those that something was made
-//     for in OpenStack have a finalizer, which goes when nothing is left of it there.
+//   - An object that is being deleted is not touched, and a deleted one is not brought back. Those that something was
+//     made for in OpenStack have a finalizer, which goes when nothing is left of it there.
 //   - Nothing that concerns OpenStack keeps the rest of a pass waiting, but for one list every so often.
 //
 // [Main] is the only door for cmd/lb-controller.

@@ -73,7 +73,8 @@ func (f *finalizers) hold(ctx context.Context, cms []*corev1.ConfigMap, want []l
 			f.held[cm.UID], f.versions[cm.UID] = originOf(cm), cm.ResourceVersion
 			continue
 		}
-		if newer, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, f.versions[cm.UID]); err == nil && newer > 0 {
+		newer, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, f.versions[cm.UID])
+		if err == nil && newer > 0 {
 			delete(f.held, cm.UID) // somebody has taken it away
 			delete(f.versions, cm.UID)
 		}
@@ -96,7 +97,7 @@ func (f *finalizers) hold(ctx context.Context, cms []*corev1.ConfigMap, want []l
 
 // release makes go what was made for objects that want nothing of it any more, and takes the finalizer away when it has
 // gone.
-func (f *finalizers) release(ctx context.Context, cms []*corev1.ConfigMap, want []lb.LoadBalancer) error {
+func (f *finalizers) release(ctx context.Context, want []lb.LoadBalancer) error {
 	wanted := make(map[types.UID]bool, len(want))
 	keys := make(map[lb.Key]bool, len(want))
 	for _, l := range want {

@@ -45,7 +45,7 @@ func TestFindHeld(t *testing.T) {
 	if _, ok := f.held["unlabelled"]; !ok || len(f.held) != 1 {
 		t.Errorf("%+v", f.held)
 	}
-	if err := f.release(t.Context(), nil, nil); err != nil {
+	if err := f.release(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
 	if b.Released(lb.Key{Namespace: "default", Name: "unlabelled"}) || !f.releasing["unlabelled"] {

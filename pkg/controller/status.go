@@ -148,8 +148,8 @@ func (w written) same(o written) bool {
 // maxCloud is how long the annotation about a cloud may be; an object's annotations may have 256 KiB together.
 const maxCloud = 128 << 10
 
-// cloudText is the annotation about a cloud: what it was, if that says the same, and empty for none. Where there are too
-// many members they are left out but for those that fail.
+// cloudText is the annotation about a cloud: what it was, if that says the same, and empty for none. Where there are
+// too many members they are left out but for those that fail.
 func cloudText(s *lb.CloudStatus, earlier string) (string, error) {
 	if s == nil {
 		return "", nil

@@ -61,9 +61,11 @@ func nodeMatters(older, newer *corev1.Node) bool {
 		(older.DeletionTimestamp == nil) != (newer.DeletionTimestamp == nil)
 }
 
-// watchCloud lets what is news of a cloud's load balancers ask for a pass: the backend itself, and the endpoints of those
-// Services whose endpoints matter. Pods come and go all the time.
-func watchCloud(c controller.Controller, cch cache.Cache, services *watchedServices, news <-chan event.GenericEvent) error {
+// watchCloud lets what is news of a cloud's load balancers ask for a pass: the backend itself, and the endpoints of
+// those Services whose endpoints matter. Pods come and go all the time.
+func watchCloud(
+	c controller.Controller, cch cache.Cache, services *watchedServices, news <-chan event.GenericEvent,
+) error {
 	pass := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{}}
 	})

@@ -230,8 +230,10 @@ func cloudDescriptions() []Description {
 			"Members of the load balancer fail Octavia's health monitor.",
 			"See that the nodes run, that their node ports answer, and that security groups let Octavia reach them."},
 		{CodeCloudLate, SeverityWarning, "change not served yet",
-			"OpenStack has failed for more than a minute, so that the load balancer serves as it was before the object's last change.",
-			"Nothing, if OpenStack is away: it is tried again by itself. Otherwise see the message, such as for a wrong password."},
+			"OpenStack has failed for more than a minute, so that the load balancer serves as it was before the object's " +
+				"last change.",
+			"Nothing, if OpenStack is away: it is tried again by itself. Otherwise see the message, such as for a " +
+				"wrong password."},
 	}
 }
 

@@ -26,8 +26,8 @@ func (f Finding) String() string {
 // TooLarge returns the finding about a load balancer that is larger than its backend takes, both in bytes.
 func TooLarge(size, limit int) Finding {
 	return Finding{Code: CodeTooLarge, Message: fmt.Sprintf("it would take %d KiB, and the backend takes %d KiB "+
-		"in one piece; use fewer certificates, certificates with fewer names, fewer routes or ports, or several objects with "+
-		"a share-key",
+		"in one piece; use fewer certificates, certificates with fewer names, fewer routes or ports, or several objects "+
+		"with a share-key",
 		(size+1023)>>10, limit>>10)}
 }
 

@@ -86,9 +86,9 @@ type Listener struct {
 	Protocol Protocol `json:"protocol"`
 	// TLS, where set, is terminated by the load balancer.
 	TLS *TLS `json:"tls,omitempty"`
-	// Routes decide where a request goes. A TCP, UDP or SCTP listener has exactly one, without host and path, a passthrough
-	// listener any number without path. An HTTP listener takes the most specific match: exact host before wildcard before
-	// none, exact path before prefix, longer before shorter.
+	// Routes decide where a request goes. A TCP, UDP or SCTP listener has exactly one, without host and path, a
+	// passthrough listener any number without path. An HTTP listener takes the most specific match: exact host before
+	// wildcard before none, exact path before prefix, longer before shorter.
 	Routes []Route `json:"routes"`
 	// Options are what else was asked for; the zero value asks for nothing.
 	Options Options `json:"options,omitzero"`

@@ -56,16 +56,7 @@ func unsupportedOf(l lb.Listener, at lb.Fields, can lb.Capabilities, add func(fi
 	if l.TLS != nil && l.TLS.Clients != nil && !can.ClientAuth {
 		add(at.ClientCA, "the backend cannot ask clients for certificates")
 	}
-	if u := l.Options.Upstream; !u.Endpoints && !can.Spread {
-		const why = "the pods are kube-proxy's to choose, and all that it sees of clients is a node's address; add " +
-			"upstream: endpoints"
-		if u.Affinity != "" {
-			add(at.Affinity, why)
-		}
-		if u.Method != "" {
-			add(at.Method, why)
-		}
-	}
+	unspread(l.Options.Upstream, at, can, add)
 	for _, o := range optional(at, can) {
 		if o.asked(l.Options) && !o.can {
 			add(o.field, "the backend cannot %s; remove the key", o.what)
@@ -75,6 +66,21 @@ func unsupportedOf(l lb.Listener, at lb.Fields, can lb.Capabilities, add func(fi
 		if slices.ContainsFunc(l.Routes, f.asked) && !f.can {
 			add(f.field, "the backend cannot %s", f.what)
 		}
+	}
+}
+
+// unspread adds the wishes about the choice of pods that a backend cannot fulfil which does not go to pods.
+func unspread(u lb.Upstream, at lb.Fields, can lb.Capabilities, add func(field, format string, args ...any)) {
+	if u.Endpoints || can.Spread {
+		return
+	}
+	const why = "the pods are kube-proxy's to choose, and all that it sees of clients is a node's address; add " +
+		"upstream: endpoints"
+	if u.Affinity != "" {
+		add(at.Affinity, why)
+	}
+	if u.Method != "" {
+		add(at.Method, why)
 	}
 }
 

@@ -41,11 +41,12 @@ func optional(at lb.Fields, can lb.Capabilities) []feature[lb.Options] {
 		{func(o options) bool { return o.AccessLog }, can.AccessLog, at.AccessLog, "write an access log"},
 		{func(o options) bool { return o.Upstream.Endpoints }, can.Endpoints, at.Upstream, "connect to pods"},
 		{func(o options) bool {
-			return o.Upstream.Method != "" && (can.Spread || o.Upstream.Endpoints) && !slices.Contains(can.Methods, o.Upstream.Method)
-		}, false,
-			at.Method, "choose pods so"},
+			u := o.Upstream
+			return u.Method != "" && (can.Spread || u.Endpoints) && !slices.Contains(can.Methods, u.Method)
+		}, false, at.Method, "choose pods so"},
 		{func(o options) bool {
-			return o.Upstream.Affinity != "" && (can.Spread || o.Upstream.Endpoints) && !slices.Contains(can.Affinities, o.Upstream.Affinity)
+			u := o.Upstream
+			return u.Affinity != "" && (can.Spread || u.Endpoints) && !slices.Contains(can.Affinities, u.Affinity)
 		}, false, at.Affinity, "keep clients with a pod so"},
 		{func(o options) bool { return o.HTTP.RedirectTo > 0 }, can.Redirect, at.Redirect, "redirect to HTTPS"},
 		{func(o options) bool { return o.HTTP.GRPC }, can.GRPC, at.GRPC, "speak gRPC"},

@@ -120,7 +120,8 @@ func (f Fault) serve(w http.ResponseWriter, r *http.Request, pass http.HandlerFu
 	}
 }
 
-// begin does what comes before anything happens to the call, and returns it, independent of its client where it is Lost.
+// begin does what comes before anything happens to the call, and returns it, independent of its client where it is
+// Lost.
 func (f Fault) begin(r *http.Request) *http.Request {
 	client := r.Context()
 	if f.Lost {

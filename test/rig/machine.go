@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Commit names the commit that a tree is at, with "-dirty" behind it if the tree differs from it, and "unknown" where git
-// does not know.
+// Commit names the commit that a tree is at, with "-dirty" behind it if the tree differs from it, and "unknown" where
+// git does not know.
 func Commit(tree string) string { return output("git", "-C", tree, "describe", "--always", "--dirty") }
 
 // Machine says what figures were measured on: the cores, the kernel and the compiler.

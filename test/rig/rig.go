@@ -88,8 +88,8 @@ func Up(ctx context.Context, o Options) (*Rig, error) {
 	return r, nil
 }
 
-// build compiles what the lab runs. One rig builds at a time: another's lab may not start a program that is half written,
-// and what is up to date is left alone.
+// build compiles what the lab runs. One rig builds at a time: another's lab may not start a program that is half
+// written, and what is up to date is left alone.
 func (r *Rig) build(ctx context.Context) error {
 	if err := os.MkdirAll(r.Bin, 0o755); err != nil {
 		return err

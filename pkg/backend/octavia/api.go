@@ -31,8 +31,8 @@ type api struct {
 	arrival *flight[*session]
 }
 
-// login returns the way into OpenStack, logging in where that has not been done, or has to be done with new credentials.
-// All wait for one login, each as long as its own context allows.
+// login returns the way into OpenStack, logging in where that has not been done, or has to be done with new
+// credentials. All wait for one login, each as long as its own context allows.
 func (a *api) login(ctx context.Context) (*session, error) {
 	a.mu.Lock()
 	if a.session != nil {
@@ -185,8 +185,8 @@ func (a *api) remove(ctx context.Context, id string) error {
 	return a.call(ctx, http.MethodDelete, "loadbalancers/"+id+"?cascade=true", nil, nil)
 }
 
-// noID is about an answer that cannot be gone on with, such as of a proxy before Octavia: whether it has done what it was
-// told nobody knows.
+// noID is about an answer that cannot be gone on with, such as of a proxy before Octavia: whether it has done what it
+// was told nobody knows.
 func noID() error { return &failure{trouble: troubleWeather, text: "Octavia answers without an id"} }
 
 // create makes a load balancer with everything below it, in one call.

@@ -119,10 +119,10 @@ func (b *Backend) Capabilities() lb.Capabilities {
 	}
 }
 
-// Apply implements backend.Backend. It hands over what is new, asks for one list where that is due, and does not wait for
-// Octavia, but a moment for the list. Its error is that of the last list, which is made again until it goes well. A load
-// balancer without virtual IPs gets one of Octavia's choice; one without listeners is left as it is, and not made where
-// there is none. What it has been told before, and is no longer told, is deleted.
+// Apply implements backend.Backend. It hands over what is new, asks for one list where that is due, and does not wait
+// for Octavia, but a moment for the list. Its error is that of the last list, which is made again until it goes well.
+// A load balancer without virtual IPs gets one of Octavia's choice; one without listeners is left as it is, and not
+// made where there is none. What it has been told before, and is no longer told, is deleted.
 func (b *Backend) Apply(ctx context.Context, want []lb.LoadBalancer) error {
 	e := b.engine
 	e.mu.Lock()

@@ -73,8 +73,8 @@ func (c Credentials) readFile(getenv func(string) string) (login, error) {
 // yamlLine is where a parser of YAML has found a fault.
 var yamlLine = regexp.MustCompile(`\bline [0-9]+\b`)
 
-// discreet says what is wrong with a clouds.yaml without a word of the file: a parser quotes what it does not like, which
-// may be a password, and what it says gets into logs and onto objects.
+// discreet says what is wrong with a clouds.yaml without a word of the file: a parser quotes what it does not like,
+// which may be a password, and what it says gets into logs and onto objects.
 func discreet(err error) string {
 	text := err.Error()
 	for _, harmless := range []string{"clouds file not found", "cloud \"", "unable to compute TLS configuration"} {

@@ -76,7 +76,7 @@ func TestHangingNeutron(t *testing.T) {
 		s.neutron = nil
 		s.octavia.HTTPClient.Transport = bounded{next: &hanging{}, limit: DefaultReadLimit}
 		s.octavia.EndpointLocator = func(gophercloud.EndpointOpts) (string, error) {
-			r, err := http.NewRequest(http.MethodGet, "http://neutron", http.NoBody) //nolint:noctx // as the library does
+			r, err := http.NewRequest(http.MethodGet, "http://neutron", http.NoBody)
 			if err != nil {
 				return "", err
 			}

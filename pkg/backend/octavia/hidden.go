@@ -21,8 +21,8 @@ func membersOf(t Tree, before ...map[string][]Member) map[string][]Member {
 	return all
 }
 
-// unfill lets pools look empty, so that they are filled anew, where a member has another subnet or is checked at another
-// port than this process has told: what Octavia says of members leaves both out.
+// unfill lets pools look empty, so that they are filled anew, where a member has another subnet or is checked at
+// another port than this process has told: what Octavia says of members leaves both out.
 func (i *item) unfill(want Tree) {
 	for _, p := range want.Pools {
 		changed := slices.ContainsFunc(p.Members, func(m Member) bool {

@@ -26,7 +26,8 @@ type lister struct {
 	waiting []lb.Key
 }
 
-// askList makes a list be under way where one is due, and returns what tells of its answer; nil where nobody has to wait.
+// askList makes a list be under way where one is due, and returns what tells of its answer; nil where nobody has to
+// wait.
 func (b *Backend) askList() <-chan struct{} {
 	l := &b.lister
 	if l.round != nil || !b.due() {

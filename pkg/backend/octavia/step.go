@@ -376,7 +376,8 @@ func (s *stepper) fail(err error) time.Duration {
 	if f.trouble == troubleBusy {
 		return s.balk(f)
 	}
-	if w.failed++; w.failing.IsZero() {
+	w.failed++
+	if w.failing.IsZero() {
 		w.failing = time.Now()
 	}
 	w.trouble = f
@@ -397,8 +398,8 @@ func (s *stepper) fail(err error) time.Duration {
 	case !w.ready:
 		w.reason = f.text
 	case w.settled != s.version && time.Since(w.failing) >= lateAfter:
-		w.findings = []lb.Finding{{Code: lb.CodeCloudLate, Message: "the last change does not serve yet, but what was there before " +
-			"it, for OpenStack fails: " + f.text}}
+		w.findings = []lb.Finding{{Code: lb.CodeCloudLate, Message: "the last change does not serve yet, but what was " +
+			"there before it, for OpenStack fails: " + f.text}}
 	}
 	pause := min(time.Second<<min(w.failed-1, 10), maxBackoff)
 	return max(pause, f.retryAfter)

@@ -135,21 +135,7 @@ var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9
 
 // validate returns everything that is wrong. Where the backend is not used, only what nobody can mean is.
 func (o Octavia) validate(used bool) error {
-	var errs []error
-	for _, id := range []struct{ field, value string }{
-		{"subnet", o.Subnet}, {"subnetIPv6", o.SubnetIPv6}, {"network", o.Network}, {"memberSubnet", o.MemberSubnet},
-		{"flavor", o.Flavor}, {"floatingNetwork", o.FloatingNetwork}, {"floatingSubnet", o.FloatingSubnet},
-	} {
-		if id.value != "" && !uuidPattern.MatchString(id.value) {
-			errs = append(errs, fmt.Errorf("octavia.%s %q: not a UUID", id.field, id.value))
-		}
-	}
-	if o.Network != "" && o.Subnet+o.SubnetIPv6 != "" {
-		errs = append(errs, errors.New("octavia.network: it contradicts octavia.subnet"))
-	}
-	if o.FloatingSubnet != "" && o.FloatingNetwork == "" {
-		errs = append(errs, errors.New("octavia.floatingSubnet: it needs octavia.floatingNetwork"))
-	}
+	errs := o.validateIDs()
 	for _, d := range []struct {
 		field string
 		value metav1.Duration
@@ -174,6 +160,25 @@ func (o Octavia) validate(used bool) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// validateIDs returns what is wrong with what names something in OpenStack.
+func (o Octavia) validateIDs() (errs []error) {
+	for _, id := range []struct{ field, value string }{
+		{"subnet", o.Subnet}, {"subnetIPv6", o.SubnetIPv6}, {"network", o.Network}, {"memberSubnet", o.MemberSubnet},
+		{"flavor", o.Flavor}, {"floatingNetwork", o.FloatingNetwork}, {"floatingSubnet", o.FloatingSubnet},
+	} {
+		if id.value != "" && !uuidPattern.MatchString(id.value) {
+			errs = append(errs, fmt.Errorf("octavia.%s %q: not a UUID", id.field, id.value))
+		}
+	}
+	if o.Network != "" && o.Subnet+o.SubnetIPv6 != "" {
+		errs = append(errs, errors.New("octavia.network: it contradicts octavia.subnet"))
+	}
+	if o.FloatingSubnet != "" && o.FloatingNetwork == "" {
+		errs = append(errs, errors.New("octavia.floatingSubnet: it needs octavia.floatingNetwork"))
+	}
+	return errs
 }
 
 // reachable says whether there is anything to log in with. The files are read later, and again.

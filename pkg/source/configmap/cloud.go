@@ -62,6 +62,8 @@ const (
 	configured    = "the controller's configuration"
 	takesWhole    = "a time of whole seconds, from `1s`"
 	takesAttempts = "1 to 10"
+	takesFlag     = "`true` or `false`"
+	takesTime     = "a time from `1s` to `24h`"
 )
 
 // placementKeys returns those that count while the load balancer is made.
@@ -99,7 +101,7 @@ func floatingKeys() []Key {
 			read: func(r *reading, v string) { *into(&r.cloud) = r.uuid(name, v) }}
 	}
 	flag := func(name, meaning string, into func(*lb.Cloud) *bool) Key {
-		return Key{Name: name, Takes: "`true` or `false`", Default: "`false`", Meaning: meaning,
+		return Key{Name: name, Takes: takesFlag, Default: "`false`", Meaning: meaning,
 			read: func(r *reading, v string) { *into(&r.cloud) = r.flag(name, v) }}
 	}
 	return []Key{
@@ -112,9 +114,9 @@ func floatingKeys() []Key {
 			"same name gets it again.", func(c *lb.Cloud) *bool { return &c.KeepFloating }),
 		flag(KeyInternal, "Octavia: no floating IP, whatever the controller's configuration says.",
 			func(c *lb.Cloud) *bool { return &c.Internal }),
-		id(KeyAdopt, "a load balancer is made", "Octavia: take this load balancer, which is there already, in place of making "+
-			"one. It gets the object's name, its ports and its tags, and is deleted with the object. One that was made for "+
-			"another object is left alone.", func(c *lb.Cloud) *string { return &c.Adopt }),
+		id(KeyAdopt, "a load balancer is made", "Octavia: take this load balancer, which is there already, in place of "+
+			"making one. It gets the object's name, its ports and its tags, and is deleted with the object. One that was made "+
+			"for another object is left alone.", func(c *lb.Cloud) *string { return &c.Adopt }),
 	}
 }
 
@@ -128,16 +130,16 @@ func trafficKeys() []Key {
 			Meaning: "Octavia: which nodes get traffic, of those that the controller's configuration allows.",
 			read:    (*reading).readNodeSelector},
 		{Name: KeyTLSContainer, Takes: "URLs of Barbican's secrets or containers, separated by commas", Default: "none",
-			Meaning: "Octavia: the certificates of HTTPS, in place of tls-secret-name. The first is for clients that ask for none of " +
-				"the others' names.",
+			Meaning: "Octavia: the certificates of HTTPS, in place of tls-secret-name. The first is for clients that ask for " +
+				"none of the others' names.",
 			read: (*reading).readTLSContainer},
-		{Name: KeyClientTimeout, Takes: "a time from `1s` to `24h`", Default: "`50s`, or idle-timeout for TCP",
+		{Name: KeyClientTimeout, Takes: takesTime, Default: "`50s`, or idle-timeout for TCP",
 			Meaning: "Octavia: how long a client may send nothing.",
 			read:    func(r *reading, v string) { r.cloud.ClientTimeout = r.duration(KeyClientTimeout, v) }},
-		{Name: KeyInspectTimeout, Takes: "a time from `1s` to `24h`", Default: "no wait",
+		{Name: KeyInspectTimeout, Takes: takesTime, Default: "no wait",
 			Meaning: "Octavia: how long is waited for the first bytes of a TCP connection, to look at them.",
 			read:    func(r *reading, v string) { r.cloud.InspectTimeout = r.duration(KeyInspectTimeout, v) }},
-		{Name: KeyForwardedFor, Takes: "`true` or `false`", Default: "`true`",
+		{Name: KeyForwardedFor, Takes: takesFlag, Default: "`true`",
 			Meaning: "Octavia: tell the Service who the client is, by X-Forwarded-For, -Port and -Proto in requests of HTTP.",
 			read:    func(r *reading, v string) { r.cloud.NoForwardedFor = !r.flag(KeyForwardedFor, v) }},
 	}
@@ -199,7 +201,7 @@ func (r *reading) readProvider(v string) {
 }
 
 // uuidPattern is RFC 9562, 4, also without the dashes, as some of OpenStack writes it.
-var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(-?)[0-9a-fA-F]{4}(-?)[0-9a-fA-F]{4}(-?)[0-9a-fA-F]{12}$`)
+var uuidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$`)
 
 // uuid reads an ID of OpenStack; it returns "" when that is none.
 func (r *reading) uuid(key, v string) string {
@@ -251,7 +253,8 @@ const (
 // memberTwice makes of upstream and member what both mean, and finds where they contradict each other.
 func (r *reading) memberTwice() {
 	if r.member != "" && r.upstream != "" && (r.member == memberPod) != (r.upstream == upstreamEndpoints) {
-		r.addf(lb.CodeConflictingKeys, KeyMember, "%s: %s means the other one; remove one of the two", KeyUpstream, r.upstream)
+		r.addf(lb.CodeConflictingKeys, KeyMember, "%s: %s means the other one; remove one of the two", KeyUpstream,
+			r.upstream)
 	}
 	if r.cloud.NodeSelector != "" && (r.member == memberPod || r.upstream == upstreamEndpoints) {
 		r.addf(lb.CodeConflictingKeys, KeyNodeSelector, "traffic goes to pods, on whatever nodes they are; remove the key")
@@ -266,7 +269,8 @@ func (r *reading) memberTwice() {
 const maxContainers = 64
 
 // containerPattern is what the URLs of Barbican look like; Octavia looks them up there, wherever they seem to lead.
-var containerPattern = regexp.MustCompile(`^https?://[A-Za-z0-9._:/\[\]-]{1,200}/v1/(secrets|containers)/[0-9a-fA-F-]{36}$`)
+var containerPattern = regexp.MustCompile(
+	`^https?://[A-Za-z0-9._:/\[\]-]{1,200}/v1/(secrets|containers)/[0-9a-fA-F-]{36}$`)
 
 func (r *reading) readTLSContainer(v string) {
 	for text := range strings.SplitSeq(v, ",") {

@@ -146,7 +146,7 @@ func targetKeys() []Key {
 				"load balancer; a TCP or UDP port takes one such route, without host and path, in place of target-service-name. " +
 				"A route of every host is one of each host, too; there are at most 2,000 of them in all.",
 			read: (*reading).readRoutes},
-		{Name: KeySSL, Takes: "`true` or `false`", Default: "`false`", Since: first,
+		{Name: KeySSL, Takes: takesFlag, Default: "`false`", Since: first,
 			Meaning: "Also listen for HTTPS at ssl-port, beside the port of HTTP. It needs tls-secret-name.",
 			read:    (*reading).readSSL},
 		{Name: KeySSLPort, Takes: "1 to 65535", Default: "`443`", Since: first,
@@ -202,9 +202,9 @@ func optionKeys() []Key {
 			read: (*reading).readMaxConns},
 		{Name: KeyMaxPerIP, Takes: "1 to 1000000", Default: "no limit", Since: next,
 			Meaning: "The same for each client address.", read: (*reading).readMaxPerIP},
-		{Name: KeyConnectTime, Takes: "a time from `1s` to `24h`", Default: "`5s`", Since: next,
+		{Name: KeyConnectTime, Takes: takesTime, Default: "`5s`", Since: next,
 			Meaning: "How long the Service may take to accept a connection.", read: (*reading).readConnectTime},
-		{Name: KeyIdleTimeout, Takes: "a time from `1s` to `24h`", Default: "`1h` for TCP, `30s` for UDP", Since: next,
+		{Name: KeyIdleTimeout, Takes: takesTime, Default: "`1h` for TCP, `30s` for UDP", Since: next,
 			Meaning: "How long a TCP connection or a UDP session may carry nothing before it is ended.",
 			read:    (*reading).readIdleTimeout},
 		{Name: KeyResponses, Takes: "1 to 1000", Default: "any number", Since: next,
@@ -216,7 +216,7 @@ func optionKeys() []Key {
 				"that it " +
 				"has surely not answered; never one that must not be repeated, such as a POST that was sent.",
 			read: (*reading).readRetries},
-		{Name: KeyAccessLog, Takes: "`true` or `false`", Default: "`false`", Since: next,
+		{Name: KeyAccessLog, Takes: takesFlag, Default: "`false`", Since: next,
 			Meaning: "Log each request, connection or session as a line of JSON in the log of the lb-daemon.",
 			read:    (*reading).readAccessLog},
 	}
@@ -226,7 +226,7 @@ func optionKeys() []Key {
 func httpKeys() []Key {
 	const next = "0.1"
 	return []Key{
-		{Name: KeyRedirect, Takes: "`true` or `false`", Default: "`false`", Since: next,
+		{Name: KeyRedirect, Takes: takesFlag, Default: "`false`", Since: next,
 			Meaning: "Answer every HTTP request with a redirect (308) to the same address of HTTPS, at ssl-port.",
 			read:    (*reading).readRedirect},
 		{Name: KeyBackend, Takes: "`HTTP`, `HTTPS`, `GRPC` or `GRPCS`", Default: "`HTTP`", Since: next,
@@ -241,9 +241,9 @@ func httpKeys() []Key {
 		{Name: KeyBackendName, Takes: "a DNS name", Default: "`SERVICE.NAMESPACE.svc`", Since: next,
 			Meaning: "The name that the Service's certificate is for, and by which it is asked for it (SNI).",
 			read:    (*reading).readBackendName},
-		{Name: KeySendTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
+		{Name: KeySendTime, Takes: takesTime, Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may take in nothing of a request.", read: (*reading).readSendTime},
-		{Name: KeyReadTime, Takes: "a time from `1s` to `24h`", Default: "`60s`; `1h` for GRPC", Since: next,
+		{Name: KeyReadTime, Takes: takesTime, Default: "`60s`; `1h` for GRPC", Since: next,
 			Meaning: "How long the Service may send nothing of an answer.", read: (*reading).readReadTime},
 		{Name: KeySetRequest, Takes: "a header in each line, such as `X-Team: tea`", Default: none, Lines: true,
 			Since:   next,
@@ -258,7 +258,7 @@ func httpKeys() []Key {
 			Meaning: "Headers that clients do not get.", read: (*reading).readCutAnswer},
 		{Name: KeyMaxBody, Takes: "a number of bytes, or of `k`, `m` or `g`", Default: "no limit", Since: next,
 			Meaning: "The largest request body. A larger one gets status 413.", read: (*reading).readMaxBody},
-		{Name: KeyGzip, Takes: "`true` or `false`", Default: "`false`", Since: next,
+		{Name: KeyGzip, Takes: takesFlag, Default: "`false`", Since: next,
 			Meaning: "Compress answers of text for clients that ask for it.", read: (*reading).readGzip},
 	}
 }

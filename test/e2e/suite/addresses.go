@@ -60,8 +60,8 @@ func Holds(t *testing.T, r *rig.Rig, node, address string, want bool, limit time
 	}))
 }
 
-// Mended waits until everything is as it was: API, daemons, and every VRRP group at home. Cleanups use it, too, when the
-// test's context is done.
+// Mended waits until everything is as it was: API, daemons, and every VRRP group at home. Cleanups use it, too, when
+// the test's context is done.
 func Mended(t *testing.T, r *rig.Rig) {
 	t.Helper()
 	Must(t, r.WaitInstalled(context.WithoutCancel(t.Context())))

@@ -37,12 +37,13 @@ func Remove(t *testing.T, r *rig.Rig, manifests string) {
 
 // LoadBalancer is a ConfigMap of the default namespace; keys are "key: value" lines.
 func LoadBalancer(name string, keys ...string) string {
-	text := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: " + name +
-		"\n  namespace: default\n  labels:\n    app: loadbalancer\ndata:\n"
+	var text strings.Builder
+	text.WriteString("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: " + name +
+		"\n  namespace: default\n  labels:\n    app: loadbalancer\ndata:\n")
 	for _, k := range keys {
-		text += "  " + k + "\n"
+		text.WriteString("  " + k + "\n")
 	}
-	return text
+	return text.String()
 }
 
 // Serve applies a load balancer and returns its address once it answers.

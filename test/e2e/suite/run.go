@@ -43,7 +43,7 @@ func Run(m *testing.M, name string, begin func(*rig.Rig)) int {
 		select {
 		case <-ctx.Done():
 			r.Down()
-			os.Exit(130)
+			os.Exit(130) //nolint:forbidigo // tests that run end no other way, and Run is their main
 		case <-over:
 		}
 	}()
