@@ -8,8 +8,14 @@ import (
 )
 
 // Commit names the commit that a tree is at, with "-dirty" behind it if the tree differs from it, and "unknown" where
-// git does not know.
-func Commit(tree string) string { return output("git", "-C", tree, "describe", "--always", "--dirty") }
+// git does not know. docs/benchmarks.md does not count: what is measured first is written there before the rest is.
+func Commit(tree string) string {
+	commit := output("git", "-C", tree, "describe", "--always")
+	if err := exec.Command("git", "-C", tree, "diff", "--quiet", "HEAD", "--", ".", ":!docs/benchmarks.md").Run(); err != nil {
+		commit += "-dirty"
+	}
+	return commit
+}
 
 // Machine says what figures were measured on: the cores, the kernel and the compiler.
 func Machine() string {
