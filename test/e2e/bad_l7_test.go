@@ -30,7 +30,7 @@ func badL7s() []badL7 {
 			"LB0108 data[routes]", "/menu"},
 		{"two protocols at one port", []string{"ports: 80:http/HTTP, 80:tcp/TCP"}, "LB0108 data[ports]", "port 80"},
 		{"HTTP beside passthrough", []string{"ports: 80:http/HTTP, 80:http/TLS-PASSTHROUGH"}, "LB0108 data[ports]", "port 80"},
-		{"unknown protocol", []string{"protocol: SCTP"}, "LB0104 data[protocol]", "SCTP"},
+		{"unknown protocol", []string{"protocol: QUIC"}, "LB0104 data[protocol]", "QUIC"},
 		{"unknown protocol of a port", []string{"ports: 80/QUIC"}, "LB0104 data[ports]", "QUIC"},
 		{"path without a slash", []string{"path: menu"}, "LB0104 data[path]", "begin with"},
 		{"rewrite without a slash", []string{"path: /menu", "path-rewrite: v2"}, "LB0104 data[path-rewrite]", "begin with"},

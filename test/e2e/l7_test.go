@@ -283,7 +283,7 @@ func TestL7Findings(t *testing.T) {
 	ip := serve(t, "fine", "target-service-name: echo", "ports: 80:http/HTTP")
 	running := probe(t, ip)
 	for name, c := range map[string]struct{ key, finding string }{
-		"bad-ports":   {"ports: 80/SCTP", "LB0104 data[ports]"},
+		"bad-ports":   {"ports: 80/QUIC", "LB0104 data[ports]"},
 		"bad-route":   {"routes: host=a_b service=echo", "LB0104 data[routes]"},
 		"bad-weights": {"routes: path=/ service=echo:80 weight=0 service=tea weight=0", "LB0104 data[routes]"},
 		"bad-header":  {`set-request-headers: "X-A: b\0"`, "LB0107 data[set-request-headers]"},
