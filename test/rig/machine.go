@@ -11,7 +11,8 @@ import (
 // git does not know. docs/benchmarks.md does not count: what is measured first is written there before the rest is.
 func Commit(tree string) string {
 	commit := output("git", "-C", tree, "describe", "--always")
-	if err := exec.Command("git", "-C", tree, "diff", "--quiet", "HEAD", "--", ".", ":!docs/benchmarks.md").Run(); err != nil {
+	diff := exec.Command("git", "-C", tree, "diff", "--quiet", "HEAD", "--", ".", ":!docs/benchmarks.md")
+	if err := diff.Run(); err != nil {
 		commit += "-dirty"
 	}
 	return commit
