@@ -6,11 +6,9 @@ import (
 	"io"
 	"net"
 	nethttp "net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
@@ -73,18 +71,7 @@ func TestKept(t *testing.T) {
 		t.Fatal(ends, err)
 	}
 	poll(t, "the kept connection", func() bool { return waiting(t, run) == 1 })
-	text, err := os.ReadFile(filepath.Join(run, nginx.PIDName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := children(t, pid)
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	old := reload(t, run)
 	poll(t, "the end of the old worker's accepting", func() bool { return !accepting(old[0]) })
 	ends, err := k.get()
 	if spared := nginx.SparesKept(installed(t)); spared && (err != nil || !ends) {

@@ -38,18 +38,7 @@ func TestSwitch(t *testing.T) {
 	if err := os.Symlink("second", filepath.Join(run, "conf")); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(run, nginx.PIDName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := children(t, pid)
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	old := reload(t, run)
 	poll(t, "the new generation", func() bool { return generation(run) == second.Generation })
 	poll(t, "the end of the old workers' accepting", func() bool {
 		return !slices.ContainsFunc(old, accepting)
@@ -81,4 +70,22 @@ func children(t *testing.T, pid int) []string {
 func accepting(pid string) bool {
 	title, err := os.ReadFile("/proc/" + pid + "/cmdline")
 	return err == nil && len(title) > 0 && !strings.Contains(string(title), "shutting down")
+}
+
+// reload sends nginx the signal for it, and returns the workers of before.
+func reload(t *testing.T, run string) (old []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(run, nginx.PIDName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old = children(t, pid)
+	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	return old
 }

@@ -4,17 +4,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
-	"github.com/kubectl-lb/kubectl-lb/pkg/render/nginx"
 )
 
 // echoUDP answers every datagram with its sender's port and what it said.
@@ -83,18 +78,7 @@ func TestUDP(t *testing.T) {
 	if first, second := exchange(t, c, "a"), exchange(t, c, "a"); first == second {
 		t.Errorf("the session outlives its answer: %q, %q", first, second)
 	}
-	text, err := os.ReadFile(filepath.Join(run, nginx.PIDName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := children(t, pid)
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	old := reload(t, run)
 	poll(t, "the end of the old workers", func() bool { return !slices.ContainsFunc(old, accepting) })
 	if got := exchange(t, talkUDP(t, endless), "b"); !strings.HasSuffix(got, " b") {
 		t.Errorf("after a reload: %q", got)
