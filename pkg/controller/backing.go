@@ -53,14 +53,14 @@ func newBacking(client discovery.EndpointSlicesGetter, log *slog.Logger) *backin
 func (b *backing) run(ctx context.Context) {
 	log := logr.FromSlogHandler(b.log.Handler())
 	client := b.client.EndpointSlices(metav1.NamespaceAll)
-	r := cache.NewReflectorWithOptions(&cache.ListWatch{
+	r := cache.NewReflectorWithOptions(persistent(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			return client.List(ctx, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
 			return client.Watch(ctx, o)
 		},
-	}, &discoveryv1.EndpointSlice{}, b, cache.ReflectorOptions{Name: "endpointslices", Logger: &log})
+	}, b.log), &discoveryv1.EndpointSlice{}, b, cache.ReflectorOptions{Name: "endpointslices", Logger: &log})
 	for {
 		err := r.ListAndWatchWithContext(ctx)
 		if ctx.Err() != nil {

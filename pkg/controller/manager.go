@@ -89,6 +89,7 @@ func newManager(rc *rest.Config, c config.Configuration, log *slog.Logger) (mana
 	if err != nil {
 		return nil, err
 	}
+	caches.NewInformer = newInformers(log)
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the types: %w", err)
