@@ -14,6 +14,15 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
+	short := s.furnish(ctx)
+	if short != nil {
+		// What a listener has is good until the new is there, and all else goes on.
+		tree, ok := s.want.borrowed(*w.seen)
+		if !ok {
+			return 0, short
+		}
+		s.want = tree
+	}
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
 		if err := s.read(ctx); err != nil {
@@ -23,6 +32,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	}
 	if len(ops) == 0 && !w.sure {
 		return s.confirm(ctx)
+	}
+	if len(ops) == 0 && short != nil {
+		return 0, short
 	}
 	if len(ops) == 0 {
 		return 0, s.settle(ctx)
@@ -95,6 +107,9 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 		return time.Millisecond, nil
 	}
 	w.sure = true
+	if err := s.furnish(ctx); err != nil {
+		return 0, err
+	}
 	return 0, s.settle(ctx)
 }
 
@@ -116,5 +131,6 @@ func (s *stepper) settle(ctx context.Context) error {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
 	w.ready, w.reason, w.findings = true, "", w.health()
+	s.tidy(ctx)
 	return nil
 }
