@@ -16,6 +16,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/octavia"
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend/software"
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
 	"github.com/kubectl-lb/kubectl-lb/pkg/controller/config"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
@@ -105,6 +106,23 @@ func (k *connector) watch(ctl controller.Controller) error {
 	return watchCloud(ctl, k.mgr.GetCache(), k.services, k.news)
 }
 
+// keyPairs returns a function that reads certificates from the cache, for the backend to put them where its cloud has
+// them.
+func keyPairs(cache client.Reader) octavia.KeyPairs {
+	return func(ctx context.Context, secret lb.Key) (certs.KeyPair, error) {
+		var s corev1.Secret
+		at := client.ObjectKey{Namespace: secret.Namespace, Name: secret.Name}
+		if err := cache.Get(ctx, at, &s, client.UnsafeDisableDeepCopy); err != nil { // it is only read
+			return certs.KeyPair{}, fmt.Errorf("cannot be read: %w", err)
+		}
+		pair, err := certs.ParseKeyPair(s.Data[certs.KeyCert], s.Data[certs.KeyKey])
+		if err != nil {
+			return certs.KeyPair{}, err //nolint:wrapcheck // who asks says which Secret it is about
+		}
+		return pair, nil
+	}
+}
+
 // changed asks for a pass. One that is asked for already is enough.
 func (k *connector) changed() {
 	select {
@@ -125,7 +143,8 @@ func (k *connector) connect(ctx context.Context) (*clouds, error) {
 		return nil, err
 	}
 	b, err := octavia.New(octavia.Options{
-		Cluster: cluster, Credentials: o.Credentials(), Defaults: o.Settings(), Workers: o.Parallel,
+		Cluster: cluster, Credentials: o.Credentials(), KeyPairs: keyPairs(k.mgr.GetCache()), Defaults: o.Settings(),
+		Workers:    o.Parallel,
 		StuckAfter: o.StuckAfter.Duration, Resync: o.Resync.Duration, ListEvery: o.Resync.Duration - time.Second/2,
 		Coalesce: coalesce, DeleteOrphans: o.DeleteOrphans, Changed: k.changed, Log: k.log,
 	})

@@ -32,6 +32,8 @@ type Options struct {
 	// Cluster is the UID of the kube-system namespace. It is in the tags, and must not be empty.
 	Cluster     string
 	Credentials Credentials
+	// KeyPairs finds the certificates of Secrets, to put them into Barbican; nil for nobody.
+	KeyPairs KeyPairs
 	// Settings returns what a load balancer has beyond the model; nil means Defaults for all.
 	Settings func(lb.Key) Settings
 	// Defaults are the settings of load balancers without any of their own.
@@ -149,6 +151,7 @@ func (b *Backend) due() bool {
 // hand hands over what is wanted.
 func (b *Backend) hand(want []lb.LoadBalancer) {
 	e := b.engine
+	e.told = true
 	wanted := make(map[lb.Key]bool, len(want))
 	for i := range want {
 		key := want[i].Origin.Key

@@ -16,6 +16,15 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
 	w.unfill(s.want)
+	short := s.furnish(ctx)
+	if short != nil {
+		// What a listener has is good until the new is there, and all else goes on.
+		tree, ok := s.want.borrowed(*w.seen)
+		if !ok {
+			return 0, short
+		}
+		s.want = tree
+	}
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
 		if restless, err := s.read(ctx); err != nil || restless {
@@ -25,6 +34,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	}
 	if len(ops) == 0 && !w.sure {
 		return s.confirm(ctx)
+	}
+	if len(ops) == 0 && short != nil {
+		return 0, short
 	}
 	if len(ops) == 0 {
 		return 0, s.settle(ctx)
@@ -122,6 +134,9 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 		return time.Millisecond, nil
 	}
 	w.sure = true
+	if err := s.furnish(ctx); err != nil {
+		return 0, err
+	}
 	return 0, s.settle(ctx)
 }
 
@@ -149,5 +164,6 @@ func (s *stepper) done(ctx context.Context) error {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
 	w.ready, w.reason, w.findings = true, "", append(w.health(), s.misplaced()...)
+	s.tidy(ctx)
 	return nil
 }

@@ -197,8 +197,9 @@ func trust(caFile string, insecure bool) (*tls.Config, error) {
 // session is a login that has happened.
 type session struct {
 	octavia *gophercloud.ServiceClient
-	// neutron is nil until it is asked for.
+	// neutron and barbican are nil until they are asked for.
 	neutron  *gophercloud.ServiceClient
+	barbican *gophercloud.ServiceClient
 	endpoint gophercloud.EndpointOpts
 	mu       sync.Mutex
 }

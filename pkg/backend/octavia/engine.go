@@ -46,8 +46,12 @@ type engine struct {
 	log     *slog.Logger
 
 	started time.Time
+	// pairs finds what is put into Barbican; nil for nobody.
+	pairs KeyPairs
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// told says that it is known which objects there are.
+	told  bool
 	items map[lb.Key]*item
 	queue workqueue.TypedDelayingInterface[lb.Key]
 }
@@ -60,7 +64,7 @@ func newEngine(o Options) *engine {
 		},
 		cluster: o.Cluster, workers: cmp.Or(o.Workers, DefaultWorkers),
 		stuck: cmp.Or(o.StuckAfter, DefaultStuckAfter), changed: o.Changed, log: o.Log, items: map[lb.Key]*item{},
-		started: time.Now(), queue: workqueue.NewTypedDelayingQueue[lb.Key](),
+		started: time.Now(), pairs: o.KeyPairs, queue: workqueue.NewTypedDelayingQueue[lb.Key](),
 	}
 	if e.changed == nil {
 		e.changed = func() {}
@@ -82,6 +86,9 @@ func (e *engine) run(ctx context.Context) {
 				e.queue.Done(key)
 			}
 		})
+	}
+	if e.pairs != nil {
+		all.Go(func() { e.sweepOften(ctx) })
 	}
 	<-ctx.Done()
 	e.queue.ShutDown()

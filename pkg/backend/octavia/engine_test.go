@@ -25,6 +25,8 @@ type cloud struct {
 	lbs   []*fakeLB
 	// neutron is there only where floating IPs are.
 	neutron *fakeNeutron
+	// barbican is there only where certificates of Secrets are.
+	barbican *fakeBarbican
 	// born is the status that a new load balancer gets, after a second in PENDING_CREATE; nil means ACTIVE.
 	born func(n int) string
 	// deny answers a call in place of doing it; a status of 0 lets it pass.
@@ -45,6 +47,11 @@ func (c *cloud) serve(r *http.Request) (int, string) {
 	defer c.mu.Unlock()
 	if r.URL.Host == "neutron" {
 		return c.neutron.serve(r, &c.calls)
+	}
+	if c.barbican != nil {
+		if status, body := c.secured(r); status != 0 {
+			return status, body
+		}
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/v2.0/lbaas/")
 	c.calls = append(c.calls, r.Method+" "+path)

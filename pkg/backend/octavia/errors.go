@@ -1,6 +1,7 @@
 package octavia
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,9 @@ type failure struct {
 	taken bool
 	// aside says that it is about something beside the load balancer and what is below it.
 	aside bool
+	// service is who refused it, where it is not Octavia; absent says that there is no such service.
+	service string
+	absent  bool
 	// text is in Octavia's own words where it gave some.
 	text string
 	err  error
@@ -119,8 +123,9 @@ func words(err error) string {
 		return err.Error()
 	}
 	var body struct {
-		Fault string `json:"faultstring"`
-		Error struct {
+		Fault       string `json:"faultstring"`
+		Description string `json:"description"` // so says Barbican
+		Error       struct {
 			Message string `json:"message"`
 		} `json:"error"`
 		Neutron struct {
@@ -128,7 +133,7 @@ func words(err error) string {
 		} `json:"NeutronError"`
 	}
 	if json.Unmarshal(code.Body, &body) == nil {
-		if text := orElse(orElse(body.Fault, body.Error.Message), body.Neutron.Message); text != "" {
+		if text := cmp.Or(body.Fault, body.Error.Message, body.Neutron.Message, body.Description); text != "" {
 			return text
 		}
 	}
@@ -151,16 +156,22 @@ func (f *failure) stays() bool {
 
 // finding says it to the user; only for what stays.
 func (f *failure) finding() lb.Finding {
-	switch f.trouble {
-	case troubleQuota:
+	switch {
+	case f.absent:
+		return lb.Finding{Code: lb.CodeBackendCannot, Message: f.text}
+	case f.trouble == troubleQuota:
 		return lb.Finding{Code: lb.CodeCloudQuota,
 			Message: sentence(f.text) + " Delete what is not needed, or have the quota raised."}
-	case troubleDenied:
+	case f.trouble == troubleDenied:
+		role := "load-balancer_member"
+		if f.service == "Barbican" {
+			role = "creator, for Barbican,"
+		}
 		return lb.Finding{Code: lb.CodeCloudDenied,
-			Message: sentence(f.text) + " The controller's user needs the role load-balancer_member in its project."}
+			Message: sentence(f.text) + " The controller's user needs the role " + role + " in its project."}
 	default:
-		who := "Octavia"
-		if f.aside {
+		who := cmp.Or(f.service, "Octavia")
+		if f.aside && f.service == "" {
 			who = "OpenStack"
 		}
 		return lb.Finding{Code: lb.CodeCloudRefused, Message: who + " refuses: " + f.text}

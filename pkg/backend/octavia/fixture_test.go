@@ -41,8 +41,9 @@ func fakeAPI(f transport) *api {
 	return &api{
 		readLimit: DefaultReadLimit, writeLimit: DefaultWriteLimit,
 		session: &session{
-			octavia: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://octavia/", ResourceBase: "http://octavia/v2.0/"},
-			neutron: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://neutron/", ResourceBase: "http://neutron/v2.0/"},
+			octavia:  &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://octavia/", ResourceBase: "http://octavia/v2.0/"},
+			barbican: &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://barbican/", ResourceBase: "http://barbican/v1/"},
+			neutron:  &gophercloud.ServiceClient{ProviderClient: provider, Endpoint: "http://neutron/", ResourceBase: "http://neutron/v2.0/"},
 		},
 	}
 }

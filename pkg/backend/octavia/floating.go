@@ -337,6 +337,9 @@ func (s *stepper) sink(ctx context.Context) error {
 // tagsOf returns the tags that a load balancer shall have that has those: what others have put there stays.
 func tagsOf(have []string, want Tree) []string {
 	tags := withTags(have, want.Tags)
+	if len(want.pairs()) > 0 && !slices.Contains(tags, tagStored) {
+		tags = sorted(append(tags, tagStored))
+	}
 	if want.Floating == nil {
 		return tags
 	}

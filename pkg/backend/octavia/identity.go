@@ -77,11 +77,14 @@ func isForeign(tag string) bool {
 	})
 }
 
-func shorten(s string) string {
-	if len(s) <= maxText {
+func shorten(s string) string { return shortenTo(s, maxText) }
+
+// shortenTo cuts what is longer than that many bytes, and tells it from others by its hash.
+func shortenTo(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	return s[:maxText-17] + cutMark + digest(s)
+	return s[:most-17] + cutMark + digest(s)
 }
 
 // digest returns 16 hexadecimal digits that stand for the text.

@@ -65,6 +65,10 @@ type item struct {
 	buoy buoy
 	// mark is the tag about floating IPs that the load balancer had when it was last seen with one; it outlives it, too.
 	mark string
+	// refs are the URLs in Barbican of what is wanted, by the names there; it is never written to, but replaced. stores says
+	// that there may be something of the item's there, untidy that there may be something that it does not need.
+	refs           map[string]string
+	stores, untidy bool
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
 	recheck time.Time
 	// reread says that everything is read then as well: a change of the process before may have come through late.
@@ -131,6 +135,7 @@ func (i *item) take(r root, now time.Time) {
 	}
 	i.address = orElse(r.Address, i.address)
 	i.known, i.absent = true, time.Time{}
+	i.stores = i.stores || slices.Contains(r.Tags, tagStored)
 }
 
 // choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,

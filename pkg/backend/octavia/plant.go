@@ -24,6 +24,9 @@ func Plant(l lb.LoadBalancer, id Identity, s Settings) Tree {
 	}
 	for _, listener := range l.Listeners {
 		p := planter{settings: s.of(listener, l.Cloud), tags: id.ChildTags(), certificates: l.Cloud.Certificates}
+		if len(p.certificates) == 0 {
+			p.pairs = id.pairs(listener)
+		}
 		made, pools := p.listener(listener)
 		t.Listeners = append(t.Listeners, made)
 		t.Pools = append(t.Pools, pools...)
@@ -65,8 +68,9 @@ const (
 type planter struct {
 	settings Settings
 	tags     []string
-	// certificates are Barbican's URLs of those of HTTPS.
+	// certificates are Barbican's URLs of those of HTTPS; without any, pairs are what has to be put there.
 	certificates []string
+	pairs        []Pair
 }
 
 func (p planter) listener(l lb.Listener) (Listener, []Pool) {
@@ -78,9 +82,11 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 		MemberTimeout: orElse(s.MemberTimeout, 50000), InspectTimeout: s.InspectTimeout,
 		Tags: p.tags,
 	}
-	secure := l.TLS != nil && len(p.certificates) > 0
+	secure := l.TLS != nil && len(p.certificates)+len(p.pairs) > 0
 	if secure {
-		out.Name, out.Protocol = fmt.Sprintf("https-%d", l.Port), protocolHTTPS
+		out.Name, out.Protocol, out.Pairs = fmt.Sprintf("https-%d", l.Port), protocolHTTPS, p.pairs
+	}
+	if secure && len(p.certificates) > 0 {
 		out.Certificate, out.Certificates = p.certificates[0], sorted(slices.Clone(p.certificates[1:]))
 	}
 	for _, c := range s.AllowedCIDRs {

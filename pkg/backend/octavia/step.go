@@ -150,6 +150,9 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 	if err := s.sink(ctx); err != nil {
 		return false, err
 	}
+	if err := s.unfurnish(ctx); err != nil {
+		return false, err
+	}
 	if w.absent.IsZero() {
 		w.absent = time.Now()
 	}
@@ -198,6 +201,9 @@ func (s *stepper) recognise(r root) bool {
 // create makes the load balancer with all that it has.
 func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	w := &s.work
+	if err := s.furnish(ctx); err != nil {
+		return 0, err
+	}
 	tree := s.want
 	tree.Placement.Address = orElse(tree.Placement.Address, w.address)
 	r, err := s.engine.api.create(ctx, tree)
@@ -387,6 +393,9 @@ func (s *stepper) fail(err error) time.Duration {
 		if w.failed == 1 {
 			return time.Millisecond
 		}
+	}
+	if f.trouble == troubleRefused {
+		w.refs = nil // it may be that what was in Barbican is no more
 	}
 	if f.stays() {
 		if w.findings = []lb.Finding{f.finding()}; !f.aside {

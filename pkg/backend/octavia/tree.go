@@ -63,6 +63,8 @@ type Listener struct {
 	// Certificate is Barbican's URL of the certificate of HTTPS, Certificates are those of further ones, by SNI.
 	Certificate  string   `json:"default_tls_container_ref,omitempty"`
 	Certificates []string `json:"sni_container_refs,omitempty"`
+	// Pairs are what those two are once it is in Barbican; none where they are known. The first is the default.
+	Pairs []Pair `json:"-"`
 	// DefaultPool is the name of the pool that takes what no policy takes; empty for none.
 	DefaultPool string `json:"-"`
 	// Policies are in the order in which they are tried.

@@ -264,9 +264,7 @@ func TestCheck(t *testing.T) {
 			"LB0401 idle: Octavia has no time after which a session of UDP ends; remove the key"},
 		{"TLS for TCP", lb.TCP, lb.Cloud{}, lb.Options{}, nil, "LB0401 protocol: Octavia ends TLS for HTTP only; leave TLS to the " +
 			"Service with protocol TCP, or use HTTPS"},
-		{"a certificate of a Secret", lb.HTTP, lb.Cloud{}, lb.Options{}, nil, "LB0401 certificates: Octavia takes certificates " +
-			"from Barbican, and the controller does not put Secrets there; put it there yourself, and name it in tls-container in " +
-			"place of this key"},
+		{"a certificate of a Secret", lb.HTTP, lb.Cloud{}, lb.Options{}, nil, ""},
 		{"a certificate of Barbican", lb.HTTP, lb.Cloud{Certificates: []string{"x"}}, lb.Options{}, nil, ""},
 		{"two families", lb.TCP, lb.Cloud{}, lb.Options{}, []lb.Family{lb.IPv4, lb.IPv6},
 			"LB0401 families: an address of each family needs vip-subnet and vip-subnet-ipv6"},

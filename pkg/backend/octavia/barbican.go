@@ -1,0 +1,245 @@
+package octavia
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
+)
+
+// storedContainer is a container of Barbican's: what Octavia is told of a certificate. Its parts are secrets.
+type storedContainer struct {
+	Name  string       `json:"name"`
+	Ref   string       `json:"container_ref"`
+	Parts []storedPart `json:"secret_refs"`
+}
+
+// storedPart is a secret of Barbican's. In a container its name is what it is there for.
+type storedPart struct {
+	Name string `json:"name"`
+	Ref  string `json:"secret_ref"`
+}
+
+// What a part of a container is there for (Barbican's API, containers of type certificate).
+const (
+	partCertificate   = "certificate"
+	partKey           = "private_key"
+	partIntermediates = "intermediates"
+)
+
+// barbicanPage is the largest page that a Barbican gives, unless its operator allows more (max_limit_paging).
+const barbicanPage = 100
+
+// keyManager finds Barbican in the catalogue.
+func (s *session) keyManager() (*gophercloud.ServiceClient, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.barbican == nil {
+		client, err := openstack.NewKeyManagerV1(s.octavia.ProviderClient, s.endpoint)
+		if err != nil {
+			f := &failure{trouble: loginTrouble(err), text: "no Barbican in the catalogue: " + words(err), err: err}
+			if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
+				f.trouble, f.absent = troubleRefused, true
+				f.text = "this OpenStack has no Barbican (key-manager), which is where Octavia takes certificates from; leave TLS " +
+					"to the Service with protocol TCP, or choose provider software"
+			}
+			return nil, f
+		}
+		s.barbican = client
+	}
+	return s.barbican, nil
+}
+
+// barbican makes one call to Barbican.
+func (a *api) barbican(ctx context.Context, method, path string, body, answer any) error {
+	to := func(s *session) (*gophercloud.ServiceClient, string, error) {
+		client, err := s.keyManager()
+		if err != nil {
+			return nil, "", err
+		}
+		return client, client.ServiceURL() + path, nil
+	}
+	err := a.send(ctx, to, method, body, answer)
+	if err == nil {
+		return nil
+	}
+	f := understand(err)
+	f.aside, f.service = true, "Barbican"
+	return f
+}
+
+// containers returns those whose names are like this one, "%" standing for anything. Barbican's own filter is generous:
+// whoever asks looks at the names again.
+func (a *api) containers(ctx context.Context, like string) (all []storedContainer, err error) {
+	for {
+		var page struct {
+			Containers []storedContainer `json:"containers"`
+			Total      int               `json:"total"`
+		}
+		if err := a.barbican(ctx, http.MethodGet, pageOf("containers", like, len(all)), nil, &page); err != nil {
+			return nil, fmt.Errorf("list the containers: %w", err)
+		}
+		all = append(all, page.Containers...)
+		if len(page.Containers) == 0 || len(all) >= page.Total {
+			return all, nil
+		}
+	}
+}
+
+// parts returns the secrets whose names are like this one, likewise.
+func (a *api) parts(ctx context.Context, like string) (all []storedPart, err error) {
+	for {
+		var page struct {
+			Secrets []storedPart `json:"secrets"`
+			Total   int          `json:"total"`
+		}
+		if err := a.barbican(ctx, http.MethodGet, pageOf("secrets", like, len(all)), nil, &page); err != nil {
+			return nil, fmt.Errorf("list the secrets: %w", err)
+		}
+		all = append(all, page.Secrets...)
+		if len(page.Secrets) == 0 || len(all) >= page.Total {
+			return all, nil
+		}
+	}
+}
+
+func pageOf(kind, like string, offset int) string {
+	return kind + "?" + url.Values{
+		"name": {like}, "limit": {strconv.Itoa(barbicanPage)}, "offset": {strconv.Itoa(offset)},
+	}.Encode()
+}
+
+// stored returns the URL of the oldest container of the name that has all that Octavia needs; empty for none.
+func (a *api) stored(ctx context.Context, name string) (string, error) {
+	all, err := a.containers(ctx, name)
+	for _, c := range all {
+		if c.Name == name && c.has(partCertificate) && c.has(partKey) {
+			return c.Ref, err
+		}
+	}
+	return "", err
+}
+
+func (c storedContainer) has(what string) bool {
+	for _, p := range c.Parts {
+		if p.Name == what {
+			return true
+		}
+	}
+	return false
+}
+
+// store puts a pair into Barbican, in the form that every Octavia reads (octavia/certificates/manager/barbican_legacy.py):
+// a secret for each of certificate, key and intermediates, in PEM, and a container around them, which comes last. It
+// returns the container's URL.
+func (a *api) store(ctx context.Context, name string, pair certs.KeyPair) (string, error) {
+	texts := partsOf(pair.PEM)
+	var parts []storedPart
+	for _, what := range []string{partCertificate, partKey, partIntermediates} {
+		if texts[what] == "" {
+			continue
+		}
+		ref, err := a.storePart(ctx, name+" "+what, texts[what])
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, storedPart{Name: what, Ref: ref})
+	}
+	var answer struct {
+		Ref string `json:"container_ref"`
+	}
+	body := map[string]any{"type": "certificate", "name": name, "secret_refs": parts}
+	if err := a.barbican(ctx, http.MethodPost, "containers", body, &answer); err != nil {
+		return "", fmt.Errorf("store %s: %w", name, err)
+	}
+	return answer.Ref, nil
+}
+
+// storePart stores one secret. What Barbican says of a body that it does not like may hold the body, so that it goes no
+// further.
+func (a *api) storePart(ctx context.Context, name, text string) (string, error) {
+	var answer struct {
+		Ref string `json:"secret_ref"`
+	}
+	body := map[string]string{"name": name, "payload": text, "payload_content_type": "text/plain"}
+	err := a.barbican(ctx, http.MethodPost, "secrets", body, &answer)
+	if err == nil {
+		return answer.Ref, nil
+	}
+	f := understand(err)
+	if f.trouble == troubleRefused && !f.absent {
+		f.text, f.err = fmt.Sprintf("%s, of %d bytes, is refused; is it too large?", name, len(text)), nil
+	}
+	return "", fmt.Errorf("store %s: %w", name, f)
+}
+
+// partsOf splits the text of a pair: the first certificate, the others, and the key.
+func partsOf(text []byte) map[string]string {
+	out := map[string]string{}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		what := partKey
+		switch {
+		case block.Type == "CERTIFICATE" && out[partCertificate] == "":
+			what = partCertificate
+		case block.Type == "CERTIFICATE":
+			what = partIntermediates
+		}
+		out[what] += string(pem.EncodeToMemory(block))
+	}
+	return out
+}
+
+// unstore deletes a container or a secret; one that is gone already is as good.
+func (a *api) unstore(ctx context.Context, kind, ref string) error {
+	err := a.barbican(ctx, http.MethodDelete, kind+"/"+idOf(ref), nil, nil)
+	if err != nil && understand(err).trouble == troubleGone {
+		return nil
+	}
+	return err
+}
+
+// idOf returns the ID that a URL of Barbican's ends with. What is before it depends on the way in.
+func idOf(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+
+// certificatesInUse returns the IDs of all that the listeners of the project have as certificates.
+func (a *api) certificatesInUse(ctx context.Context) (map[string]bool, error) {
+	used, marker := map[string]bool{}, ""
+	for {
+		var page struct {
+			Listeners []struct {
+				ID           string   `json:"id"`
+				Certificate  string   `json:"default_tls_container_ref"`
+				Certificates []string `json:"sni_container_refs"`
+			} `json:"listeners"`
+			Links []struct {
+				Rel string `json:"rel"`
+			} `json:"listeners_links"`
+		}
+		path := "listeners?fields=id&fields=default_tls_container_ref&fields=sni_container_refs" + marker
+		if err := a.call(ctx, http.MethodGet, path, nil, &page); err != nil {
+			return nil, err
+		}
+		for _, l := range page.Listeners {
+			for _, ref := range append(l.Certificates, l.Certificate) {
+				used[idOf(ref)] = true
+			}
+		}
+		more := false
+		for _, l := range page.Links {
+			more = more || l.Rel == "next"
+		}
+		if !more || len(page.Listeners) == 0 {
+			return used, nil
+		}
+		marker = "&marker=" + url.QueryEscape(page.Listeners[len(page.Listeners)-1].ID)
+	}
+}

@@ -1,0 +1,107 @@
+package octavia
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// Pair is a certificate with its key that has to be put into Barbican before Octavia can take it from there.
+type Pair struct {
+	// Secret is where it is in the cluster, Digest which version of it is meant.
+	Secret lb.Key
+	Digest string
+	// Container is the name of what holds it in Barbican. It says whose it is and which version, for Barbican has no tags.
+	Container string
+}
+
+// tagStored is on load balancers that have, or had, certificates of ours in Barbican, so that nobody else needs a call
+// to find out what there is to delete with them. It stays on a load balancer for good.
+const tagStored = "kubectl-lb-certificates=barbican"
+
+// The longest that a cluster and an object may be in a name of Barbican's, which takes 255 characters in all.
+const (
+	maxStoredCluster = 64
+	maxStoredObject  = 100
+)
+
+// storedPrefix is what the names of all that a cluster has in Barbican begin with.
+func storedPrefix(cluster string) string {
+	return "kubectl-lb " + shortenTo(cluster, maxStoredCluster) + " "
+}
+
+// storedObject is what stands for an object there. It has no spaces.
+func storedObject(key lb.Key) string { return shortenTo(key.String(), maxStoredObject) }
+
+// storedName is the name of a container. Those of its parts go on after another space.
+func storedName(cluster string, key lb.Key, digest string) string {
+	return storedPrefix(cluster) + storedObject(key) + " " + digest
+}
+
+// storedFor returns what stands for the object that something in Barbican was made for; false where it is not the
+// cluster's.
+func storedFor(cluster, name string) (object string, ours bool) {
+	rest, ours := strings.CutPrefix(name, storedPrefix(cluster))
+	object, _, whole := strings.Cut(rest, " ")
+	return object, ours && whole
+}
+
+// pairs returns what a listener terminates TLS with, where that is in Secrets.
+func (i Identity) pairs(l lb.Listener) (out []Pair) {
+	if l.TLS == nil {
+		return nil
+	}
+	for _, c := range l.TLS.Certificates {
+		p := Pair{Secret: lb.Key{Namespace: i.Origin.Namespace, Name: c.Secret}, Digest: c.Material.Digest}
+		p.Container = storedName(i.Cluster, i.Origin.Key, p.Digest)
+		// Two Secrets may hold the same.
+		if p.Digest != "" && !slices.ContainsFunc(out, func(o Pair) bool { return o.Container == p.Container }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// pairs returns those of all listeners.
+func (t Tree) pairs() (out []Pair) {
+	for _, l := range t.Listeners {
+		out = append(out, l.Pairs...)
+	}
+	return out
+}
+
+// furnished returns the tree with the URLs of what its pairs are in, by the names of that.
+func (t Tree) furnished(refs map[string]string) Tree {
+	t.Listeners = slices.Clone(t.Listeners)
+	for i := range t.Listeners {
+		l := &t.Listeners[i]
+		if len(l.Pairs) == 0 {
+			continue
+		}
+		all := make([]string, 0, len(l.Pairs))
+		for _, p := range l.Pairs {
+			all = append(all, refs[p.Container])
+		}
+		l.Certificate, l.Certificates = all[0], sorted(all[1:])
+	}
+	return t
+}
+
+// borrowed returns the tree with the certificates that its listeners have now, where it is not known what the wanted ones
+// are in; false where one has none.
+func (t Tree) borrowed(have Seen) (Tree, bool) {
+	t.Listeners = slices.Clone(t.Listeners)
+	for i := range t.Listeners {
+		l := &t.Listeners[i]
+		if len(l.Pairs) == 0 {
+			continue
+		}
+		h := have.listener(l.Protocol, l.Port)
+		if h == nil || h.Protocol != l.Protocol || h.Certificate == "" {
+			return t, false
+		}
+		l.Certificate, l.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
+	}
+	return t, true
+}

@@ -1,0 +1,203 @@
+package octavia
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// sweepEvery is how often all that the cluster has in Barbican is looked at; the first time is soon after the start,
+// for what a process has left that was killed.
+const sweepEvery = time.Hour
+
+// KeyPairs finds the certificate and the key of a Secret. It may be called from several goroutines at once.
+type KeyPairs func(ctx context.Context, secret lb.Key) (certs.KeyPair, error)
+
+// furnish sees to it that what the listeners' certificates are made of is in Barbican, and enters its URLs into the
+// wish. It makes no calls where all of them are known.
+func (s *stepper) furnish(ctx context.Context) error {
+	w, pairs := &s.work, s.want.pairs()
+	if len(pairs) == 0 {
+		w.untidy = w.untidy || len(w.refs) > 0
+		w.refs = nil
+		return nil
+	}
+	w.stores = true
+	refs := make(map[string]string, len(pairs)) // the item has the old one, and others read it
+	for _, p := range pairs {
+		if ref := w.refs[p.Container]; ref != "" {
+			refs[p.Container] = ref
+		}
+	}
+	w.untidy = w.untidy || len(refs) < len(w.refs)
+	var err error
+	for _, p := range pairs {
+		if refs[p.Container] != "" {
+			continue
+		}
+		var ref string
+		if ref, err = s.deposit(ctx, p); err != nil {
+			break
+		}
+		refs[p.Container] = ref
+	}
+	w.refs = refs
+	if err != nil {
+		return fmt.Errorf("certificate: %w", err)
+	}
+	s.want = s.want.furnished(refs)
+	return nil
+}
+
+// deposit returns the URL of what a pair is in, after it has put it there if it was not.
+func (s *stepper) deposit(ctx context.Context, p Pair) (string, error) {
+	ref, err := s.engine.api.stored(ctx, p.Container)
+	if err != nil || ref != "" {
+		return ref, err
+	}
+	if s.engine.pairs == nil {
+		return "", &failure{trouble: troubleRefused, aside: true, text: "nobody can read Secrets here"}
+	}
+	pair, err := s.engine.pairs(ctx, p.Secret)
+	if err != nil {
+		return "", &failure{trouble: troubleWeather, aside: true, text: fmt.Sprintf("Secret %s %s", p.Secret, err)}
+	}
+	if pair.Digest != p.Digest {
+		return "", &failure{trouble: troubleWeather, aside: true, text: fmt.Sprintf("Secret %s has just changed", p.Secret)}
+	}
+	s.work.untidy = true // also where it fails half-way
+	if ref, err = s.engine.api.store(ctx, p.Container, pair); err != nil {
+		return "", err
+	}
+	s.engine.log.InfoContext(ctx, "certificate put into Barbican", "object", s.work.key.String(), "secret",
+		p.Secret.String(), "url", ref)
+	return ref, nil
+}
+
+// tidy deletes what the object has in Barbican and does not need any more. What fails is tried again by the sweep.
+func (s *stepper) tidy(ctx context.Context) {
+	w := &s.work
+	if !w.untidy {
+		return
+	}
+	needed := slices.Collect(maps.Values(w.refs))
+	err := s.clear(ctx, func(ref string) bool { return slices.Contains(needed, ref) })
+	if err != nil {
+		s.engine.log.WarnContext(ctx, "old certificates are still in Barbican", "object", w.key.String(), "error", err)
+		return
+	}
+	w.untidy = false
+}
+
+// clear deletes what the object has in Barbican but for the containers that are spared.
+func (s *stepper) clear(ctx context.Context, spare func(ref string) bool) error {
+	prefix := storedName(s.engine.cluster, s.work.key, "")
+	return s.engine.api.clear(ctx, prefix, func(_, ref string) bool { return spare(ref) })
+}
+
+// unfurnish deletes all that the object has in Barbican. A Barbican that is no more has nothing.
+func (s *stepper) unfurnish(ctx context.Context) error {
+	w := &s.work
+	if !w.stores {
+		return nil
+	}
+	err := s.clear(ctx, func(string) bool { return false })
+	if err != nil && !understand(err).absent {
+		return fmt.Errorf("certificates: %w", err)
+	}
+	w.stores, w.untidy, w.refs = false, false, nil
+	return nil
+}
+
+// clear deletes what has a name that begins so, is not spared by name or URL, and is no listener's.
+func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref string) bool) error {
+	containers, err := a.containers(ctx, prefix+"%")
+	if err != nil {
+		return err
+	}
+	parts, err := a.parts(ctx, prefix+"%")
+	if err != nil {
+		return err
+	}
+	containers = slices.DeleteFunc(containers, func(c storedContainer) bool { return !strings.HasPrefix(c.Name, prefix) })
+	parts = slices.DeleteFunc(parts, func(p storedPart) bool { return !strings.HasPrefix(p.Name, prefix) })
+	if len(containers)+len(parts) == 0 {
+		return nil
+	}
+	used, err := a.certificatesInUse(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range containers {
+		if used[idOf(c.Ref)] || spare(c.Name, c.Ref) {
+			for _, p := range c.Parts {
+				used[idOf(p.Ref)] = true
+			}
+			continue
+		}
+		if err := a.unstore(ctx, "containers", c.Ref); err != nil {
+			return err
+		}
+	}
+	for _, p := range parts {
+		if used[idOf(p.Ref)] || spare(p.Name, p.Ref) {
+			continue
+		}
+		if err := a.unstore(ctx, "secrets", p.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepOften sweeps from time to time, until the context is done.
+func (e *engine) sweepOften(ctx context.Context) {
+	// What a process that was killed has asked for must have come through.
+	for wait := afterlife; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = sweepEvery
+		if !e.briefed() {
+			wait = afterlife
+			continue
+		}
+		if err := e.sweep(ctx); err != nil && ctx.Err() == nil && !understand(err).absent {
+			e.log.InfoContext(ctx, "cannot look for certificates in Barbican that nobody needs", "error", err)
+		}
+	}
+}
+
+// briefed reports whether it is known which objects there are.
+func (e *engine) briefed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.told
+}
+
+// sweep deletes what the cluster has in Barbican and nobody needs. It leaves to a load balancer that has a step coming
+// what was made for that one.
+func (e *engine) sweep(ctx context.Context) error {
+	return e.api.clear(ctx, storedPrefix(e.cluster), func(name, ref string) bool {
+		object, ours := storedFor(e.cluster, name)
+		if !ours {
+			return true
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		for key, it := range e.items {
+			if storedObject(key) == object {
+				return it.model == nil || it.settled != it.version || slices.Contains(slices.Collect(maps.Values(it.refs)), ref)
+			}
+		}
+		return false
+	})
+}
