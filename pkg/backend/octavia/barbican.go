@@ -36,28 +36,42 @@ const (
 	partIntermediates = "intermediates"
 )
 
+// The kinds of things in Barbican.
+const (
+	kindContainers = "containers"
+	kindSecrets    = "secrets"
+)
+
 // barbicanPage is the largest page that a Barbican gives, unless its operator allows more (max_limit_paging).
 const barbicanPage = 100
 
-// keyManager finds Barbican in the catalogue.
+// keyManager finds Barbican in the catalogue. That makes a call, and nobody waits for another one's.
 func (s *session) keyManager() (*gophercloud.ServiceClient, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.barbican == nil {
-		client, err := openstack.NewKeyManagerV1(s.octavia.ProviderClient, s.endpoint)
-		if err != nil {
-			f := &failure{trouble: loginTrouble(err), text: "no Barbican in the catalogue: " + words(err), err: err}
-			if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
-				f.trouble, f.absent = troubleRefused, true
-				f.text = "this OpenStack has no Barbican (key-manager), which is where Octavia takes certificates from; leave TLS " +
-					"to the Service with protocol TCP, or choose provider software"
-			}
-			return nil, f
-		}
-		s.barbican = client
+	known := s.barbican
+	s.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
-	return s.barbican, nil
+	client, err := openstack.NewKeyManagerV1(s.octavia.ProviderClient, s.endpoint)
+	if err != nil {
+		f := &failure{trouble: loginTrouble(err), text: "no Barbican in the catalogue: " + words(err), err: err}
+		if _, missing := errors.AsType[*gophercloud.ErrEndpointNotFound](err); missing {
+			f.trouble, f.absent = troubleRefused, true
+			f.text = "this OpenStack has no Barbican (key-manager), which is where Octavia takes certificates from; leave TLS " +
+				"to the Service with protocol TCP, or choose provider software"
+		}
+		return nil, f
+	}
+	client.ResourceBase = keyManagerBase(client.Endpoint)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.barbican = client
+	return client, nil
 }
+
+// keyManagerBase is where Barbican's API begins, whether or not the catalogue's URL names the version already.
+func keyManagerBase(endpoint string) string { return strings.TrimSuffix(endpoint, "v1/") + "v1/" }
 
 // barbican makes one call to Barbican.
 func (a *api) barbican(ctx context.Context, method, path string, body, answer any) error {
@@ -72,9 +86,9 @@ func (a *api) barbican(ctx context.Context, method, path string, body, answer an
 	if err == nil {
 		return nil
 	}
-	f := understand(err)
+	f := *understand(err) // a copy: a login's failure is of all who wait for that
 	f.aside, f.service = true, "Barbican"
-	return f
+	return &f
 }
 
 // containers returns those whose names are like this one, "%" standing for anything. Barbican's own filter is generous:
@@ -85,7 +99,7 @@ func (a *api) containers(ctx context.Context, like string) (all []storedContaine
 			Containers []storedContainer `json:"containers"`
 			Total      int               `json:"total"`
 		}
-		if err := a.barbican(ctx, http.MethodGet, pageOf("containers", like, len(all)), nil, &page); err != nil {
+		if err := a.barbican(ctx, http.MethodGet, pageOf(kindContainers, like, len(all)), nil, &page); err != nil {
 			return nil, fmt.Errorf("list the containers: %w", err)
 		}
 		all = append(all, page.Containers...)
@@ -102,7 +116,7 @@ func (a *api) parts(ctx context.Context, like string) (all []storedPart, err err
 			Secrets []storedPart `json:"secrets"`
 			Total   int          `json:"total"`
 		}
-		if err := a.barbican(ctx, http.MethodGet, pageOf("secrets", like, len(all)), nil, &page); err != nil {
+		if err := a.barbican(ctx, http.MethodGet, pageOf(kindSecrets, like, len(all)), nil, &page); err != nil {
 			return nil, fmt.Errorf("list the secrets: %w", err)
 		}
 		all = append(all, page.Secrets...)
@@ -112,10 +126,13 @@ func (a *api) parts(ctx context.Context, like string) (all []storedPart, err err
 	}
 }
 
+// pageOf is the path of a page. Containers come in the order of their creation; secrets do so only if asked.
 func pageOf(kind, like string, offset int) string {
-	return kind + "?" + url.Values{
-		"name": {like}, "limit": {strconv.Itoa(barbicanPage)}, "offset": {strconv.Itoa(offset)},
-	}.Encode()
+	q := url.Values{"name": {like}, "limit": {strconv.Itoa(barbicanPage)}, "offset": {strconv.Itoa(offset)}}
+	if kind == kindSecrets {
+		q.Set("sort", "created:asc")
+	}
+	return kind + "?" + q.Encode()
 }
 
 // stored returns the URL of the oldest container of the name that has all that Octavia needs; empty for none.
@@ -158,28 +175,40 @@ func (a *api) store(ctx context.Context, name string, pair certs.KeyPair) (strin
 		Ref string `json:"container_ref"`
 	}
 	body := map[string]any{"type": "certificate", "name": name, "secret_refs": parts}
-	if err := a.barbican(ctx, http.MethodPost, "containers", body, &answer); err != nil {
+	if err := a.barbican(ctx, http.MethodPost, kindContainers, body, &answer); err != nil {
 		return "", fmt.Errorf("store %s: %w", name, err)
 	}
 	return answer.Ref, nil
 }
 
-// storePart stores one secret. What Barbican says of a body that it does not like may hold the body, so that it goes no
-// further.
+// storePart stores one secret. What Barbican, or a proxy before it, says of a body that it does not take may hold the
+// body: it goes no further, but for the words about roles and quotas.
 func (a *api) storePart(ctx context.Context, name, text string) (string, error) {
 	var answer struct {
 		Ref string `json:"secret_ref"`
 	}
 	body := map[string]string{"name": name, "payload": text, "payload_content_type": "text/plain"}
-	err := a.barbican(ctx, http.MethodPost, "secrets", body, &answer)
+	err := a.barbican(ctx, http.MethodPost, kindSecrets, body, &answer)
 	if err == nil {
 		return answer.Ref, nil
 	}
-	f := understand(err)
-	if f.trouble == troubleRefused && !f.absent {
-		f.text, f.err = fmt.Sprintf("%s, of %d bytes, is refused; is it too large?", name, len(text)), nil
+	return "", fmt.Errorf("store %s: %w", name, muffled(*understand(err), name, text))
+}
+
+// muffled returns a failure to store a secret without what may be the secret.
+func muffled(f failure, name, text string) *failure {
+	var code gophercloud.ErrUnexpectedResponseCode
+	if !errors.As(f.err, &code) {
+		return &f // it has never been answered
 	}
-	return "", fmt.Errorf("store %s: %w", name, f)
+	f.err = nil // the answer's body is in it
+	switch {
+	case f.trouble == troubleRefused:
+		f.text = fmt.Sprintf("%s, of %d bytes, is refused; is it too large?", name, len(text))
+	case f.trouble != troubleDenied && f.trouble != troubleQuota, strings.Contains(f.text, "-----"):
+		f.text = fmt.Sprintf("%s is not taken: %d %s", name, code.Actual, http.StatusText(code.Actual))
+	}
+	return &f
 }
 
 // partsOf splits the text of a pair: the first certificate, the others, and the key.

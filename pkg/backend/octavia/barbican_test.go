@@ -192,6 +192,15 @@ func (c *cloud) secured(r *http.Request) (int, string) {
 			}
 		}
 		return encode(map[string]any{"listeners": all})
+	case r.Method == http.MethodPut && strings.HasSuffix(path, "/members"):
+		c.calls = append(c.calls, r.Method+" "+path)
+		var body struct{ Members []Member }
+		if err := json.Unmarshal(text, &body); err != nil {
+			return http.StatusBadRequest, err.Error()
+		}
+		c.lbs[0].Updated += "+"
+		c.lbs[0].tree.Listeners[0].Pool.Members = body.Members
+		return encode(map[string]any{})
 	case strings.HasPrefix(path, "listeners/"):
 		c.calls = append(c.calls, r.Method+" "+path)
 		var body struct{ Listener listenerChange }
@@ -204,4 +213,10 @@ func (c *cloud) secured(r *http.Request) (int, string) {
 		return encode(map[string]any{})
 	}
 	return 0, ""
+}
+
+// encodeText is a string as JSON.
+func encodeText(s string) (string, error) {
+	text, err := json.Marshal(s)
+	return string(text), err
 }

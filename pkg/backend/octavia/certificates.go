@@ -89,19 +89,22 @@ func (t Tree) furnished(refs map[string]string) Tree {
 }
 
 // borrowed returns the tree with the certificates that its listeners have now, where it is not known what the wanted ones
-// are in; false where one has none.
+// are in. A listener that is not there yet is left out. It is false where another one is in the place of one.
 func (t Tree) borrowed(have Seen) (Tree, bool) {
-	t.Listeners = slices.Clone(t.Listeners)
-	for i := range t.Listeners {
-		l := &t.Listeners[i]
-		if len(l.Pairs) == 0 {
-			continue
+	all := t.Listeners
+	t.Listeners = nil
+	for _, l := range all {
+		if len(l.Pairs) > 0 {
+			h := have.listener(l.Protocol, l.Port)
+			if h == nil {
+				continue
+			}
+			if h.Protocol != l.Protocol || h.Certificate == "" {
+				return t, false
+			}
+			l.Certificate, l.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
 		}
-		h := have.listener(l.Protocol, l.Port)
-		if h == nil || h.Protocol != l.Protocol || h.Certificate == "" {
-			return t, false
-		}
-		l.Certificate, l.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
+		t.Listeners = append(t.Listeners, l)
 	}
 	return t, true
 }

@@ -33,7 +33,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		ops = Diff(s.want, *w.seen)
 	}
 	if len(ops) == 0 && !w.sure {
-		return s.confirm(ctx)
+		if again, err := s.confirm(ctx); again > 0 || err != nil {
+			return again, err
+		}
 	}
 	if len(ops) == 0 && short != nil {
 		return 0, short
@@ -121,7 +123,8 @@ func (i *item) restless() bool {
 	return true
 }
 
-// confirm asks Octavia whether it has done what it was told. Where it has not, everything is read anew.
+// confirm asks Octavia whether it has done what it was told. Where it has not, everything is read anew, and there is
+// another step to come.
 func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	status, err := s.engine.api.status(ctx, w.id)
@@ -134,10 +137,7 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 		return time.Millisecond, nil
 	}
 	w.sure = true
-	if err := s.furnish(ctx); err != nil {
-		return 0, err
-	}
-	return 0, s.settle(ctx)
+	return 0, nil
 }
 
 // settle notes that all is as it is wanted.

@@ -185,9 +185,9 @@ func (s *stepper) float(ctx context.Context) error {
 	}
 	ip, err := s.moor(ctx, want)
 	if err != nil {
-		f := understand(err)
+		f := *understand(err) // a copy: a login's failure is of all who wait for that
 		f.aside = true
-		return fmt.Errorf("floating IP: %w", f)
+		return fmt.Errorf("floating IP: %w", &f)
 	}
 	w.buoy = buoy{ip: ip, port: w.last.PortID, want: asked}
 	return nil
@@ -326,9 +326,9 @@ func (s *stepper) sink(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		f := understand(err)
+		f := *understand(err) // a copy: a login's failure is of all who wait for that
 		f.aside = true
-		return fmt.Errorf("floating IP: %w", f)
+		return fmt.Errorf("floating IP: %w", &f)
 	}
 	w.buoy, w.mark = buoy{}, ""
 	return nil

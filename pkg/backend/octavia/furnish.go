@@ -141,7 +141,7 @@ func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref str
 			}
 			continue
 		}
-		if err := a.unstore(ctx, "containers", c.Ref); err != nil {
+		if err := a.unstore(ctx, kindContainers, c.Ref); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref str
 		if used[idOf(p.Ref)] || spare(p.Name, p.Ref) {
 			continue
 		}
-		if err := a.unstore(ctx, "secrets", p.Ref); err != nil {
+		if err := a.unstore(ctx, kindSecrets, p.Ref); err != nil {
 			return err
 		}
 	}
@@ -183,10 +183,16 @@ func (e *engine) briefed() bool {
 	return e.told
 }
 
-// sweep deletes what the cluster has in Barbican and nobody needs. It leaves to a load balancer that has a step coming
-// what was made for that one.
+// sweep deletes what the cluster has in Barbican and nobody needs, and lets load balancers look again whose containers
+// are gone. It leaves to a load balancer that has a step coming what was made for that one.
 func (e *engine) sweep(ctx context.Context) error {
-	return e.api.clear(ctx, storedPrefix(e.cluster), func(name, ref string) bool {
+	prefix := storedPrefix(e.cluster)
+	containers, err := e.api.containers(ctx, prefix+"%")
+	if err != nil {
+		return err
+	}
+	e.miss(containers)
+	return e.api.clear(ctx, prefix, func(name, ref string) bool {
 		object, ours := storedFor(e.cluster, name)
 		if !ours {
 			return true
@@ -200,4 +206,21 @@ func (e *engine) sweep(ctx context.Context) error {
 		}
 		return false
 	})
+}
+
+// miss lets those load balancers look again that need a container which is not there any more.
+func (e *engine) miss(containers []storedContainer) {
+	there := map[string]bool{}
+	for _, c := range containers {
+		there[c.Ref] = true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, it := range e.items {
+		lost := slices.ContainsFunc(slices.Collect(maps.Values(it.refs)), func(ref string) bool { return !there[ref] })
+		if lost && it.model != nil && it.settled == it.version {
+			it.refs = nil
+			e.queue.Add(key)
+		}
+	}
 }

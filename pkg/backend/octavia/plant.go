@@ -82,7 +82,7 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 		MemberTimeout: orElse(s.MemberTimeout, 50000), InspectTimeout: s.InspectTimeout,
 		Tags: p.tags,
 	}
-	secure := l.TLS != nil && len(p.certificates)+len(p.pairs) > 0
+	secure := l.TLS != nil // also without a certificate: Octavia refuses that, and nothing is served in the clear
 	if secure {
 		out.Name, out.Protocol, out.Pairs = fmt.Sprintf("https-%d", l.Port), protocolHTTPS, p.pairs
 	}
