@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what test/octavia runs: Octavia, Keystone, MariaDB, RabbitMQ and uWSGI from Debian's packages (about 1.2 GB).
+# Installs what test/octavia runs: Octavia, Keystone, Barbican, MariaDB, RabbitMQ and uWSGI from Debian's packages (about 1.2 GB).
 # Does nothing when all of it is there. Needs Debian 12 and root; elsewhere it names what is missing.
 set -euo pipefail
 
-packages=(python3-octavia python3-keystone python3-pymysql mariadb-server rabbitmq-server uwsgi-core
+packages=(python3-octavia python3-keystone python3-barbican python3-pymysql mariadb-server rabbitmq-server uwsgi-core
   uwsgi-plugin-python3 openssl iproute2)
 missing=()
 for package in "${packages[@]}"; do

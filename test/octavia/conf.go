@@ -16,8 +16,10 @@ var confFiles embed.FS
 const (
 	keystoneAddress = "127.0.0.1:5000"
 	octaviaAddress  = "127.0.0.1:9876"
+	barbicanAddress = "127.0.0.1:9311"
 	keystoneURL     = "http://" + keystoneAddress
 	octaviaURL      = "http://" + octaviaAddress
+	barbicanURL     = "http://" + barbicanAddress
 	neutronURL      = "http://127.0.0.1:9696" // only in the catalogue: see [Gate]
 )
 
@@ -35,7 +37,7 @@ const (
 )
 
 type confData struct {
-	Dir, Password, Keystone, Octavia               string
+	Dir, Password, Keystone, Octavia, Barbican     string
 	Network, Subnet, SubnetIPv6, Port, PortAddress string
 	TokenSeconds                                   int
 }
@@ -48,7 +50,7 @@ func (c *Cloud) writeConf() error {
 		}
 	}
 	data := confData{
-		Dir: c.dir, Password: Password, Keystone: keystoneURL, Octavia: octaviaURL,
+		Dir: c.dir, Password: Password, Keystone: keystoneURL, Octavia: octaviaURL, Barbican: barbicanURL,
 		Network: Network, Subnet: Subnet, SubnetIPv6: SubnetIPv6, Port: Port, PortAddress: PortAddress,
 		TokenSeconds: int(c.options.TokenLife.Seconds()),
 	}

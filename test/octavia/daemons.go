@@ -62,6 +62,7 @@ func (c *Cloud) start(ctx context.Context) error {
 		}
 		both, ctx := errgroup.WithContext(ctx)
 		both.Go(func() error { return c.startKeystone(ctx) })
+		both.Go(func() error { return c.startBarbican(ctx) })
 		both.Go(func() error {
 			return c.run(ctx, "octavia-db-manage", "--config-file", c.path("conf", "octavia.conf"), "upgrade", "head")
 		})
@@ -206,9 +207,11 @@ func (c *Cloud) startDatabase(ctx context.Context) error {
 	return c.until(ctx, "mariadb", func(ctx context.Context) error {
 		return c.feed(ctx, `create database if not exists keystone character set utf8;
 			create database if not exists octavia character set utf8;
+			create database if not exists barbican character set utf8;
 			create user if not exists lab@localhost identified by '`+Password+`';
 			grant all on keystone.* to lab@localhost;
 			grant all on octavia.* to lab@localhost;
+			grant all on barbican.* to lab@localhost;
 			grant process on *.* to lab@localhost;`,
 			"mariadb", "--no-defaults", "--socket="+data+"/socket")
 	})
@@ -255,6 +258,15 @@ func (c *Cloud) startKeystone(ctx context.Context) error {
 		return err
 	}
 	return c.seed(ctx)
+}
+
+// startBarbican starts Barbican, which makes its tables by itself.
+func (c *Cloud) startBarbican(ctx context.Context) error {
+	env := []string{"HOME=" + c.path("conf")}
+	if err := c.launch("barbican", env, uwsgi(barbicanAddress, c.path("conf", "barbican.py"), 1, 8)...); err != nil {
+		return err
+	}
+	return c.until(ctx, "barbican", c.answers(barbicanURL+"/"))
 }
 
 // uwsgi serves a WSGI program. It closes each connection after the answer, and says so: else a client could send its

@@ -20,12 +20,12 @@ const goodbye = 2 * time.Second
 // Fault is what a gate does to a call in place of passing it on.
 type Fault struct {
 	// Method and Path choose the calls: the method, and a part of the path or query; empty means any. Only calls to
-	// Octavia are broken, unless Identity is set.
+	// Octavia are broken, unless Identity or KeyManager is set.
 	Method, Path string
 	// Writes chooses only calls that change something.
 	Writes bool
-	// Identity breaks calls to Keystone in place of those to Octavia.
-	Identity bool
+	// Identity breaks calls to Keystone in place of those to Octavia, KeyManager those to Barbican.
+	Identity, KeyManager bool
 	// After lets so many calls pass first; Times is how many are broken then, 0 for all.
 	After, Times int
 
@@ -70,8 +70,7 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, f := range g.faults {
-		service := map[bool]string{true: "identity", false: "load-balancer"}[f.Identity]
-		if c.Service != service || f.Method != "" && f.Method != c.Method ||
+		if c.Service != f.service() || f.Method != "" && f.Method != c.Method ||
 			!strings.Contains(c.Path+"?"+c.Query, f.Path) || f.Writes && c.Method == http.MethodGet {
 			continue
 		}
@@ -81,6 +80,18 @@ func (g *Gate) faultFor(c Call) (Fault, bool) {
 		}
 	}
 	return Fault{}, false
+}
+
+// service is whose calls are broken, as [Call] has it.
+func (f Fault) service() string {
+	switch {
+	case f.Identity:
+		return keystonePath[1:]
+	case f.KeyManager:
+		return barbicanPath[1:]
+	default:
+		return octaviaPath[1:]
+	}
 }
 
 // serve lets the fault happen to a call; pass would pass it on.

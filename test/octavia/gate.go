@@ -19,11 +19,12 @@ import (
 const (
 	keystonePath = "/identity"
 	octaviaPath  = "/load-balancer"
+	barbicanPath = "/key-manager"
 	networkPath  = "/network"
 )
 
-// Gate is a way into the cloud from where it listens: Keystone under /identity, Octavia under /load-balancer, and under
-// /network as much of Neutron as floating IPs need, which is the gate's own. In what passes, addresses of the services
+// Gate is a way into the cloud from where it listens: Keystone under /identity, Octavia under /load-balancer, Barbican under
+// /key-manager, and under /network as much of Neutron as floating IPs need, which is the gate's own. In what passes, addresses of the services
 // become the gate's own, so that the catalogue leads through the gate. It remembers every call, and breaks those that
 // it is told to.
 type Gate struct {
@@ -36,12 +37,13 @@ type Gate struct {
 	mu     sync.Mutex
 	calls  []Call
 	faults []*pending
+	hidden string
 }
 
 // Call is a request that has come to a gate.
 type Call struct {
 	Method string
-	// Service is "identity", "load-balancer" or "network"; Path is the service's own, without the query.
+	// Service is "identity", "load-balancer", "key-manager" or "network"; Path is the service's own, without the query.
 	Service, Path, Query string
 	// Status is the answer's, 0 where a fault kept it back.
 	Status int
@@ -59,7 +61,8 @@ func (c *Cloud) OpenGate(listener net.Listener) *Gate {
 	transport := &http.Transport{DialContext: c.dialer.DialContext, DisableKeepAlives: true}
 	g.network = &neutron{base: g.base + networkPath, there: c.isVIP}
 	g.routes = map[string]http.Handler{
-		keystonePath: g.proxy(keystoneURL, transport), octaviaPath: g.proxy(octaviaURL, transport), networkPath: g.network,
+		keystonePath: g.proxy(keystoneURL, transport), octaviaPath: g.proxy(octaviaURL, transport),
+		barbicanPath: g.proxy(barbicanURL, transport), networkPath: g.network,
 	}
 	g.server = &http.Server{Handler: g} //nolint:gosec // only tests come in
 	go func() { _ = g.server.Serve(listener) }()
@@ -68,6 +71,13 @@ func (c *Cloud) OpenGate(listener net.Listener) *Gate {
 
 // AuthURL is Keystone's address for OS_AUTH_URL.
 func (g *Gate) AuthURL() string { return g.base + keystonePath + "/v3" }
+
+// Hide takes a kind of service, such as "key-manager", out of the catalogues that logins get from now on.
+func (g *Gate) Hide(kind string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hidden = kind
+}
 
 // Close shuts the gate and everything that is passing through it.
 func (g *Gate) Close() error { return g.server.Close() }
@@ -78,8 +88,11 @@ func (g *Gate) proxy(to string, transport http.RoundTripper) *httputil.ReversePr
 		panic(err) // the constants of this package
 	}
 	return &httputil.ReverseProxy{
-		Transport:      transport,
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			g.untranslate(r.Out)
+		},
 		ModifyResponse: g.translate,
 		ErrorLog:       log.New(io.Discard, "", 0), // the client is told
 	}
@@ -94,12 +107,31 @@ func (g *Gate) translate(r *http.Response) error {
 	r.Body.Close()
 	body = bytes.ReplaceAll(body, []byte(keystoneURL), []byte(g.base+keystonePath))
 	body = bytes.ReplaceAll(body, []byte(octaviaURL), []byte(g.base+octaviaPath))
+	body = bytes.ReplaceAll(body, []byte(barbicanURL), []byte(g.base+barbicanPath))
 	body = bytes.ReplaceAll(body, []byte(neutronURL), []byte(g.base+networkPath))
+	g.mu.Lock()
+	if g.hidden != "" {
+		body = bytes.ReplaceAll(body, []byte(`"type": "`+g.hidden+`"`), []byte(`"type": "hidden"`))
+	}
+	g.mu.Unlock()
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	r.ContentLength = int64(len(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	r.Header.Del("Connection") // the service's wish for its connection is none for this one
 	return nil
+}
+
+// untranslate writes Barbican's own address for the gate's: Barbican takes no other, and Octavia keeps what it is told.
+func (g *Gate) untranslate(r *http.Request) {
+	if r.Body == nil || r.ContentLength <= 0 {
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client is gone, and the call fails
+	}
+	body = bytes.ReplaceAll(body, []byte(g.base+barbicanPath), []byte(barbicanURL))
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 }
 
 // ServeHTTP implements http.Handler.

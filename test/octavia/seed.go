@@ -22,9 +22,10 @@ type User struct {
 // Users are those that the cloud has besides the administrator.
 func Users() []User {
 	return []User{
-		{"demo", "demo", []string{"member", "load-balancer_member"}, "may do what a controller needs"},
+		{"demo", "demo", []string{"member", "load-balancer_member", "creator"}, "may do what a controller needs"},
 		{"observer", "demo", []string{"reader", "load-balancer_observer"}, "may only look"},
 		{"nolb", "demo", []string{"member"}, "may do nothing in Octavia: 403"},
+		{"nosecrets", "demo", []string{"member", "load-balancer_member"}, "may do nothing in Barbican: 403"},
 		{"lbadmin", "demo", []string{"member", "load-balancer_admin"}, "may also fail load balancers over"},
 		{"other", "other", []string{"member", "load-balancer_member"}, "is of another project"},
 	}
@@ -36,7 +37,7 @@ type identity struct {
 	token  string
 }
 
-// seed makes the projects, users and roles, and enters Octavia and Neutron into the catalogue.
+// seed makes the projects, users and roles, and enters Octavia, Neutron and Barbican into the catalogue.
 func (c *Cloud) seed(ctx context.Context) error {
 	k := &identity{client: c.http()}
 	if err := k.login(ctx); err != nil {
@@ -78,7 +79,10 @@ func (k *identity) seed(ctx context.Context) error {
 		}
 		return ids[key], nil
 	}
-	users := append(Users(), User{Name: "octavia", Project: "service", Roles: []string{"admin", "service"}})
+	users := Users()
+	for _, name := range []string{"octavia", "barbican"} {
+		users = append(users, User{Name: name, Project: "service", Roles: []string{"admin", "service"}})
+	}
 	for _, u := range users {
 		project, err := get("project", u.Project, map[string]any{"domain_id": "default"})
 		if err != nil {
@@ -101,6 +105,7 @@ func (k *identity) seed(ctx context.Context) error {
 	}
 	for _, s := range []struct{ name, kind, url string }{
 		{"octavia", "load-balancer", octaviaURL}, {"neutron", "network", neutronURL},
+		{"barbican", "key-manager", barbicanURL},
 	} {
 		service, err := get("service", s.name, map[string]any{"type": s.kind})
 		if err != nil {

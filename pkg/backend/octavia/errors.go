@@ -174,9 +174,17 @@ func (f *failure) finding() lb.Finding {
 		if f.aside && f.service == "" {
 			who = "OpenStack"
 		}
-		return lb.Finding{Code: lb.CodeCloudRefused, Message: who + " refuses: " + f.text}
+		text := who + " refuses: " + f.text
+		if who == "Octavia" && strings.Contains(f.text, unreadable) {
+			text = sentence(text) + " Either its user may not read it in Barbican, or the certificate is not to its liking: many " +
+				"a version wants a common name in it, and a key of RSA or ECDSA."
+		}
+		return lb.Finding{Code: lb.CodeCloudRefused, Message: text}
 	}
 }
+
+// unreadable is what Octavia says of a certificate that it can do nothing with, for whatever reason; its log says more.
+const unreadable = "Could not retrieve certificate"
 
 // sentence ends a text with a full stop.
 func sentence(s string) string { return strings.TrimRight(s, ". \n") + "." }
