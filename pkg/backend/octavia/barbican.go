@@ -88,6 +88,9 @@ func (a *api) barbican(ctx context.Context, method, path string, body, answer an
 	}
 	f := *understand(err) // a copy: a login's failure is of all who wait for that
 	f.aside, f.service = true, "Barbican"
+	if f.trouble == troubleWeather || f.trouble == troubleGone {
+		f.text = "Barbican: " + f.text // the user shall not look for it in Octavia
+	}
 	return &f
 }
 
@@ -206,7 +209,7 @@ func muffled(f failure, name, text string) *failure {
 	case f.trouble == troubleRefused:
 		f.text = fmt.Sprintf("%s, of %d bytes, is refused; is it too large?", name, len(text))
 	case f.trouble != troubleDenied && f.trouble != troubleQuota, strings.Contains(f.text, "-----"):
-		f.text = fmt.Sprintf("%s is not taken: %d %s", name, code.Actual, http.StatusText(code.Actual))
+		f.text = fmt.Sprintf("Barbican has not taken %s: %d %s", name, code.Actual, http.StatusText(code.Actual))
 	}
 	return &f
 }

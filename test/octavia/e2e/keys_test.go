@@ -20,8 +20,6 @@ const (
 	flavor      = "33333333-aaaa-bbbb-cccc-dddddddddddd"
 	profile     = "44444444-aaaa-bbbb-cccc-dddddddddddd"
 	zone        = "kubectl-lb-zone"
-	secret1     = "55555555-aaaa-bbbb-cccc-dddddddddddd"
-	secret2     = "66666666-aaaa-bbbb-cccc-dddddddddddd"
 )
 
 // keyCase is a key, or some that belong together, and what Octavia says of a load balancer that has them.
@@ -61,8 +59,16 @@ func placed() []keyCase {
 	}
 }
 
-// balanced are the keys about who gets a connection, and what of it.
-func balanced() []keyCase {
+// store puts a certificate into Barbican, and returns the secret's ID.
+func store(t *testing.T) string {
+	t.Helper()
+	id, err := user.StoreCertificate(t.Context(), "tea.example")
+	must(t, err)
+	return id
+}
+
+// balanced are the keys about who gets a connection, and what of it. What is stored are certificates in Barbican.
+func balanced(stored ...string) []keyCase {
 	return []keyCase{
 		{name: "members-subnet", data: []string{"member-subnet: " + otherSubnet}, want: []string{"member tcp-80 subnet_id " + otherSubnet}},
 		{name: "method", data: []string{"lb-method: least-connections"}, want: []string{"pool tcp-80 lb_algorithm LEAST_CONNECTIONS"},
@@ -97,13 +103,13 @@ func balanced() []keyCase {
 				"routes: host=cake.example path=/menu service=coffee-svc:80"},
 			next: []string{"rule 1 HOST_NAME EQUAL_TO tea.example", "rule 1 PATH EQUAL_TO /menu",
 				"rule 2 HOST_NAME EQUAL_TO cake.example", "rule 2 PATH REGEX ^/menu(/|$)"}},
-		{name: "tls", data: []string{"protocol: HTTPS", "bind-port: 443", "tls-container: " + octavia.SecretURL(secret1)},
+		{name: "tls", data: []string{"protocol: HTTPS", "bind-port: 443", "tls-container: " + gate.SecretURL(stored[0])},
 			want: []string{"listener https-443 protocol TERMINATED_HTTPS",
-				"listener https-443 default_tls_container_ref " + octavia.SecretURL(secret1)},
+				"listener https-443 default_tls_container_ref " + userGate.SecretURL(stored[0])},
 			then: []string{"protocol: HTTPS", "bind-port: 443",
-				"tls-container: " + octavia.SecretURL(secret2) + ", " + octavia.SecretURL(secret1)},
-			next: []string{"listener https-443 default_tls_container_ref " + octavia.SecretURL(secret2),
-				`listener https-443 sni_container_refs ["` + octavia.SecretURL(secret1) + `"]`}},
+				"tls-container: " + gate.SecretURL(stored[1]) + ", " + gate.SecretURL(stored[0])},
+			next: []string{"listener https-443 default_tls_container_ref " + userGate.SecretURL(stored[1]),
+				`listener https-443 sni_container_refs ["` + userGate.SecretURL(stored[0]) + `"]`}},
 		{name: "ports", data: []string{"target-port: ", "bind-port: ", "ports: 80, 8080:80/HTTP"},
 			want: []string{"listener tcp-80 protocol TCP", "listener http-8080 protocol HTTP", "listener http-8080 protocol_port 8080"}},
 		{name: "udp", data: []string{"target-service-name: names", "target-port: 53", "bind-port: 53", "protocol: UDP"},
@@ -134,7 +140,7 @@ func checked() []keyCase {
 func TestKeys(t *testing.T) {
 	offers(t)
 	services(t)
-	cases := slices.Concat(placed(), balanced(), checked())
+	cases := slices.Concat(placed(), balanced(store(t), store(t)), checked())
 	t.Run("every key", func(t *testing.T) {
 		for _, k := range configmap.CloudKeys() {
 			used := slices.ContainsFunc(cases, func(c keyCase) bool {
@@ -194,9 +200,6 @@ func offers(t *testing.T) {
 	} {
 		_, err := cloud.SQL(t.Context(), statement)
 		must(t, err)
-	}
-	for _, id := range []string{secret1, secret2} {
-		must(t, cloud.StoreCertificate(octavia.SecretURL(id), "tea.example"))
 	}
 }
 

@@ -33,8 +33,8 @@ var (
 	shared *rig.Rig
 	cloud  *octavia.Cloud
 	// gate is the way in that the controllers take, and user is a user of the same project, by a way in of its own.
-	gate *octavia.Gate
-	user *octavia.Session
+	gate, userGate *octavia.Gate
+	user           *octavia.Session
 )
 
 func TestMain(m *testing.M) {
@@ -111,7 +111,8 @@ func openGates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	user, err = cloud.OpenGate(outside).Login(ctx, "demo")
+	userGate = cloud.OpenGate(outside)
+	user, err = userGate.Login(ctx, "demo")
 	return err
 }
 
@@ -119,6 +120,9 @@ func down() error {
 	var errs []error
 	if gate != nil {
 		errs = append(errs, gate.Close())
+	}
+	if userGate != nil {
+		errs = append(errs, userGate.Close())
 	}
 	if shared != nil {
 		shared.Down()

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/kubectl-lb/kubectl-lb/test/octavia"
 	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
@@ -111,7 +110,7 @@ func TestRefused(t *testing.T) {
 		{"named-subnet", []string{"vip-subnet: public"}, "LB0104 data[vip-subnet]"},
 		{"slow-check", []string{"monitor-delay: 2s", "monitor-timeout: 3s"}, "data[monitor-timeout]"},
 		{"no-gzip", []string{"protocol: HTTP", "gzip: true"}, "LB0401 data[gzip]"},
-		{"no-certificate", []string{"protocol: HTTPS", "tls-container: " + octavia.SecretURL(profile)}, "LB0601"},
+		{"no-certificate", []string{"protocol: HTTPS", "tls-container: " + gate.SecretURL(profile)}, "LB0601"},
 		{"no-flavor", []string{"flavor: " + profile}, "LB0601"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
