@@ -78,7 +78,7 @@ e2e: deps build ## Run the end-to-end tests in labs of their own, two at a time 
 	  go test -C test -p 2 -count 1 -timeout 40m -v ./e2e/...
 
 .PHONY: deps-octavia
-deps-octavia: ## Install Octavia, Keystone and what they need from Debian's packages (1.2 GB, root).
+deps-octavia: ## Install Octavia, Keystone, Barbican and what they need from Debian's packages (1.2 GB, root).
 	@hack/deps-octavia.sh
 
 .PHONY: test-octavia

@@ -219,7 +219,7 @@ func cloudDescriptions() []Description {
 			"Delete load balancers that are no longer needed, or have the project's quota raised."},
 		{CodeCloudDenied, SeverityError, "not allowed in OpenStack",
 			"The controller's OpenStack user lacks a role.",
-			"Give the user the role load-balancer_member in its project."},
+			"Give the user the role load-balancer_member in its project, and for tls-secret-name also creator."},
 		{CodeCloudError, SeverityError, "load balancer in ERROR",
 			"Octavia could not do its work on the load balancer and takes no change of it; it may still serve.",
 			"Have an operator fail it over, or delete the object and create it anew, which may change the address."},

@@ -43,7 +43,7 @@ type Options struct {
 	Out io.Writer `json:"-"`
 }
 
-// Cloud is a running Keystone and Octavia.
+// Cloud is a running Keystone, Octavia and Barbican.
 type Cloud struct {
 	options   Options
 	dir       string

@@ -141,21 +141,35 @@ func pageOf(kind, like string, offset int) string {
 // stored returns the URL of the oldest container of the name that has all that Octavia needs; empty for none.
 func (a *api) stored(ctx context.Context, name string) (string, error) {
 	all, err := a.containers(ctx, name)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	parts, err := a.parts(ctx, name+" %")
+	if err != nil {
+		return "", err
+	}
+	there := map[string]bool{}
+	for _, p := range parts {
+		there[p.Ref] = true
+	}
 	for _, c := range all {
-		if c.Name == name && c.has(partCertificate) && c.has(partKey) {
-			return c.Ref, err
+		if c.Name == name && c.whole(there) {
+			return c.Ref, nil
 		}
 	}
-	return "", err
+	return "", nil
 }
 
-func (c storedContainer) has(what string) bool {
+// whole reports whether all that a container names is there, with a certificate and a key among it.
+func (c storedContainer) whole(there map[string]bool) bool {
+	named := map[string]bool{}
 	for _, p := range c.Parts {
-		if p.Name == what {
-			return true
+		if !there[p.Ref] {
+			return false
 		}
+		named[p.Name] = true
 	}
-	return false
+	return named[partCertificate] && named[partKey]
 }
 
 // store puts a pair into Barbican, in the form that every Octavia reads (octavia/certificates/manager/barbican_legacy.py):

@@ -219,7 +219,7 @@ func (e *engine) miss(containers []storedContainer) {
 	for key, it := range e.items {
 		lost := slices.ContainsFunc(slices.Collect(maps.Values(it.refs)), func(ref string) bool { return !there[ref] })
 		if lost && it.model != nil && it.settled == it.version {
-			it.refs = nil
+			it.refs, it.settled = nil, 0 // what the step is about to make is not to be swept
 			e.queue.Add(key)
 		}
 	}

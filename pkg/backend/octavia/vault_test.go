@@ -81,6 +81,26 @@ func TestContainerLost(t *testing.T) {
 	})
 }
 
+// A container of which a secret is gone counts for nothing.
+func TestSecretLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := &cloud{barbican: &fakeBarbican{}}, newSafe(t)
+		pair := s.renew("one")
+		b := vaulted(t, c, s)
+		name := storedName("c", lb.Key{Namespace: "default", Name: "web"}, pair.Digest)
+		lost, err := b.engine.api.store(t.Context(), name, pair)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.barbican.secrets = c.barbican.secrets[1:]
+		apply(t, b, s.https("one"))
+		time.Sleep(20 * time.Second)
+		if got := c.refs(t)[0]; got == lost || c.barbican.payload(got, partCertificate) == "" || c.left() != [2]int{1, 2} {
+			t.Errorf("%s, %v", got, c.left())
+		}
+	})
+}
+
 // Whatever Barbican, or a proxy before it, answers to a key: no word of it is in what is said and logged.
 func TestKeyStaysSecret(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 409, 413, 422, 429, 500, 502, 503} {
