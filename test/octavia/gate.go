@@ -24,9 +24,9 @@ const (
 )
 
 // Gate is a way into the cloud from where it listens: Keystone under /identity, Octavia under /load-balancer, Barbican
-// under /key-manager, and under /network as much of Neutron as floating IPs need, which is the gate's own. In what passes,
-// addresses of the services become the gate's own, so that the catalogue leads through the gate. It remembers every call,
-// and breaks those that it is told to.
+// under /key-manager, and under /network as much of Neutron as floating IPs need, which is the gate's own. In what
+// passes, addresses of the services become the gate's own, so that the catalogue leads through the gate. It remembers
+// every call, and breaks those that it is told to.
 type Gate struct {
 	listener net.Listener
 	server   *http.Server

@@ -21,12 +21,13 @@ type User struct {
 
 // Users are those that the cloud has besides the administrator.
 func Users() []User {
+	const demo = "demo"
 	return []User{
-		{"demo", "demo", []string{"member", "load-balancer_member", "creator"}, "may do what a controller needs"},
-		{"observer", "demo", []string{"reader", "load-balancer_observer"}, "may only look"},
-		{"nolb", "demo", []string{"member"}, "may do nothing in Octavia: 403"},
-		{"nosecrets", "demo", []string{"member", "load-balancer_member"}, "may do nothing in Barbican: 403"},
-		{"lbadmin", "demo", []string{"member", "load-balancer_admin"}, "may also fail load balancers over"},
+		{demo, demo, []string{"member", "load-balancer_member", "creator"}, "may do what a controller needs"},
+		{"observer", demo, []string{"reader", "load-balancer_observer"}, "may only look"},
+		{"nolb", demo, []string{"member"}, "may do nothing in Octavia: 403"},
+		{"nosecrets", demo, []string{"member", "load-balancer_member"}, "may do nothing in Barbican: 403"},
+		{"lbadmin", demo, []string{"member", "load-balancer_admin"}, "may also fail load balancers over"},
 		{"other", "other", []string{"member", "load-balancer_member"}, "is of another project"},
 	}
 }

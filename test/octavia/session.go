@@ -67,6 +67,13 @@ func (s *Session) login(ctx context.Context) error {
 	return nil
 }
 
+// Token is the session's, for a [Fault].
+func (s *Session) Token() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token
+}
+
 // ApplicationCredential makes an application credential of that name for the user.
 func (s *Session) ApplicationCredential(ctx context.Context, name string) (id, secret string, err error) {
 	s.mu.Lock()

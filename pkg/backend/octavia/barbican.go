@@ -172,7 +172,7 @@ func (c storedContainer) whole(there map[string]bool) bool {
 	return named[partCertificate] && named[partKey]
 }
 
-// store puts a pair into Barbican, in the form that every Octavia reads (octavia/certificates/manager/barbican_legacy.py):
+// store puts a pair into Barbican, in the form that every Octavia reads (its barbican_legacy.py):
 // a secret for each of certificate, key and intermediates, in PEM, and a container around them, which comes last. It
 // returns the container's URL.
 func (a *api) store(ctx context.Context, name string, pair certs.KeyPair) (string, error) {

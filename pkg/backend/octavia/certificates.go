@@ -88,8 +88,8 @@ func (t Tree) furnished(refs map[string]string) Tree {
 	return t
 }
 
-// borrowed returns the tree with the certificates that its listeners have now, where it is not known what the wanted ones
-// are in. A listener that is not there yet is left out. It is false where another one is in the place of one.
+// borrowed returns the tree with the certificates that its listeners have now, where it is not known what the wanted
+// ones are in. A listener that is not there yet is left out. It is false where another one is in the place of one.
 func (t Tree) borrowed(have Seen) (Tree, bool) {
 	all := t.Listeners
 	t.Listeners = nil

@@ -16,14 +16,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
 	w.unfill(s.want)
-	short := s.furnish(ctx)
-	if short != nil {
-		// What a listener has is good until the new is there, and all else goes on.
-		tree, ok := s.want.borrowed(*w.seen)
-		if !ok {
-			return 0, short
-		}
-		s.want = tree
+	short, err := s.equip(ctx)
+	if err != nil {
+		return 0, err
 	}
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
@@ -32,16 +27,8 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		}
 		ops = Diff(s.want, *w.seen)
 	}
-	if len(ops) == 0 && !w.sure {
-		if again, err := s.confirm(ctx); again > 0 || err != nil {
-			return again, err
-		}
-	}
-	if len(ops) == 0 && short != nil {
-		return 0, short
-	}
 	if len(ops) == 0 {
-		return 0, s.settle(ctx)
+		return s.rest(ctx, short)
 	}
 	s.begin()
 	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
@@ -58,6 +45,33 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		w.reason = fmt.Sprintf("Octavia is at work on it (%s)", ops[0])
 	}
 	return w.pause(), nil
+}
+
+// equip enters the certificates into the wish. Where they are not to be had it returns why, and enters those that the
+// listeners have: they are good until the new ones are there, and all else goes on. Where that cannot be, it fails.
+func (s *stepper) equip(ctx context.Context) (short, err error) {
+	if short = s.furnish(ctx); short == nil {
+		return nil, nil
+	}
+	tree, ok := s.want.borrowed(*s.work.seen)
+	if !ok {
+		return nil, short
+	}
+	s.want = tree
+	return short, nil
+}
+
+// rest notes that nothing differs, once Octavia has said so as well, and but for what falls short of the wish.
+func (s *stepper) rest(ctx context.Context, short error) (time.Duration, error) {
+	if !s.work.sure {
+		if again, err := s.confirm(ctx); again > 0 || err != nil {
+			return again, err
+		}
+	}
+	if short != nil {
+		return 0, short
+	}
+	return 0, s.settle(ctx)
 }
 
 // begin notes that what changes from here on is our own doing. As long as a call of the process before may still come

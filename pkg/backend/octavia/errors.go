@@ -176,8 +176,8 @@ func (f *failure) finding() lb.Finding {
 		}
 		text := who + " refuses: " + f.text
 		if who == "Octavia" && strings.Contains(f.text, unreadable) {
-			text = sentence(text) + " Either its user may not read it in Barbican, or the certificate is not to its liking: many " +
-				"a version wants a common name in it, and a key of RSA or ECDSA."
+			text = sentence(text) + " Either its user may not read it in Barbican, or the certificate is not to its liking: " +
+				"many a version wants a common name in it, and a key of RSA or ECDSA."
 		}
 		return lb.Finding{Code: lb.CodeCloudRefused, Message: text}
 	}

@@ -93,7 +93,8 @@ func TestCertificateStoredHalf(t *testing.T) {
 				if method != http.MethodPost {
 					return 0, ""
 				}
-				if posts++; posts != n+1 {
+				posts++
+				if posts != n+1 {
 					return 0, ""
 				}
 				made := c.barbican.makeSecret // it happens, but nobody hears of it

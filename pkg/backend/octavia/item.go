@@ -65,8 +65,8 @@ type item struct {
 	buoy buoy
 	// mark is the tag about floating IPs that the load balancer had when it was last seen with one; it outlives it, too.
 	mark string
-	// refs are the URLs in Barbican of what is wanted, by the names there; it is never written to, but replaced. stores says
-	// that there may be something of the item's there, untidy that there may be something that it does not need.
+	// refs are the URLs in Barbican of what is wanted, by the names there; it is never written to, but replaced. stores
+	// says that there may be something of the item's there, untidy that there may be something that it does not need.
 	refs           map[string]string
 	stores, untidy bool
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -31,7 +32,7 @@ func containers(t *testing.T, id string) (ids []string) {
 	} {
 		out, err := cloud.SQL(t.Context(), statement)
 		must(t, err)
-		for _, ref := range strings.Fields(out) {
+		for ref := range strings.FieldsSeq(out) {
 			ids = append(ids, path.Base(ref))
 		}
 	}
@@ -87,13 +88,15 @@ func TestCertificates(t *testing.T) {
 // balancer is made, and one is as soon as Barbican lets it.
 func TestBarbicanRefuses(t *testing.T) {
 	renew(t, "milk")
+	nobody, err := userGate.Login(t.Context(), "nosecrets")
+	must(t, err)
 	for _, c := range []struct {
 		name   string
 		fault  octavia.Fault
 		status string
 		says   string
 	}{
-		{"denied", octavia.Fault{KeyManager: true, Status: http.StatusForbidden, Text: "attempt not allowed"}, "ERROR", "LB0603"},
+		{"denied", octavia.Fault{KeyManager: true, Token: nobody.Token()}, "ERROR", "LB0603"},
 		{"away", octavia.Fault{KeyManager: true, Status: http.StatusServiceUnavailable}, "PENDING", "Barbican: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -115,4 +118,21 @@ func TestBarbicanRefuses(t *testing.T) {
 			serving(t, name)
 		})
 	}
+}
+
+// TestNoBarbican is about a cloud whose catalogue has none: the object says it, and nothing is made.
+func TestNoBarbican(t *testing.T) {
+	const name = "no-barbican"
+	renew(t, "water")
+	gate.Hide("key-manager")
+	t.Cleanup(func() { gate.Hide(""); must(t, killLeader(context.WithoutCancel(t.Context()))) })
+	must(t, killLeader(t.Context())) // the catalogue comes with the login
+	want(t, name, "protocol: HTTPS", "bind-port: 443", "tls-secret-name: water")
+	data, err := shared.WaitStatus(t.Context(), "default", name, "ERROR", limit)
+	must(t, err)
+	t.Log(data["status"])
+	if made := rows(t, "default-"+name+"-loadbalancer"); len(made) > 0 || !strings.Contains(data["status"], "LB0401 this OpenStack has no Barbican") {
+		t.Errorf("%q, %+v", data["status"], made)
+	}
+	remove(t, name)
 }
