@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -72,7 +74,14 @@ func makeBundle(ctx context.Context, name string) ([]byte, error) {
 	for _, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: der}, {Type: "PRIVATE KEY", Bytes: private}} {
 		text.Write(pem.EncodeToMemory(block))
 	}
-	cmd := exec.CommandContext(ctx, "openssl", "pkcs12", "-export", "-passout", "pass:")
-	cmd.Stdin = strings.NewReader(text.String())
-	return cmd.Output()
+	dir, err := os.MkdirTemp("", "kubectl-lb-octavia-pkcs12-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "pair.pem") // openssl reads it twice
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		return nil, err
+	}
+	return exec.CommandContext(ctx, "openssl", "pkcs12", "-export", "-in", file, "-passout", "pass:").Output()
 }
