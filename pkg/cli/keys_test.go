@@ -2,17 +2,16 @@ package cli
 
 import (
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/rendertest"
+	"github.com/kubectl-lb/kubectl-lb/pkg/plan"
 	"github.com/kubectl-lb/kubectl-lb/pkg/render"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
@@ -22,7 +21,7 @@ type shownKey struct {
 	// value is the key's in its golden file, other what it needs beside it, as "key: value".
 	value string
 	other []string
-	// elsewhere says that nginx's files are the same without it: it decides on the Service or the address.
+	// elsewhere says that the file is the same without it: it decides on the Service or the address.
 	elsewhere bool
 	// e2e is the function below test/ that uses the key at a cluster.
 	e2e string
@@ -78,8 +77,8 @@ func shownKeys() map[string]shownKey {
 		"remove-response-headers":    {"X-Powered-By", web, false, "TestHTTPOptions"},
 		"max-body-size":              {"10m", web, false, "TestHTTPOptions"},
 		"gzip":                       {"true", web, false, "TestGzip"},
-		"requested-ip":               {"10.0.0.77", web, false, "badInputs"},
-		"address-pool":               {"p", web, true, "badInputs"},
+		"requested-ip":               {"10.0.0.77", web, false, "TestBadInput"},
+		"address-pool":               {"p", web, true, "TestBadInput"},
 		"ip-families":                {"IPv6", web, false, "TestIPv6"},
 		"share-key":                  {"edge", web, true, "TestSharedAddress"},
 		"share-with-namespaces":      {"*", append(web[:2:2], "share-key: edge"), true, "TestRevoked"},
@@ -87,12 +86,15 @@ func shownKeys() map[string]shownKey {
 }
 
 // TestEveryKey holds the vocabulary to its tests: each key has a golden file of what nginx reads because of it, which
-// the real nginx accepts and which is another one without it, and a test that uses it at a cluster. docs/testing.md
-// has the table.
+// the real nginx accepts, or of what Octavia is asked for; without the key it is another one. And each has a test that
+// uses it at a cluster. docs/testing.md has the table.
 func TestEveryKey(t *testing.T) {
-	shown, functions := shownKeys(), functionsOf(t, "../../test")
+	shown, functions := shownKeys(), testsBelow(t, "../../test")
 	var files render.Files
 	var table strings.Builder
+	for name, s := range shownCloudKeys() {
+		shown[name] = s
+	}
 	for _, k := range configmap.Keys() {
 		if k.Written {
 			continue
@@ -104,14 +106,17 @@ func TestEveryKey(t *testing.T) {
 		}
 		delete(shown, k.Name)
 		if !uses(functions[s.e2e], k.Name) {
-			t.Errorf("no function %s below test/ uses the key %s", s.e2e, k.Name)
+			t.Errorf("no test %s below test/ uses the key %s", s.e2e, k.Name)
 		}
-		with, without := s.rendered(t, k.Name, true), s.rendered(t, k.Name, false)
+		show, path := s.rendered, k.Name+".conf"
+		if inCloud(k) {
+			show, path = s.planted, k.Name+".txt"
+		}
+		with, without := show(t, k.Name, true), show(t, k.Name, false)
 		if same := with == without; same != s.elsewhere || with == "" {
-			t.Errorf("%s: nginx reads the same without the key: %v, want %v; with it\n%s", k.Name, same, s.elsewhere, with)
+			t.Errorf("%s: the file is the same without the key: %v, want %v; with it\n%s", k.Name, same, s.elsewhere, with)
 		}
 		head := fmt.Sprintf("# %s: %s\n# %s\n", k.Name, s.value, strings.Join(s.other, "\n# "))
-		path := k.Name + ".conf"
 		files = append(files, render.File{Path: path, Data: []byte(head + with)})
 		fmt.Fprintf(&table, "| `%s` | [%s](../pkg/cli/testdata/keys/%s) | `%s` |\n", k.Name, path, path, s.e2e)
 	}
@@ -122,8 +127,8 @@ func TestEveryKey(t *testing.T) {
 	documented(t, table.String())
 }
 
-// rendered returns what nginx reads of the object, with the key or without it.
-func (s shownKey) rendered(t *testing.T, key string, with bool) string {
+// object is the one that is shown, with the key or without it.
+func (s shownKey) object(t *testing.T, key string, with bool) *corev1.ConfigMap {
 	t.Helper()
 	cm := wished("shown")
 	for _, line := range s.other {
@@ -135,13 +140,26 @@ func (s shownKey) rendered(t *testing.T, key string, with bool) string {
 	} else if _, needed := cm.Data[key]; needed && !s.elsewhere {
 		t.Errorf("%s is in what it needs", key)
 	}
+	return cm
+}
+
+// unharmed fails where the object with the key has findings.
+func unharmed(t *testing.T, key string, out plan.Output) {
+	t.Helper()
+	for _, o := range out.Outcomes {
+		for _, f := range o.Findings {
+			t.Errorf("%s: %s", key, f)
+		}
+	}
+}
+
+// rendered returns what nginx reads of the object, with the key or without it.
+func (s shownKey) rendered(t *testing.T, key string, with bool) string {
+	t.Helper()
+	cm := s.object(t, key, with)
 	out, result := pipeline(t, cm)
 	if with {
-		for _, o := range out.Outcomes {
-			for _, f := range o.Findings {
-				t.Errorf("%s: %s", key, f)
-			}
-		}
+		unharmed(t, key, out)
 		acceptedByNginx(t, cm, result)
 	}
 	var b strings.Builder
@@ -151,41 +169,6 @@ func (s shownKey) rendered(t *testing.T, key string, with bool) string {
 		}
 	}
 	return b.String()
-}
-
-// functionsOf returns the source of the functions of Go below a directory, by their names.
-func functionsOf(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		set := token.NewFileSet()
-		file, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil {
-				out[f.Name.Name] += string(text[set.Position(f.Pos()).Offset:set.Position(f.End()).Offset])
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// uses reports whether a function's text has a key: "key: value" in quotes, or the key in quotes.
-func uses(function, key string) bool {
-	return regexp.MustCompile("[\"`]" + regexp.QuoteMeta(key) + `(: |")`).MatchString(function)
 }
 
 // documented holds the table of docs/testing.md to the keys.
