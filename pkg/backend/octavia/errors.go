@@ -82,6 +82,10 @@ func understand(err error) *failure {
 		}
 	case http.StatusNotFound:
 		f.trouble = troubleGone
+		// So says Neutron where no router leads from the network of a floating IP to that of its port.
+		if strings.Contains(f.text, "is not reachable from subnet") {
+			f.trouble = troubleRefused
+		}
 	case http.StatusConflict:
 		f.trouble = conflict(f.text)
 		if strings.Contains(strings.ToLower(f.text), "quota") { // so says Neutron

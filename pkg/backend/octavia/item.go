@@ -49,7 +49,7 @@ type item struct {
 
 	// What is going on. made says that this process has created it and it has never been ACTIVE since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
-	// says that a create may have happened without an answer.
+	// says that a create may have happened without an answer, or that Neutron has to say which of several it is.
 	made    bool
 	planted *Tree
 	tries   int
