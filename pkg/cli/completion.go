@@ -111,7 +111,8 @@ func (p *program) completeLoadBalancers(
 }
 
 // completeLoadBalancer offers the load balancers as the one argument.
-func (p *program) completeLoadBalancer(cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+func (p *program) completeLoadBalancer(
+	cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -43,8 +43,8 @@ func (p *program) failoverCommand() *cobra.Command {
 		Use:     "failover",
 		GroupID: groupOperate,
 		Short:   "Prove that addresses survive the loss of a node",
-		Long: `Prove that addresses survive the loss of a node, by losing one on purpose and measuring what clients see; or have
-Octavia fail a load balancer over, without a verdict.`,
+		Long: `Prove that addresses survive the loss of a node, by losing one on purpose and measuring what clients see;
+or have Octavia fail a load balancer over, without a verdict.`,
 		Example: p.example("kubectl lb failover test tea", "kubectl lb failover run coffee"),
 		Args:    p.noSuchCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },

@@ -57,7 +57,8 @@ func (o *failoverOptions) cloudOf(ctx context.Context, c *cluster) (*clouded, er
 	return l, nil
 }
 
-// cloudStatus returns what the controller has told of an object's load balancer in Octavia; nil where it has told of none.
+// cloudStatus returns what the controller has told of an object's load balancer in Octavia; nil where it has told of
+// none.
 func (p *program) cloudStatus(cm *corev1.ConfigMap) (*lb.CloudStatus, error) {
 	text := cm.Annotations[configmap.AnnotationCloud]
 	if text == "" {
@@ -150,9 +151,11 @@ func failCloudOver(ctx context.Context, operator *octavia.Operator, id string) (
 	return took, endedWell(id, s, took.Round(100*time.Millisecond))
 }
 
-// untilOver waits until Octavia is no longer at work on a load balancer. That it does not answer for a moment is no end.
-func (w *waiting) untilOver(ctx context.Context, operator *octavia.Operator, id string) (last octavia.Statuses, err error) {
-	err = w.until(ctx, func(ctx context.Context) (string, error) {
+// untilOver waits until Octavia is no longer at work on a load balancer. That it does not answer for a moment is no
+// end.
+func (w *waiting) untilOver(ctx context.Context, operator *octavia.Operator, id string) (octavia.Statuses, error) {
+	var last octavia.Statuses
+	err := w.until(ctx, func(ctx context.Context) (string, error) {
 		s, err := operator.Look(ctx, id)
 		switch {
 		case octavia.Passes(err):
@@ -174,8 +177,10 @@ func endedWell(id string, s octavia.Statuses, took time.Duration) error {
 		return nil
 	}
 	return &advised{
-		fmt.Errorf("load balancer %s: the failover has ended after %s, and it is %s/%s", id, took, s.Provisioning, s.Operating),
-		"The log of octavia-worker has the cause, which is a matter for who runs the cloud. Another failover may be tried at once.",
+		fmt.Errorf("load balancer %s: the failover has ended after %s, and it is %s/%s", id, took, s.Provisioning,
+			s.Operating),
+		"The log of octavia-worker has the cause, which is a matter for who runs the cloud. Another failover may be tried " +
+			"at once.",
 	}
 }
 
@@ -184,11 +189,12 @@ func failoverRefused(id string, err error) error {
 	told := fmt.Errorf("load balancer %s: %w", id, err)
 	switch {
 	case octavia.Denied(err):
-		return &advised{told, "A failover needs the role load-balancer_admin. Who runs the cloud " +
-			"can give it to you (openstack role add --user USER --project PROJECT load-balancer_admin), or fail it over " +
+		return &advised{told, "A failover needs the role load-balancer_admin. Who runs the cloud can give it to you " +
+			"(openstack role add --user USER --project PROJECT load-balancer_admin), or fail it over " +
 			"(openstack loadbalancer failover " + id + ")."}
 	case octavia.NoLogin(err):
-		return &advised{told, "The credentials are those that the openstack command would use: the variables OS_*, or a clouds.yaml."}
+		return &advised{told, "The credentials are those that the openstack command would use: the variables OS_*, or a " +
+			"clouds.yaml."}
 	}
 	return told
 }

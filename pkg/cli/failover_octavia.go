@@ -29,8 +29,8 @@ func (p *program) failoverRunCommand() *cobra.Command {
 		Use:   "run NAME",
 		Short: "Have Octavia fail a load balancer over",
 		Long: `Have Octavia replace what carries a load balancer, such as one that is in ERROR (LB0604), or one whose machines
-are to come from a new image. The addresses stay; connections are cut, and with the topology SINGLE nothing answers until
-a new machine has booted.
+are to come from a new image. The addresses stay; connections are cut, and with the topology SINGLE nothing answers
+until a new machine has booted.
 
 It needs your own credentials of OpenStack, the variables OS_* or a clouds.yaml, with the role load-balancer_admin.
 
@@ -78,12 +78,13 @@ func (o *failoverRunOptions) run(ctx context.Context) error {
 		return fmt.Errorf("load balancer %s is in %s: Octavia is at work on it, and takes no other order meanwhile", l.ID,
 			now.Provisioning)
 	}
-	o.note("Octavia is to fail over load balancer %s (%s), which is %s/%s: it replaces what carries it. Its addresses (%s) "+
-		"stay; connections are cut.", l.Name, l.ID, now.Provisioning, now.Operating, printer.Or(listAddresses(view.Addresses(*cm)), "none"))
+	o.note("Octavia is to fail over load balancer %s (%s), which is %s/%s: it replaces what carries it. Its addresses "+
+		"(%s) stay; connections are cut.", l.Name, l.ID, now.Provisioning, now.Operating,
+		printer.Or(listAddresses(view.Addresses(*cm)), "none"))
 	if err := o.confirm(o.program); err != nil {
 		return err
 	}
-	return o.order(ctx, operator, cm, l.ID)
+	return o.order(ctx, operator, l.ID)
 }
 
 // inOctavia returns what is known of an object's load balancer in Octavia, which must be there.
@@ -94,8 +95,8 @@ func (o *failoverRunOptions) inOctavia(cm *corev1.ConfigMap) (*lb.CloudStatus, e
 	case !view.IsCloud(*cm):
 		return nil, &advised{
 			fmt.Errorf("%s is on this cluster's load-balancer nodes, not in Octavia; there is nothing to replace", cm.Name),
-			fmt.Sprintf("'%[1]s drain NODE' moves addresses away from a node on purpose; '%[1]s failover test %[2]s' is a drill.",
-				o.display, cm.Name),
+			fmt.Sprintf("'%[1]s drain NODE' moves addresses away from a node on purpose; '%[1]s failover test %[2]s' is a "+
+				"drill.", o.display, cm.Name),
 		}
 	}
 	l, err := o.cloudStatus(cm)
@@ -106,13 +107,13 @@ func (o *failoverRunOptions) inOctavia(cm *corev1.ConfigMap) (*lb.CloudStatus, e
 }
 
 // order gives the order, waits, and says what has happened.
-func (o *failoverRunOptions) order(ctx context.Context, operator *octavia.Operator, cm *corev1.ConfigMap, id string) error {
+func (o *failoverRunOptions) order(ctx context.Context, operator *octavia.Operator, id string) error {
 	begin := time.Now()
 	if err := operator.Failover(ctx, id); err != nil {
 		return failoverRefused(id, err)
 	}
 	if !o.wait {
-		_, err := fmt.Fprintf(o.Out, "configmap/%s failover ordered\n", cm.Name)
+		_, err := fmt.Fprintf(o.Out, "configmap/%s failover ordered\n", o.name)
 		return err
 	}
 	s, err := o.untilOver(ctx, operator, id)
@@ -126,7 +127,7 @@ func (o *failoverRunOptions) order(ctx context.Context, operator *octavia.Operat
 	if err := endedWell(id, s, took); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(o.Out, "configmap/%s failed over: load balancer %s is %s/%s after %s\n", cm.Name, id, s.Provisioning,
-		s.Operating, took)
+	_, err = fmt.Fprintf(o.Out, "configmap/%s failed over: load balancer %s is %s/%s after %s\n", o.name, id,
+		s.Provisioning, s.Operating, took)
 	return err
 }

@@ -21,12 +21,12 @@ func inCloud(k configmap.Key) bool { return k.Cloud || k.Name == configmap.KeyPr
 func shownCloudKeys() map[string]shownKey {
 	const id = "11111111-2222-3333-4444-555555555555"
 	tcp := []string{"provider: octavia", "target-service-name: web", "target-port: 80"}
-	web := append(tcp[:3:3], "protocol: HTTP")
-	checked := append(tcp[:3:3], "monitor-type: HTTP")
+	web := plus(tcp, "protocol: HTTP")
+	checked := plus(tcp, "monitor-type: HTTP")
 	return map[string]shownKey{
 		"provider":             {"octavia", tcp[1:], true, "TestKeys"},
 		"vip-subnet":           {id, tcp, false, "TestKeys"},
-		"vip-subnet-ipv6":      {id, append(tcp[:3:3], "ip-families: IPv6"), false, "TestKeys"},
+		"vip-subnet-ipv6":      {id, plus(tcp, "ip-families: IPv6"), false, "TestKeys"},
 		"vip-network":          {id, tcp, false, "TestKeys"},
 		"vip-port":             {id, tcp, false, "TestKeys"},
 		"flavor":               {id, tcp, false, "TestKeys"},
@@ -40,7 +40,7 @@ func shownCloudKeys() map[string]shownKey {
 		"adopt":                {id, tcp, true, "TestAdopt"},
 		"member":               {"pod", tcp, true, "TestPodsAndLocal"},
 		"node-selector":        {"zone=a", tcp, true, "TestNodes"},
-		"tls-container":        {"https://barbican.example/v1/secrets/" + id, append(tcp[:3:3], "protocol: HTTPS"), false, "TestKeys"},
+		"tls-container":        {"https://barbican.example/v1/secrets/" + id, plus(tcp, "protocol: HTTPS"), false, "TestKeys"},
 		"client-timeout":       {"7s", tcp, false, "TestKeys"},
 		"inspect-timeout":      {"7s", tcp, false, "TestKeys"},
 		"x-forwarded-for":      {"false", web, false, "TestKeys"},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,14 +28,17 @@ type shownKey struct {
 	e2e string
 }
 
+// plus adds lines to others, which stay as they are.
+func plus(lines []string, more ...string) []string { return slices.Concat(lines, more) }
+
 // shownKeys has every key that a user writes.
 func shownKeys() map[string]shownKey {
 	web := []string{"target-service-name: web", "protocol: HTTP"}
 	secure := []string{"target-service-name: web", "tls-secret-name: a"}
-	https, raw := append(secure[:2:2], "protocol: HTTPS"), []string{"target-service-name: web", "protocol: TCP"}
+	https, raw := plus(secure, "protocol: HTTPS"), []string{"target-service-name: web", "protocol: TCP"}
 	udp := []string{"target-service-name: two", "ports: 53:dns/UDP"}
-	pods := append(web[:2:2], "upstream: endpoints")
-	inside := append(web[:2:2], "backend-protocol: GRPCS")
+	pods := plus(web, "upstream: endpoints")
+	inside := plus(web, "backend-protocol: GRPCS")
 	return map[string]shownKey{
 		"namespace":                  {"default", web, true, "TestRevoked"},
 		"target-service-name":        {"web", nil, false, "TestTimeouts"},
@@ -44,19 +48,19 @@ func shownKeys() map[string]shownKey {
 		"protocol":                   {"HTTP", web[:1], false, "TestRetries"},
 		"host":                       {"*.example.com", web, false, "TestHTTPRouting"},
 		"path":                       {"/menu", web, false, "TestHTTPRouting"},
-		"path-type":                  {"Exact", append(web[:2:2], "path: /menu"), false, "TestOneRoute"},
-		"path-rewrite":               {"/v2", append(web[:2:2], "path: /menu"), false, "TestOneRoute"},
+		"path-type":                  {"Exact", plus(web, "path: /menu"), false, "TestOneRoute"},
+		"path-rewrite":               {"/v2", plus(web, "path: /menu"), false, "TestOneRoute"},
 		"routes":                     {"host=a.b path=/x service=two:http weight=3 service=web", web, false, "TestRoutesToServices"},
 		"SSL":                        {"true", secure, false, "TestSSL"},
-		"ssl-port":                   {"8443", append(secure[:2:2], "SSL: true"), false, "TestSSL"},
+		"ssl-port":                   {"8443", plus(secure, "SSL: true"), false, "TestSSL"},
 		"upstream":                   {"endpoints", web, false, "TestRetries"},
 		"lb-method":                  {"least-connections", pods, false, "TestMethodsOfPods"},
 		"session-affinity":           {"cookie", pods, false, "TestAffinity"},
-		"tls-secret-name":            {"a, b", append(web[:1:1], "protocol: HTTPS"), false, "TestHTTPS"},
+		"tls-secret-name":            {"a, b", plus(web[:1], "protocol: HTTPS"), false, "TestHTTPS"},
 		"tls-client-ca":              {"configmap/ca", https, false, "TestClientCertificatesOfTCP"},
-		"tls-client-auth":            {"optional", append(https[:3:3], "tls-client-ca: secret/ca"), false, "TestClientCertificatesOfTCP"},
+		"tls-client-auth":            {"optional", plus(https, "tls-client-ca: secret/ca"), false, "TestClientCertificatesOfTCP"},
 		"allowed-source-ranges":      {"10.0.0.0/8", web, false, "TestEveryProtocol"},
-		"proxy-protocol":             {"accept,send", append(raw[:2:2], "trusted-proxies: 10.0.0.0/8"), false, "TestProxyProtocol"},
+		"proxy-protocol":             {"accept,send", plus(raw, "trusted-proxies: 10.0.0.0/8"), false, "TestProxyProtocol"},
 		"trusted-proxies":            {"10.0.0.0/8", web, false, "TestForwarded"},
 		"max-connections":            {"7", raw, false, "TestConnectionLimits"},
 		"max-connections-per-client": {"7", web, false, "TestConnectionLimits"},
@@ -68,7 +72,7 @@ func shownKeys() map[string]shownKey {
 		"redirect-to-https":          {"true", web, false, "TestSSL"},
 		"backend-protocol":           {"GRPC", web, false, "TestGRPC"},
 		"backend-tls-ca":             {"configmap/ca", inside, false, "TestGRPCS"},
-		"backend-tls-server-name":    {"rpc.inside", append(inside[:3:3], "backend-tls-ca: secret/ca"), false, "TestGRPCS"},
+		"backend-tls-server-name":    {"rpc.inside", plus(inside, "backend-tls-ca: secret/ca"), false, "TestGRPCS"},
 		"send-timeout":               {"7s", web, false, "TestTimeouts"},
 		"read-timeout":               {"7s", web, false, "TestHTTPOptions"},
 		"set-request-headers":        {"X-Team: $tea", web, false, "TestHTTPOptions"},
@@ -81,7 +85,7 @@ func shownKeys() map[string]shownKey {
 		"address-pool":               {"p", web, true, "TestAddressKeys"},
 		"ip-families":                {"IPv6", web, false, "TestIPv6"},
 		"share-key":                  {"edge", web, true, "TestSharedAddress"},
-		"share-with-namespaces":      {"*", append(web[:2:2], "share-key: edge"), true, "TestRevoked"},
+		"share-with-namespaces":      {"*", plus(web, "share-key: edge"), true, "TestRevoked"},
 	}
 }
 
@@ -92,9 +96,7 @@ func TestEveryKey(t *testing.T) {
 	shown, functions := shownKeys(), testsBelow(t, "../../test")
 	var files render.Files
 	var table strings.Builder
-	for name, s := range shownCloudKeys() {
-		shown[name] = s
-	}
+	maps.Copy(shown, shownCloudKeys())
 	for _, k := range configmap.Keys() {
 		if k.Written {
 			continue

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestProxyProtocolOfPassthrough: the pod gets a PROXY header before TLS that it ends itself, of the client, or of whom a
+// TestProxyProtocolOfPassthrough: the pod gets a PROXY header before TLS that it ends itself, of the client or of whom a
 // trusted proxy names; what the client says follows as he said it.
 func TestProxyProtocolOfPassthrough(t *testing.T) {
 	echo(t)

@@ -117,7 +117,8 @@ func (n *neutron) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		if n.occupied(n.ips[i], port) {
 			refuse(w, http.StatusConflict, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+n.ips[i].Address+
-				" ("+id+") with port "+port+", as that fixed IP already has a floating IP on external network "+n.ips[i].NetworkID+".")
+				" ("+id+") with port "+port+", as that fixed IP already has a floating IP on external network "+
+				n.ips[i].NetworkID+".")
 			return
 		}
 		n.ips[i].PortID = port

@@ -18,8 +18,8 @@ func staying(found []root) []root {
 	return out
 }
 
-// ambiguous reports whether only Neutron can tell which of several load balancers with the item's tags clients use: none
-// of them is known, or has the object's address itself, and some may have a floating IP.
+// ambiguous reports whether only Neutron can tell which of several load balancers with the item's tags clients use:
+// none of them is known, or has the object's address itself, and some may have a floating IP.
 func (i *item) ambiguous(found []root) bool {
 	left := staying(found)
 	return i.model != nil && len(left) > 1 &&
@@ -43,8 +43,8 @@ func (s *stepper) choose(ctx context.Context, found []root) error {
 	return nil
 }
 
-// used returns the port of the load balancer to which the object's address leads, or the one that is asked for; else the
-// only one to which a floating IP leads that was made for the object. It is empty where there is none.
+// used returns the port of the load balancer to which the object's address leads, or the one that is asked for; else
+// the only one to which a floating IP leads that was made for the object. It is empty where there is none.
 func (s *stepper) used(ctx context.Context, found []root) (port string, err error) {
 	ports := func(ips []floatingIP) (out []string) {
 		for _, r := range found {

@@ -19,11 +19,11 @@ type balk struct {
 	until    time.Time
 }
 
-// swap lets a floating IP lead to the load balancer's port in place of the old ones. Those that were made for the object
-// go then, unless they are to be kept.
+// swap lets a floating IP lead to the load balancer's port in place of the old ones. Those that were made for the
+// object go then, unless they are to be kept.
 //
-// It is tried first while the old ones are there: where the networks are others, a port can have one of each, so that no
-// client notices; and Neutron looks for the way to the port before it looks for others there, so that one that can't
+// It is tried first while the old ones are there: where the networks are others, a port can have one of each, so that
+// no client notices; and Neutron looks for the way to the port before it looks for others there, so that one that can't
 // lead there takes nothing away.
 func (s *stepper) swap(ctx context.Context, old []floatingIP, ip *floatingIP, owner string) error {
 	b, port := &s.work.buoy.balk, s.work.last.PortID
@@ -68,8 +68,8 @@ func (s *stepper) displace(ctx context.Context, old []floatingIP, ip *floatingIP
 	return err
 }
 
-// retire makes floating IPs go that another one has taken the place of. One of somebody else's, or one that is to be kept,
-// only leads nowhere from then on.
+// retire makes floating IPs go that another one has taken the place of. One of somebody else's, or one that is to be
+// kept, only leads nowhere from then on.
 func (s *stepper) retire(ctx context.Context, old []floatingIP, owner string) error {
 	_, keep := floats(s.work.last.Tags)
 	for _, o := range old {

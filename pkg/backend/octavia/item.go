@@ -134,9 +134,9 @@ func (i *item) take(r root, now time.Time) {
 }
 
 // choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
-// the one with the address that the object has, the one with the port to which its floating IP leads (empty where nobody
-// knows), the one with the address that it asks for, one that is ACTIVE, or the oldest. The others are one too many.
-// Those that are on their way out count only where there is no other.
+// the one with the address that the object has, the one with the port to which its floating IP leads (empty where
+// nobody knows), the one with the address that it asks for, one that is ACTIVE, or the oldest. The others are one too
+// many. Those that are on their way out count only where there is no other.
 func (i *item) choose(found []root, now time.Time, port string) {
 	left := staying(found)
 	i.extras = nil

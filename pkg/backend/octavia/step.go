@@ -278,7 +278,8 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	}
 	w.ready, w.reason = false, "Octavia reports an ERROR"
 	w.findings = []lb.Finding{{Code: lb.CodeCloudError, Message: fmt.Sprintf(
-		"load balancer %s is in ERROR, and takes no change; have it failed over (openstack loadbalancer failover)", w.id)}}
+		"load balancer %s is in ERROR, and takes no change; have it failed over (kubectl lb failover run %s)", w.id,
+		w.key.Name)}}
 	return slow, nil
 }
 
