@@ -157,6 +157,8 @@ type buoy struct {
 	// port and want are those that it was last looked at for; port is empty before that.
 	port string
 	want Floating
+	// balk is the last one that could not take the place of another one.
+	balk balk
 }
 
 // address is that of the floating IP, empty for none.
@@ -181,6 +183,7 @@ func (s *stepper) float(ctx context.Context) error {
 		return &failure{trouble: troubleWeather, text: "Octavia has not said which port the floating IP is for"}
 	}
 	if w.buoy.port == w.last.PortID && w.buoy.want == asked {
+		w.buoy.balk = balk{} // who has gone back may try again
 		return nil
 	}
 	ip, err := s.moor(ctx, want)
@@ -201,18 +204,18 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, ip := range have {
-		switch {
-		case want == nil:
+	if want == nil {
+		for _, ip := range have {
 			if err := s.cast(ctx, ip, owner); err != nil {
 				return nil, err
 			}
-		case want.fits(ip):
-			return &ip, nil
 		}
-	}
-	if want == nil {
 		return nil, nil //nolint:nilnil // none is wanted, and there is none
+	}
+	if n := slices.IndexFunc(have, want.fits); n >= 0 {
+		ip := have[n]
+		ours := slices.DeleteFunc(have, func(f floatingIP) bool { return f.ID == ip.ID || f.Description != owner })
+		return &ip, s.retire(ctx, ours, owner) // those of a change that was cut off in the middle
 	}
 	ip, err := s.idle(ctx, *want, owner)
 	if err != nil {
@@ -235,38 +238,6 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 		return &made, nil
 	}
 	return &made, s.swap(ctx, have, &made, owner)
-}
-
-// swap lets a floating IP lead to the load balancer's port in place of the old ones: a port takes one at a time.
-// Where it cannot, the old ones come back; where it can, those that were made for the object go, unless they are to
-// be kept.
-func (s *stepper) swap(ctx context.Context, old []floatingIP, ip *floatingIP, owner string) error {
-	api, port := s.engine.api, s.work.last.PortID
-	for _, o := range old {
-		if err := api.attach(ctx, o.ID, ""); err != nil {
-			return err
-		}
-	}
-	if err := api.attach(ctx, ip.ID, port); err != nil {
-		for _, o := range old {
-			if back := api.attach(ctx, o.ID, port); back != nil {
-				s.engine.log.WarnContext(ctx, "floating IP is lost", "object", s.work.key.String(), "address", o.Address,
-					"error", back)
-			}
-		}
-		return err
-	}
-	ip.PortID = port
-	_, keep := floats(s.work.last.Tags)
-	for _, o := range old {
-		if o.Description != owner || keep {
-			continue
-		}
-		if err := api.drop(ctx, o.ID); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // fits reports whether a floating IP is as it is wanted.

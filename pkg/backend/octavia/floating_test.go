@@ -1,6 +1,7 @@
 package octavia
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,8 +22,12 @@ type fakeNeutron struct {
 	deny string
 	// denied refuses everything.
 	denied bool
-	// reject is the id of one that can lead nowhere.
-	reject string
+	// reject is the id of one that can lead nowhere, late that of one of which this shows only where the port is free.
+	reject, late string
+	// status is what those are refused with, 404 if 0.
+	status int
+	// detached counts how often one was taken from a port.
+	detached int
 }
 
 func (n *fakeNeutron) unplug(port string) {
@@ -63,10 +68,18 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 		return http.StatusCreated, text
 	case i < 0:
 		return http.StatusNotFound, `{"NeutronError":{"message":"Floating IP could not be found"}}`
-	case r.Method == http.MethodPut && body.IP.PortID != "" && (n.reject == n.ips[i].ID ||
-		slices.ContainsFunc(n.ips, func(f floatingIP) bool { return f.PortID == body.IP.PortID })):
-		return http.StatusConflict, `{"NeutronError":{"message":"Cannot associate floating IP with port"}}`
+	case r.Method == http.MethodPut && body.IP.PortID != "" && n.reject == n.ips[i].ID:
+		return cmp.Or(n.status, http.StatusNotFound), `{"NeutronError":{"message":"External network is not reachable from subnet"}}`
+	case r.Method == http.MethodPut && body.IP.PortID != "" && slices.ContainsFunc(n.ips, func(f floatingIP) bool {
+		return f.PortID == body.IP.PortID && f.NetworkID == n.ips[i].NetworkID
+	}):
+		return http.StatusConflict, `{"NeutronError":{"message":"Cannot associate floating IP with port, as that already has one"}}`
+	case r.Method == http.MethodPut && body.IP.PortID != "" && n.late == n.ips[i].ID:
+		return cmp.Or(n.status, http.StatusNotFound), `{"NeutronError":{"message":"External network is not reachable from subnet"}}`
 	case r.Method == http.MethodPut:
+		if body.IP.PortID == "" {
+			n.detached++
+		}
 		n.ips[i].PortID = body.IP.PortID
 		return http.StatusOK, "{}"
 	default:

@@ -88,7 +88,7 @@ func TestCertificates(t *testing.T) {
 // balancer is made, and one is as soon as Barbican lets it.
 func TestBarbicanRefuses(t *testing.T) {
 	renew(t, "milk")
-	nobody, err := userGate.Login(t.Context(), "nosecrets")
+	nobody, err := people.Login(t.Context(), "nosecrets")
 	must(t, err)
 	for _, c := range []struct {
 		name   string

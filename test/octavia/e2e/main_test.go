@@ -32,9 +32,10 @@ const configuration = "{enabled: true, cloudsFile: /etc/openstack/clouds.yaml, c
 var (
 	shared *rig.Rig
 	cloud  *octavia.Cloud
-	// gate is the way in that the controllers take, and user is a user of the same project, by a way in of its own.
-	gate, userGate *octavia.Gate
-	user           *octavia.Session
+	// gate is the way in that the controllers take, and user is a user of the same project, by a way in of people.
+	gate   *octavia.Gate
+	people *octavia.Gate
+	user   *octavia.Session
 )
 
 func TestMain(m *testing.M) {
@@ -111,8 +112,8 @@ func openGates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	userGate = cloud.OpenGate(outside)
-	user, err = userGate.Login(ctx, "demo")
+	people = cloud.OpenGate(outside)
+	user, err = people.Login(ctx, "demo")
 	return err
 }
 
@@ -121,8 +122,8 @@ func down() error {
 	if gate != nil {
 		errs = append(errs, gate.Close())
 	}
-	if userGate != nil {
-		errs = append(errs, userGate.Close())
+	if people != nil {
+		errs = append(errs, people.Close())
 	}
 	if shared != nil {
 		shared.Down()
