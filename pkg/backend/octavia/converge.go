@@ -28,11 +28,14 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return 0, s.settle(ctx)
 	}
 	s.begin()
-	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
+	s.engine.log.InfoContext(ctx, "change", "object", describe(w.key), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
 		if understand(err).trouble != troubleBusy {
 			w.seen = nil // it may have happened all the same
+		}
+		if s.bar(ops[0], understand(err)) {
+			return time.Millisecond, nil
 		}
 		return 0, fmt.Errorf("%s: %w", ops[0], err)
 	}
@@ -115,6 +118,6 @@ func (s *stepper) settle(ctx context.Context) error {
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
-	w.ready, w.reason, w.findings = true, "", w.health()
+	w.ready, w.reason, w.findings = true, "", w.weakness()
 	return nil
 }

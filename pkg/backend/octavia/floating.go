@@ -138,6 +138,12 @@ func (a *api) allocate(ctx context.Context, f Floating, port, owner string) (flo
 	return answer.IP, err
 }
 
+// label writes down whose a floating IP is.
+func (a *api) label(ctx context.Context, id, owner string) error {
+	body := map[string]any{"floatingip": map[string]any{"description": owner}}
+	return a.neutron(ctx, http.MethodPut, "floatingips/"+id, body, nil)
+}
+
 // drop deletes a floating IP; one that is gone already is as good.
 func (a *api) drop(ctx context.Context, id string) error {
 	err := a.neutron(ctx, http.MethodDelete, "floatingips/"+id, nil, nil)
@@ -199,7 +205,10 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	}
 	for _, ip := range have {
 		if want != nil && want.fits(ip) {
-			return &ip, nil
+			if slices.Contains(s.heirlooms(), ip.Description) {
+				err = api.label(ctx, ip.ID, owner)
+			}
+			return &ip, err
 		}
 		if err := s.cast(ctx, ip, owner); err != nil {
 			return nil, err
@@ -253,7 +262,8 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 
 // cast takes a floating IP from the load balancer: what was made for it goes, unless it is to be kept.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
-	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep {
+	_, keep := floats(s.work.last.Tags)
+	if keep || ip.Description != owner && !slices.Contains(s.heirlooms(), ip.Description) {
 		return s.engine.api.attach(ctx, ip.ID, "")
 	}
 	return s.engine.api.drop(ctx, ip.ID)

@@ -16,6 +16,7 @@ type stepper struct {
 	item    *item
 	model   *lb.LoadBalancer
 	want    Tree
+	parts   []Part
 	version int
 	work    item
 }
@@ -30,6 +31,9 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 		return s.fail(err)
 	}
 	s.work.failed, s.work.trouble = 0, nil
+	if again == 0 && s.work.bars.any() {
+		again = s.work.bars.wait(time.Now())
+	}
 	if again == 0 && len(s.work.extras) > 0 {
 		again = freshness
 	} else if again == 0 && !s.work.recheck.IsZero() {
@@ -67,6 +71,7 @@ func (s *stepper) lookAround(ctx context.Context) error {
 
 func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	w := &s.work
+	s.reduce(time.Now())
 	if err := s.lookAround(ctx); err != nil {
 		return 0, err
 	}
@@ -124,6 +129,9 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 			w.choose(all, time.Now())
 			return false, nil
 		}
+		if err := s.inherit(ctx); err != nil || w.id != "" {
+			return false, err
+		}
 	}
 	if s.model != nil {
 		return false, nil
@@ -151,7 +159,7 @@ func (s *stepper) look(ctx context.Context) error {
 	r, err := s.engine.api.get(ctx, w.id)
 	if err != nil && understand(err).trouble == troubleGone {
 		if s.model != nil && !w.made {
-			s.engine.log.WarnContext(ctx, "load balancer is gone", "object", w.key.String(), "id", w.id)
+			s.engine.log.WarnContext(ctx, "load balancer is gone", "object", describe(w.key), "id", w.id)
 		}
 		w.forget()
 		return nil
@@ -160,7 +168,7 @@ func (s *stepper) look(ctx context.Context) error {
 		return err
 	}
 	if !s.recognise(r) {
-		s.engine.log.WarnContext(ctx, "load balancer has lost its tags", "object", w.key.String(), "id", w.id)
+		s.engine.log.WarnContext(ctx, "load balancer has lost its tags", "object", describe(w.key), "id", w.id)
 		w.forget()
 		return nil
 	}
@@ -172,7 +180,7 @@ func (s *stepper) look(ctx context.Context) error {
 // our name; it gets the tags back. Else it may be somebody else's by now. One that is going loses its tags first.
 func (s *stepper) recognise(r root) bool {
 	mine := []string{tagCluster + s.engine.cluster, objectTag(s.work.key)}
-	return owned(r.Tags, mine) || r.Provisioning == statusPendingDelete || s.model != nil && r.Name == s.want.Name
+	return owned(r.Tags, mine) || s.inherits(r) || r.Provisioning == statusPendingDelete || s.model != nil && r.Name == s.want.Name
 }
 
 // create makes the load balancer with all that it has.
@@ -188,19 +196,23 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		if f.trouble == troubleRefused {
 			w.address = "" // better another one than none
 		}
+		if s.alone(f) {
+			return time.Millisecond, nil
+		}
 		return 0, fmt.Errorf("create: %w", err)
 	}
+	w.bars.only = 0
 	w.take(r, time.Now())
 	w.made, w.planted = true, &tree
 	if time.Since(s.engine.started) < afterlife {
 		w.recheck = time.Now().Add(afterlife)
 	}
 	w.changed(time.Now())
-	s.engine.log.InfoContext(ctx, "load balancer created", "object", w.key.String(), "id", r.ID, "address", r.Address)
+	s.engine.log.InfoContext(ctx, "load balancer created", "object", describe(w.key), "id", r.ID, "address", r.Address)
 	if w.last.PortID != "" {
 		// Now rather than later, for it is the address that the user waits for. What fails is tried again later.
 		if err := s.float(ctx); err != nil {
-			s.engine.log.WarnContext(ctx, "no floating IP yet", "object", w.key.String(), "error", err)
+			s.engine.log.WarnContext(ctx, "no floating IP yet", "object", describe(w.key), "error", err)
 		}
 	}
 	return s.wait(), nil
@@ -252,7 +264,7 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 func (s *stepper) removeExtra(ctx context.Context) {
 	w := &s.work
 	id := w.extras[0]
-	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
+	s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", describe(w.key), "keeps", w.id,
 		"deletes", id)
 	if err := s.engine.api.remove(ctx, id); err != nil && understand(err).trouble != troubleGone {
 		s.engine.log.WarnContext(ctx, "cannot delete it yet", "id", id, "error", err)
@@ -289,7 +301,7 @@ func (s *stepper) fail(err error) time.Duration {
 	}
 	w.failed++
 	w.trouble = f
-	s.engine.log.Warn("not done", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
+	s.engine.log.Warn("not done", "object", describe(w.key), "error", err, "trouble", string(f.trouble))
 	if !f.aside && (f.trouble == troubleGone || f.taken) {
 		w.seen = nil // a child is not where it was, or where it was not
 		if w.failed == 1 {
