@@ -30,12 +30,17 @@ func MakeForCloud(in CloudInput) Output {
 	slices.SortFunc(wishes, func(a, b lb.Wish) int {
 		return a.LoadBalancer.Origin.Key.Compare(b.LoadBalancer.Origin.Key)
 	})
+	shares := newCloudShares(wishes, current)
 	out := Output{Outcomes: make([]Outcome, 0, len(wishes))}
 	for i := range wishes {
 		w := &wishes[i]
 		findings := slices.Clone(w.Findings)
 		if !w.Failed() {
 			findings = append(findings, cloudFindings(w, in)...)
+		}
+		sharer := shares.candidates[w.LoadBalancer.Origin.Key]
+		if sharer != nil {
+			findings = append(findings, sharer.findings...)
 		}
 		l, last := w.LoadBalancer.Clone(), current[w.LoadBalancer.Origin.Key]
 		l.Cloud.Recorded = slices.Clone(w.Address.Recorded)
@@ -48,9 +53,16 @@ func MakeForCloud(in CloudInput) Output {
 			l.VIPs = slices.Clone(w.Address.Requested)
 			l.Cloud.IPv4 = slices.Contains(w.Address.Families, lb.IPv4)
 			l.Cloud.IPv6 = slices.Contains(w.Address.Families, lb.IPv6)
+			shares.adapt(&l)
 			l.Normalize()
+		case shares.leaves(sharer):
+			// Nothing is left of it, and nothing of it is stale.
+			o.VIPs = nil
+			out.Outcomes = append(out.Outcomes, o)
+			continue
 		case last != nil:
 			l, o.Stale = last.Clone(), true
+			shares.adapt(&l)
 		default:
 			l.Listeners, o.Stale = nil, true
 		}

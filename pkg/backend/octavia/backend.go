@@ -74,6 +74,9 @@ type Backend struct {
 	// listed is when the last list was made.
 	listed time.Time
 	lister lister
+	// released are the objects of which nothing is to stay; unknown are those whose wish nobody knows.
+	released map[lb.Key]bool
+	unknown  []lb.Key
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -89,7 +92,9 @@ func New(o Options) (*Backend, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{options: o, engine: newEngine(o), lister: lister{wake: make(chan struct{}, 1)}}, nil
+	return &Backend{
+		options: o, engine: newEngine(o), lister: lister{wake: make(chan struct{}, 1)}, released: map[lb.Key]bool{},
+	}, nil
 }
 
 // Run does the work that [Backend.Apply] and [Backend.Release] ask for, until the context is done.
@@ -113,7 +118,7 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		TLS:       true,
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true,
 		SourceRanges: true, SendProxy: true, SendProxyV2: true, Limits: true, Timeouts: true, IdleTimeout: true, Cloud: true,
-		Endpoints: true, Spread: true, Methods: []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
+		Sharing: true, Endpoints: true, Spread: true, Methods: []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
 		Affinities: lb.Affinities(),
 		Families:   []lb.Family{lb.IPv4, lb.IPv6},
 	}
@@ -150,13 +155,25 @@ func (b *Backend) due() bool {
 func (b *Backend) hand(want []lb.LoadBalancer) {
 	e := b.engine
 	wanted := make(map[lb.Key]bool, len(want))
+	groups := b.groups(want)
 	for i := range want {
-		key := want[i].Origin.Key
+		key := want[i].Owner()
+		if wanted[key] {
+			continue
+		}
 		wanted[key] = true
-		b.want(want[i])
+		if key == want[i].Origin.Key {
+			b.want(want[i])
+		} else {
+			b.wantShared(key, groups[key])
+		}
 	}
 	for key, it := range e.items {
-		if !wanted[key] && it.model != nil {
+		switch {
+		case wanted[key] || it.model == nil:
+		case b.joins(key):
+			delete(e.items, key) // what there is becomes the share's
+		default:
 			e.wish(key, nil, Tree{}, false)
 		}
 	}
@@ -179,19 +196,29 @@ func (b *Backend) want(l lb.LoadBalancer) {
 	}
 	l = l.Clone()
 	l.Normalize()
-	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, b.settings(l))
+	settings := b.settings(l)
+	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, settings)
+	b.enter(l.Origin.Key, &l, tree, []Part{{Model: l, Settings: settings}})
+}
+
+// enter hands a wish to the engine, if it differs from what was handed over before.
+func (b *Backend) enter(key lb.Key, l *lb.LoadBalancer, tree Tree, parts []Part) {
+	e := b.engine
+	it := e.items[key]
 	known := it != nil && it.model != nil
 	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement)) &&
 		slices.Equal(l.VIPs, it.model.VIPs)
 	if known && !same && sameTree(memberless(tree), memberless(it.want)) {
 		it.hold(b.options.Coalesce)
 	}
-	e.wish(l.Origin.Key, &l, tree, same)
+	e.wish(key, l, tree, same)
+	it = e.items[key]
+	it.parts = parts
 	if same {
-		it.model = &l
+		it.model = l
 		return
 	}
-	b.step(l.Origin.Key)
+	b.step(key)
 }
 
 // memberless returns a tree without its members.
@@ -219,15 +246,21 @@ func (b *Backend) compare(all []root, now time.Time) {
 		it.looked = now
 	}
 	found := map[*item][]root{}
+	var heirs []root
 	for _, r := range all {
 		i := slices.IndexFunc(r.Tags, func(t string) bool { return byTag[t] != nil })
 		if i < 0 {
-			b.orphan(r)
+			if it, _ := b.heir(r); it != nil {
+				heirs = append(heirs, r)
+			} else {
+				b.orphan(r, now)
+			}
 			continue
 		}
 		it := byTag[r.Tags[i]]
 		found[it] = append(found[it], r)
 	}
+	b.inherit(heirs, found)
 	for _, it := range e.items {
 		it.choose(found[it], now)
 		if it.news(found[it]) {
@@ -237,8 +270,13 @@ func (b *Backend) compare(all []root, now time.Time) {
 }
 
 // orphan notes a load balancer of this cluster that no object is known for, or makes it go.
-func (b *Backend) orphan(r root) {
+func (b *Backend) orphan(r root, now time.Time) {
 	key, ok := keyOf(r.Tags)
+	if ok && b.deserted(r) {
+		b.engine.wish(key, nil, Tree{}, false)
+		b.engine.items[key].take(r, now)
+		return
+	}
 	if !ok || !b.options.DeleteOrphans {
 		b.orphans = append(b.orphans, Orphan{ID: r.ID, Name: r.Name, Key: key})
 		return
@@ -254,6 +292,9 @@ func (b *Backend) Release(origins []lb.Origin) {
 	defer e.mu.Unlock()
 	for _, o := range origins {
 		it := e.items[o.Key]
+		if b.released[o.Key] = true; it == nil {
+			b.listed = time.Time{} // it may have shared one that nobody has any more
+		}
 		e.wish(o.Key, nil, Tree{}, it != nil && it.model == nil)
 	}
 }
@@ -263,7 +304,11 @@ func (b *Backend) Released(key lb.Key) bool {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.items[key] == nil
+	done := e.items[key] == nil && !b.listed.IsZero() && !b.shares(key)
+	if done {
+		delete(b.released, key)
+	}
+	return done
 }
 
 // Orphans returns the load balancers of this cluster that the last pass knew no object for, in the order of their
@@ -287,15 +332,18 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	}
 	for key, it := range e.items {
 		if it.model == nil {
-			state.Health[key] = it.farewell()
+			if _, has := state.Health[key]; !has {
+				state.Health[key] = it.farewell() // it may share another one by now, and fares as that does
+			}
 			continue
 		}
-		state.Health[key] = backend.Health{
-			Ready: it.ready, Reason: it.reason, Findings: slices.Clone(it.findings), Cloud: it.cloudStatus(),
-		}
-		l := it.model.Clone()
-		if l.VIPs = it.addresses(); len(l.VIPs) > 0 {
-			state.LoadBalancers = append(state.LoadBalancers, l)
+		vips := it.addresses()
+		for _, p := range it.parts {
+			state.Health[p.Model.Origin.Key] = it.health(p, e.cluster)
+			if l := p.Model.Clone(); len(vips) > 0 {
+				l.VIPs = slices.Clone(vips)
+				state.LoadBalancers = append(state.LoadBalancers, l)
+			}
 		}
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
@@ -338,7 +386,7 @@ func (b *Backend) Settled() bool {
 		return false
 	}
 	for _, it := range e.items {
-		if it.model == nil || it.settled != it.version || len(it.extras) > 0 || !it.recheck.IsZero() {
+		if it.model == nil || it.settled != it.version || it.bars.any() || len(it.extras) > 0 || !it.recheck.IsZero() {
 			return false
 		}
 	}

@@ -30,10 +30,13 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return 0, s.settle(ctx)
 	}
 	s.begin()
-	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
+	s.engine.log.InfoContext(ctx, "change", "object", describe(w.key), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
 		w.seen = nil // it may have happened all the same, or somebody else is at it
+		if s.bar(ops[0], understand(err)) {
+			return time.Millisecond, nil
+		}
 		return 0, fmt.Errorf("%s: %w", ops[0], err)
 	}
 	if ops[0].Verb == Fill {
@@ -148,6 +151,6 @@ func (s *stepper) done(ctx context.Context) error {
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
-	w.ready, w.reason, w.findings = true, "", append(w.health(), s.misplaced()...)
+	w.ready, w.reason, w.findings = true, "", append(w.weakness(), s.misplaced()...)
 	return nil
 }

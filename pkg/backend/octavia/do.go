@@ -135,7 +135,7 @@ func (a *api) doPool(ctx context.Context, o Op, s *Seen) error {
 		Name: o.Pool.Name, Method: o.Pool.Method, Persistence: o.Pool.Persistence, Tags: o.Pool.Tags,
 	})
 	if err == nil {
-		p.Method, p.Persistence = o.Pool.Method, o.Pool.Persistence
+		p.Method, p.Persistence, p.Tags = o.Pool.Method, o.Pool.Persistence, o.Pool.Tags
 	}
 	return err
 }

@@ -141,6 +141,12 @@ func (a *api) allocate(ctx context.Context, f Floating, port, owner string) (flo
 	return answer.IP, err
 }
 
+// label writes down whose a floating IP is.
+func (a *api) label(ctx context.Context, id, owner string) error {
+	body := map[string]any{"floatingip": map[string]any{"description": owner}}
+	return a.neutron(ctx, http.MethodPut, "floatingips/"+id, body, nil)
+}
+
 // drop deletes a floating IP; one that is gone already is as good.
 func (a *api) drop(ctx context.Context, id string) error {
 	err := a.neutron(ctx, http.MethodDelete, "floatingips/"+id, nil, nil)
@@ -208,7 +214,10 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 				return nil, err
 			}
 		case want.fits(ip):
-			return &ip, nil
+			if slices.Contains(s.heirlooms(), ip.Description) {
+				err = api.label(ctx, ip.ID, owner)
+			}
+			return &ip, err
 		}
 	}
 	if want == nil {
@@ -219,7 +228,7 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 		return nil, err
 	}
 	if ip != nil {
-		s.engine.log.InfoContext(ctx, "floating IP taken", "object", s.work.key.String(), "address", ip.Address)
+		s.engine.log.InfoContext(ctx, "floating IP taken", "object", describe(s.work.key), "address", ip.Address)
 		return ip, s.swap(ctx, have, ip, owner)
 	}
 	at := port
@@ -230,7 +239,7 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	if err != nil {
 		return nil, err
 	}
-	s.engine.log.InfoContext(ctx, "floating IP made", "object", s.work.key.String(), "address", made.Address)
+	s.engine.log.InfoContext(ctx, "floating IP made", "object", describe(s.work.key), "address", made.Address)
 	if at != "" {
 		return &made, nil
 	}
@@ -250,7 +259,7 @@ func (s *stepper) swap(ctx context.Context, old []floatingIP, ip *floatingIP, ow
 	if err := api.attach(ctx, ip.ID, port); err != nil {
 		for _, o := range old {
 			if back := api.attach(ctx, o.ID, port); back != nil {
-				s.engine.log.WarnContext(ctx, "floating IP is lost", "object", s.work.key.String(), "address", o.Address,
+				s.engine.log.WarnContext(ctx, "floating IP is lost", "object", describe(s.work.key), "address", o.Address,
 					"error", back)
 			}
 		}
@@ -303,7 +312,9 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 // cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is
 // to be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
-	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep || !s.model.Cloud.Internal {
+	_, keep := floats(s.work.last.Tags)
+	made := ip.Description == owner || slices.Contains(s.heirlooms(), ip.Description)
+	if !made || keep || !s.model.Cloud.Internal {
 		return s.engine.api.attach(ctx, ip.ID, "")
 	}
 	return s.engine.api.drop(ctx, ip.ID)
