@@ -54,6 +54,9 @@ func adoptable(r root, mine []string) error {
 
 // ownerOf names the object that a load balancer was made for.
 func ownerOf(r root) string {
+	if key, ok := shareKeyOf(r.Tags); ok {
+		return "ConfigMaps that " + describe(key) + ", perhaps of another cluster"
+	}
 	if key, ok := keyOf(r.Tags); ok {
 		return "ConfigMap " + describe(key) + ", perhaps of another cluster"
 	}

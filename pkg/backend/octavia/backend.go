@@ -62,8 +62,17 @@ type Options struct {
 // Orphan is a load balancer with our cluster's tag that no object is known for.
 type Orphan struct {
 	ID, Name string
-	// Key is the object that it was made for, as far as its tags say.
-	Key lb.Key
+	// Key is the object that it was made for, Sharers are those that shared it, as far as its tags say.
+	Key     lb.Key
+	Sharers []lb.Key
+}
+
+// Objects are those that it was for, as far as its tags say.
+func (o Orphan) Objects() []lb.Key {
+	if o.Key == (lb.Key{}) {
+		return o.Sharers
+	}
+	return append([]lb.Key{o.Key}, o.Sharers...)
 }
 
 // Backend implements backend.Backend over OpenStack. Nothing happens before [Backend.Run].
@@ -74,9 +83,12 @@ type Backend struct {
 	// listed is when the last list was made.
 	listed time.Time
 	lister lister
-	// released are the objects of which nothing is to stay; unknown are those whose wish nobody knows.
-	released map[lb.Key]bool
-	unknown  []lb.Key
+	// released are the objects of which nothing is to stay, known those of whom it is known what they want, and unknown
+	// those of whom it is not.
+	released, known map[lb.Key]bool
+	unknown         []lb.Origin
+	// strays are the shared load balancers that the last list had and nobody is known to want.
+	strays []root
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -239,7 +251,7 @@ func sameTree(a, b Tree) bool {
 // compare takes over what the list says, and wakes the items that it has news of.
 func (b *Backend) compare(all []root, now time.Time) {
 	e := b.engine
-	b.orphans, b.listed = nil, now
+	b.orphans, b.strays, b.listed = nil, nil, now
 	byTag := make(map[string]*item, len(e.items))
 	for key, it := range e.items {
 		byTag[objectTag(key)] = it
@@ -250,10 +262,14 @@ func (b *Backend) compare(all []root, now time.Time) {
 	for _, r := range all {
 		i := slices.IndexFunc(r.Tags, func(t string) bool { return byTag[t] != nil })
 		if i < 0 {
-			if it, _ := b.heir(r); it != nil {
+			switch it, _ := b.heir(r); {
+			case it != nil:
 				heirs = append(heirs, r)
-			} else {
-				b.orphan(r, now)
+			case shared(r.Tags):
+				b.strays = append(b.strays, r)
+			default:
+				key, ok := keyOf(r.Tags)
+				b.orphan(r, key, ok)
 			}
 			continue
 		}
@@ -261,6 +277,12 @@ func (b *Backend) compare(all []root, now time.Time) {
 		found[it] = append(found[it], r)
 	}
 	b.inherit(heirs, found)
+	b.clear(now)
+	for _, r := range b.strays {
+		if key, ok := shareKeyOf(r.Tags); !b.spares(r) {
+			b.orphan(r, key, ok)
+		}
+	}
 	for _, it := range e.items {
 		it.choose(found[it], now)
 		if it.news(found[it]) {
@@ -269,19 +291,18 @@ func (b *Backend) compare(all []root, now time.Time) {
 	}
 }
 
-// orphan notes a load balancer of this cluster that no object is known for, or makes it go.
-func (b *Backend) orphan(r root, now time.Time) {
-	key, ok := keyOf(r.Tags)
-	if ok && b.deserted(r) {
+// orphan notes a load balancer of this cluster that no object is known for, or makes it go. Its key is that of the object
+// or the share, as far as the tags say.
+func (b *Backend) orphan(r root, key lb.Key, ok bool) {
+	if ok && b.options.DeleteOrphans {
 		b.engine.wish(key, nil, Tree{}, false)
-		b.engine.items[key].take(r, now)
 		return
 	}
-	if !ok || !b.options.DeleteOrphans {
-		b.orphans = append(b.orphans, Orphan{ID: r.ID, Name: r.Name, Key: key})
-		return
+	o := Orphan{ID: r.ID, Name: r.Name, Key: key, Sharers: sharersOf(r.Tags)}
+	if !ok || isShare(key) {
+		o.Key = lb.Key{}
 	}
-	b.engine.wish(key, nil, Tree{}, false)
+	b.orphans = append(b.orphans, o)
 }
 
 // Release makes what was made for these objects go, also where this process has not been told of them before; see
@@ -292,11 +313,13 @@ func (b *Backend) Release(origins []lb.Origin) {
 	defer e.mu.Unlock()
 	for _, o := range origins {
 		it := e.items[o.Key]
-		if b.released[o.Key] = true; it == nil {
-			b.listed = time.Time{} // it may have shared one that nobody has any more
-		}
 		e.wish(o.Key, nil, Tree{}, it != nil && it.model == nil)
+		if it == nil && b.shares(o.Key) != nil && time.Since(e.started) > afterlife {
+			e.items[o.Key].known = true // all that it had is in what it shared
+		}
+		b.released[o.Key] = true
 	}
+	b.clear(time.Now())
 }
 
 // Released reports whether nothing is left of what was made for the object.
@@ -304,7 +327,8 @@ func (b *Backend) Released(key lb.Key) bool {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	done := e.items[key] == nil && !b.listed.IsZero() && !b.shares(key)
+	asked := b.listed.IsZero() && b.lister.round != nil // what it had a part in nobody knows yet
+	done := !asked && e.items[key] == nil && b.shares(key) == nil && b.stray(key) == nil
 	if done {
 		delete(b.released, key)
 	}
@@ -332,22 +356,32 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	}
 	for key, it := range e.items {
 		if it.model == nil {
-			if _, has := state.Health[key]; !has {
-				state.Health[key] = it.farewell() // it may share another one by now, and fares as that does
-			}
-			continue
+			state.Health[key] = it.farewell()
 		}
-		vips := it.addresses()
-		for _, p := range it.parts {
-			state.Health[p.Model.Origin.Key] = it.health(p, e.cluster)
-			if l := p.Model.Clone(); len(vips) > 0 {
-				l.VIPs = slices.Clone(vips)
-				state.LoadBalancers = append(state.LoadBalancers, l)
-			}
+	}
+	b.leaving(&state)
+	for key, it := range e.items {
+		switch {
+		case it.model == nil: // it may share another one by now, and fare as that does
+		case isShare(key):
+			it.shared(&state, e.cluster)
+		default:
+			it.alone(&state)
 		}
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	return state, nil
+}
+
+// alone enters into a state how an object fares whose load balancer is its own.
+func (i *item) alone(state *backend.State) {
+	state.Health[i.key] = backend.Health{
+		Ready: i.ready, Reason: i.reason, Findings: slices.Clone(i.findings), Cloud: i.cloudStatus(),
+	}
+	l := i.model.Clone()
+	if l.VIPs = i.addresses(); len(l.VIPs) > 0 {
+		state.LoadBalancers = append(state.LoadBalancers, l)
+	}
 }
 
 // farewell is how one fares that is to go.

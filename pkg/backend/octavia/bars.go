@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -21,15 +22,17 @@ type bars struct {
 }
 
 type bar struct {
-	failure *failure
+	finding lb.Finding
 	until   time.Time
+	// outside says that there is nothing of the object: what it wants is another one's.
+	outside bool
 }
 
 func (b bars) any() bool { return len(b.by) > 0 }
 
 // equal compares what users are told.
 func (b bars) equal(o bars) bool {
-	return maps.EqualFunc(b.by, o.by, func(x, y bar) bool { return x.failure.text == y.failure.text })
+	return maps.EqualFunc(b.by, o.by, func(x, y bar) bool { return x.finding == y.finding })
 }
 
 // wait is how long it is until one of them is tried again.
@@ -87,15 +90,64 @@ func (s *stepper) bar(o Op, f *failure) bool {
 			continue
 		}
 		s.engine.log.Warn("refused", "object", p.Model.Origin.Key.String(), "do", o.String(), "error", f)
-		by := maps.Clone(s.work.bars.by)
-		if by == nil {
-			by = map[string]bar{}
-		}
-		by[p.tag()] = bar{failure: f, until: time.Now().Add(slow)}
-		s.work.bars.by = by
+		s.work.bars.add(p.tag(), bar{finding: f.finding(), until: time.Now().Add(slow)})
 		return true
 	}
 	return false
+}
+
+// add bars one more.
+func (b *bars) add(tag string, x bar) {
+	by := maps.Clone(b.by)
+	if by == nil {
+		by = map[string]bar{}
+	}
+	by[tag] = x
+	b.by = by
+}
+
+// yield bars those who want what is there of objects whose wish nobody knows, and reports whether there are any: what
+// is there stays as it is until somebody knows.
+func (s *stepper) yield() (any bool) {
+	seen, left := s.work.seen, &s.want
+	for _, l := range s.want.Listeners {
+		h := seen.listener(l.Protocol, l.Port)
+		if h == nil || !left.leaves(h.Tags) {
+			continue
+		}
+		social := h.Protocol == l.Protocol && (l.Protocol == protocolHTTP || l.Protocol == protocolHTTPS)
+		if !social && !owned(h.Tags, l.Tags) {
+			any = s.oust(l.Tags, l.Port) || any
+		}
+		has, mine := seen.pool(h.DefaultPool), s.want.pool(l.DefaultPool)
+		if has != nil && mine != nil && has.Name != mine.Name && left.leaves(has.Tags) {
+			any = s.oust(mine.Tags, l.Port) || any
+		}
+		for _, p := range l.Policies {
+			if has := seen.pool(p.Pool); has != nil && left.leaves(has.Tags) && !owned(has.Tags, p.Tags) {
+				any = s.oust(p.Tags, l.Port) || any
+			}
+		}
+		if has != nil && mine != nil && has.Name == mine.Name && left.leaves(has.Tags) && !owned(has.Tags, mine.Tags) {
+			any = s.oust(mine.Tags, l.Port) || any
+		}
+	}
+	return any
+}
+
+// oust bars those of the sharers who are named in tags.
+func (s *stepper) oust(tags []string, port uint16) (any bool) {
+	for _, p := range s.parts {
+		if _, barred := s.work.bars.by[p.tag()]; barred || !p.known() || !slices.Contains(tags, p.tag()) {
+			continue
+		}
+		s.work.bars.add(p.tag(), bar{until: time.Now().Add(slow), outside: true, finding: lb.Finding{
+			Code: lb.CodeAddressPortTaken, Message: fmt.Sprintf("port %d of the shared load balancer %s serves an object that "+
+				"has an error now, and stays as it is until that is right; choose another port, or for HTTP other hosts",
+				port, s.work.id)}})
+		any = true
+	}
+	return any
 }
 
 // alone has a refused load balancer of several created for one of them, each in turn; what the others want is then
@@ -123,7 +175,7 @@ func (s *stepper) inherit(ctx context.Context) error {
 	}
 	for _, p := range s.parts {
 		for _, r := range all {
-			if !slices.Contains(r.Tags, p.tag()) || r.Provisioning == statusPendingDelete || s.engine.has(p.Model.Origin.Key) {
+			if !p.known() || !slices.Contains(r.Tags, p.tag()) || r.Provisioning == statusPendingDelete || s.engine.has(p.Model.Origin.Key) {
 				continue
 			}
 			s.engine.log.InfoContext(ctx, "load balancer is shared from now on", "object", p.Model.Origin.Key.String(),
@@ -146,7 +198,7 @@ func (e *engine) has(key lb.Key) bool {
 func (s *stepper) inherits(r root) bool {
 	_, ok := shareOf(s.work.key)
 	return ok && slices.ContainsFunc(s.parts, func(p Part) bool {
-		return owned(r.Tags, []string{tagCluster + s.engine.cluster, p.tag()})
+		return p.known() && owned(r.Tags, []string{tagCluster + s.engine.cluster, p.tag()})
 	})
 }
 

@@ -15,6 +15,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return time.Second, err
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
+	if s.yield() {
+		return time.Millisecond, nil
+	}
 	w.unfill(s.want)
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
@@ -130,6 +133,9 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 
 // settle notes that all is as it is wanted.
 func (s *stepper) settle(ctx context.Context) error {
+	if len(s.want.Listeners) == 0 && len(s.want.Left) > 0 {
+		return s.done(ctx) // nobody can say what is to become of its floating IP
+	}
 	if err := s.float(ctx); err != nil {
 		return err
 	}

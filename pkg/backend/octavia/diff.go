@@ -15,7 +15,7 @@ import (
 func Diff(want Tree, have Seen) []Op {
 	d := differ{want: want.beside(have), have: have}
 	// Who comes to share it is named before there is anything of it, who leaves it after that has gone.
-	tags := tagsOf(have.Tags, want)
+	tags := tagsOf(have.Tags, d.want)
 	late := owned(have.Tags, tags) || !shared(want.Tags)
 	if !late {
 		d.rename()
@@ -119,6 +119,25 @@ func (d *differ) removePolicies() {
 			kept := slices.ContainsFunc(w.Policies, func(o Policy) bool { return d.keeps(o, p) })
 			if twin || !kept && !d.leftPool(p.Name) {
 				d.add(Op{Verb: Delete, Kind: KindPolicy, Name: p.Name, ID: p.ID, NeedsID: p.ID == "", Port: w.Port})
+			}
+		}
+	}
+	d.removeDeserted()
+}
+
+// removeDeserted removes the policies of those who have left a listener that stays for somebody whose wish nobody knows:
+// Octavia deletes no pool that a policy needs.
+func (d *differ) removeDeserted() {
+	for _, h := range d.have.Listeners {
+		wanted := slices.ContainsFunc(d.want.Listeners, func(w Listener) bool {
+			return w.Port == h.Port && carrier(w.Protocol) == carrier(h.Protocol)
+		})
+		if wanted || !d.want.leaves(h.Tags) {
+			continue
+		}
+		for _, p := range h.Policies {
+			if pool := d.have.pool(p.Name); pool != nil && d.ours(pool.Tags) && d.want.pool(p.Name) == nil {
+				d.add(Op{Verb: Delete, Kind: KindPolicy, Name: p.Name, ID: p.ID, NeedsID: p.ID == "", Port: h.Port})
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 func (a *api) do(ctx context.Context, o Op, want Tree, s *Seen) error {
 	switch o.Kind {
 	case KindLoadBalancer:
-		tags := tagsOf(s.Tags, want)
+		tags := tagsOf(s.Tags, want.beside(*s))
 		body := map[string]any{"loadbalancer": map[string]any{"name": want.Name, "tags": tags}}
 		if err := a.call(ctx, http.MethodPut, "loadbalancers/"+s.ID, body, nil); err != nil {
 			return err

@@ -77,10 +77,32 @@ func objectTag(k lb.Key) string {
 // sharerTag names an object on a load balancer that it shares.
 func sharerTag(k lb.Key) string { return shorten(tagSharer + k.String()) }
 
+// tagsOfSharer are those that say of something that an object has to do with it.
+func tagsOfSharer(o lb.Origin) []string {
+	return []string{objectTag(o.Key), sharerTag(o.Key), tagUID + o.UID}
+}
+
+// sharersOf reads the objects that share a load balancer; of a name that was cut nothing can be read.
+func sharersOf(tags []string) (all []lb.Key) {
+	for _, t := range tags {
+		if text, ok := strings.CutPrefix(t, tagSharer); ok && !strings.Contains(text, cutMark) {
+			if k, err := lb.ParseKey(text); err == nil {
+				all = append(all, k)
+			}
+		}
+	}
+	return all
+}
+
 // shareOf returns the name of the share that a key stands for; false where it is an object's.
 func shareOf(k lb.Key) (string, bool) {
 	share, ok := strings.CutPrefix(k.Name, sharePrefix)
 	return share, ok && k.Namespace == ""
+}
+
+func isShare(k lb.Key) bool {
+	_, ok := shareOf(k)
+	return ok
 }
 
 // describe names a key in a text for people.
@@ -91,15 +113,22 @@ func describe(k lb.Key) string {
 	return k.String()
 }
 
+// shareKeyOf reads the share's tag, and returns the key that stands for it; what was cut cannot be read.
+func shareKeyOf(tags []string) (lb.Key, bool) {
+	for _, t := range tags {
+		if text, ok := strings.CutPrefix(t, tagShare); ok {
+			return lb.Key{Name: sharePrefix + text}, !strings.Contains(text, cutMark)
+		}
+	}
+	return lb.Key{}, false
+}
+
 // keyOf reads the object's tag; what was cut cannot be read.
 func keyOf(tags []string) (lb.Key, bool) {
 	for _, t := range tags {
 		if text, ok := strings.CutPrefix(t, tagObject); ok {
 			k, err := lb.ParseKey(text)
 			return k, err == nil && !strings.Contains(text, cutMark)
-		}
-		if text, ok := strings.CutPrefix(t, tagShare); ok {
-			return lb.Key{Name: sharePrefix + text}, !strings.Contains(text, cutMark)
 		}
 	}
 	return lb.Key{}, false

@@ -15,6 +15,9 @@ type Part struct {
 	Settings Settings
 }
 
+// known reports whether anybody knows what is wanted.
+func (p Part) known() bool { return len(p.Model.Listeners) > 0 }
+
 // tag is the object's on whatever is made for it.
 func (p Part) tag() string { return objectTag(p.Model.Origin.Key) }
 
@@ -25,7 +28,9 @@ func PlantShared(parts []Part, cluster string) Tree {
 	parts = bySeniority(parts)
 	id := Identity{Cluster: cluster, Origin: lb.Origin{Key: parts[0].Model.Owner()}}
 	for _, p := range parts {
-		id.Sharers = append(id.Sharers, p.Model.Origin)
+		if p.known() {
+			id.Sharers = append(id.Sharers, p.Model.Origin)
+		}
 	}
 	return plantAll(parts, id)
 }
@@ -33,10 +38,10 @@ func PlantShared(parts []Part, cluster string) Tree {
 // bySeniority returns the parts in the order of their rights: what is known first, then the older.
 func bySeniority(parts []Part) []Part {
 	unknown := func(p Part) int {
-		if len(p.Model.Listeners) == 0 {
-			return 1
+		if p.known() {
+			return 0
 		}
-		return 0
+		return 1
 	}
 	return slices.SortedFunc(slices.Values(parts), func(a, b Part) int {
 		x, y := a.Model.Origin, b.Model.Origin
@@ -47,8 +52,8 @@ func bySeniority(parts []Part) []Part {
 // leftOf returns the tags of the objects whose wish nobody knows, sorted.
 func leftOf(parts []Part) (tags []string) {
 	for _, p := range parts {
-		if len(p.Model.Listeners) == 0 {
-			tags = append(tags, p.tag())
+		if !p.known() {
+			tags = append(tags, tagsOfSharer(p.Model.Origin)...)
 		}
 	}
 	return sorted(tags)
@@ -101,6 +106,12 @@ func (t *Tree) leaves(tags []string) bool {
 func (t Tree) beside(s Seen) Tree {
 	if len(t.Left) == 0 {
 		return t
+	}
+	t.Tags = slices.Clone(t.Tags)
+	for _, tag := range s.Tags {
+		if slices.Contains(t.Left, tag) && !slices.Contains(t.Tags, tag) {
+			t.Tags = sorted(append(t.Tags, tag))
+		}
 	}
 	t.Listeners = slices.Clone(t.Listeners)
 	for i := range t.Listeners {

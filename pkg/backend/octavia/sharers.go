@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/backend"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -10,10 +11,13 @@ import (
 // groups returns those who share, by their owner, and notes of whom nobody knows what is wanted.
 func (b *Backend) groups(want []lb.LoadBalancer) map[lb.Key][]lb.LoadBalancer {
 	all := map[lb.Key][]lb.LoadBalancer{}
-	b.unknown = nil
+	b.unknown, b.known = nil, map[lb.Key]bool{}
 	for _, l := range want {
+		delete(b.released, l.Origin.Key)
 		if len(l.Listeners) == 0 {
-			b.unknown = append(b.unknown, l.Origin.Key)
+			b.unknown = append(b.unknown, l.Origin)
+		} else {
+			b.known[l.Origin.Key] = true
 		}
 		if l.Share != "" {
 			all[l.Owner()] = append(all[l.Owner()], l)
@@ -37,9 +41,9 @@ func (b *Backend) wantShared(key lb.Key, members []lb.LoadBalancer) {
 	}
 	parts = bySeniority(parts)
 	tree := PlantShared(parts, b.engine.cluster)
-	for _, k := range b.unknown {
-		if it.part(k) == nil {
-			tree.Left = append(tree.Left, objectTag(k))
+	for _, o := range b.unknown {
+		if it.part(o.Key) == nil {
+			tree.Left = append(tree.Left, tagsOfSharer(o)...)
 		}
 	}
 	tree.Left = slices.Compact(sorted(tree.Left))
@@ -78,7 +82,7 @@ func (b *Backend) sharing(tag string) (*item, int) {
 		if _, ok := shareOf(key); !ok || it.model == nil {
 			continue
 		}
-		if n := slices.IndexFunc(it.parts, func(p Part) bool { return p.tag() == tag }); n >= 0 {
+		if n := slices.IndexFunc(it.parts, func(p Part) bool { return p.known() && p.tag() == tag }); n >= 0 {
 			return it, n
 		}
 	}
@@ -115,40 +119,76 @@ func (b *Backend) inherit(all []root, found map[*item][]root) {
 	}
 }
 
-// deserted reports whether a load balancer was shared by objects of which nothing is to stay, and by none whose wish
-// nobody knows. Nobody wants it any more, or it would have an item.
-func (b *Backend) deserted(r root) bool {
-	if !shared(r.Tags) {
-		return false
-	}
-	has := func(k lb.Key) bool { return slices.Contains(r.Tags, sharerTag(k)) }
-	if slices.ContainsFunc(b.unknown, has) {
-		return false
-	}
-	for key := range b.released {
-		if has(key) {
+// clear makes those shared load balancers go that nobody wants any more: some who shared them are known to want others
+// or none, and nobody is left whose wish nobody knows.
+func (b *Backend) clear(now time.Time) {
+	b.strays = slices.DeleteFunc(b.strays, func(r root) bool {
+		has := func(k lb.Key) bool { return slices.Contains(r.Tags, sharerTag(k)) }
+		key, ok := shareKeyOf(r.Tags)
+		if !ok || b.spares(r) || !hasAny(b.released, has) && !hasAny(b.known, has) {
+			return false
+		}
+		if b.engine.items[key] == nil {
+			b.engine.wish(key, nil, Tree{}, false)
+			b.engine.items[key].take(r, now)
+		}
+		return true
+	})
+}
+
+// spares reports whether a load balancer may be shared by somebody whose wish nobody knows.
+func (b *Backend) spares(r root) bool {
+	return slices.ContainsFunc(b.unknown, func(o lb.Origin) bool { return slices.Contains(r.Tags, sharerTag(o.Key)) })
+}
+
+func hasAny(keys map[lb.Key]bool, has func(lb.Key) bool) bool {
+	for k := range keys {
+		if has(k) {
 			return true
 		}
 	}
 	return false
 }
 
-// shares reports whether a load balancer is still said to be shared by the object.
-func (b *Backend) shares(key lb.Key) bool {
+// shares returns the item of a load balancer that says that the object shares it, nil for none.
+func (b *Backend) shares(key lb.Key) *item {
 	for k, it := range b.engine.items {
-		if _, ok := shareOf(k); ok && slices.Contains(it.last.Tags, sharerTag(key)) {
-			return true
+		if isShare(k) && slices.Contains(it.last.Tags, sharerTag(key)) {
+			return it
 		}
 	}
-	return false
+	return nil
 }
 
-// health is how the load balancer fares for one of those who have it.
+// stray returns the shared load balancer that nobody is known to want and of which the object had a part, nil for none.
+func (b *Backend) stray(key lb.Key) *root {
+	if i := slices.IndexFunc(b.strays, func(r root) bool { return slices.Contains(r.Tags, sharerTag(key)) }); i >= 0 {
+		return &b.strays[i]
+	}
+	return nil
+}
+
+// shared enters into a state how those fare who share a load balancer.
+func (i *item) shared(state *backend.State, cluster string) {
+	vips := i.addresses()
+	for _, p := range i.parts {
+		o := p.Model.Origin
+		state.Health[o.Key] = i.health(p, cluster)
+		bar, barred := i.bars.by[p.tag()]
+		if barred && bar.outside || !p.known() && !slices.Contains(i.last.Tags, sharerTag(o.Key)) || len(vips) == 0 {
+			continue
+		}
+		l := p.Model.Clone()
+		l.VIPs = slices.Clone(vips)
+		state.LoadBalancers = append(state.LoadBalancers, l)
+	}
+}
+
+// health is how the load balancer fares for one of those who share it.
 func (i *item) health(p Part, cluster string) backend.Health {
 	h := backend.Health{Ready: i.ready, Reason: i.reason, Cloud: i.cloudStatus()}
-	if _, ok := shareOf(i.key); !ok {
-		h.Findings = slices.Clone(i.findings)
-		return h
+	if !p.known() && !slices.Contains(i.last.Tags, sharerTag(p.Model.Origin.Key)) {
+		return backend.Health{Reason: "it has no part in the load balancer yet"}
 	}
 	h.Cloud = own(h.Cloud, plantAll([]Part{p}, Identity{Cluster: cluster, Origin: p.Model.Origin}))
 	for _, f := range i.findings {
@@ -159,9 +199,26 @@ func (i *item) health(p Part, cluster string) backend.Health {
 		}
 	}
 	if bar, ok := i.bars.by[p.tag()]; ok {
-		h.Findings = append(h.Findings, bar.failure.finding())
+		h.Findings = append(h.Findings, bar.finding)
+	}
+	if h.Cloud != nil {
+		h.Cloud.Findings = slices.Clone(h.Findings)
 	}
 	return h
+}
+
+// leaving enters into a state how those fare that are to go, and of which something is in what they shared.
+func (b *Backend) leaving(state *backend.State) {
+	for key := range b.released {
+		if it := b.shares(key); it != nil {
+			state.Health[key] = backend.Health{
+				Reason: "it leaves load balancer " + it.id + ": " + it.reason, Findings: slices.Clone(it.findings),
+			}
+		} else if r := b.stray(key); r != nil {
+			state.Health[key] = backend.Health{Reason: "load balancer " + r.ID + " stays as it is, for an object that shares " +
+				"it has an error"}
+		}
+	}
 }
 
 // own leaves of a status what is of the tree.

@@ -101,7 +101,7 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		return s.wait(), nil
 	case w.last.Provisioning == statusError:
 		return s.broken(ctx)
-	case len(s.model.Listeners) == 0:
+	case len(s.model.Listeners) == 0 && !isShare(w.key):
 		// Nobody can say what it should be: it stays as it is, its name, tags and floating IP included.
 		w.pending = time.Time{}
 		return 0, s.done(ctx)
@@ -200,7 +200,8 @@ func (s *stepper) look(ctx context.Context) error {
 // our name; it gets the tags back. Else it may be somebody else's by now. One that is going loses its tags first.
 func (s *stepper) recognise(r root) bool {
 	mine := []string{tagCluster + s.engine.cluster, objectTag(s.work.key)}
-	return owned(r.Tags, mine) || s.inherits(r) || r.Provisioning == statusPendingDelete || s.model != nil && r.Name == s.want.Name
+	return owned(r.Tags, mine) || s.inherits(r) || r.Provisioning == statusPendingDelete ||
+		s.model != nil && r.Name == s.want.Name
 }
 
 // create makes the load balancer with all that it has.
