@@ -1,8 +1,10 @@
 package octavia
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -43,9 +45,12 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 	var body struct {
 		IP floatingIP `json:"floatingip"`
 	}
+	if r.Method == http.MethodPut && i >= 0 {
+		body.IP = n.ips[i] // what is not said stays
+	}
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
-		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-			return http.StatusBadRequest, err.Error()
+		if text, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(unplugged(text), &body) != nil {
+			return http.StatusBadRequest, string(text)
 		}
 	}
 	switch {
@@ -64,15 +69,20 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 	case i < 0:
 		return http.StatusNotFound, `{"NeutronError":{"message":"Floating IP could not be found"}}`
 	case r.Method == http.MethodPut && body.IP.PortID != "" && (n.reject == n.ips[i].ID ||
-		slices.ContainsFunc(n.ips, func(f floatingIP) bool { return f.PortID == body.IP.PortID })):
+		slices.ContainsFunc(n.ips, func(f floatingIP) bool { return f.PortID == body.IP.PortID && f.ID != body.IP.ID })):
 		return http.StatusConflict, `{"NeutronError":{"message":"Cannot associate floating IP with port"}}`
 	case r.Method == http.MethodPut:
-		n.ips[i].PortID = body.IP.PortID
+		n.ips[i] = body.IP
 		return http.StatusOK, "{}"
 	default:
 		n.ips = slices.Delete(n.ips, i, i+1)
 		return http.StatusNoContent, ""
 	}
+}
+
+// unplugged makes no port an empty one: JSON's null would leave what was there.
+func unplugged(body []byte) []byte {
+	return bytes.ReplaceAll(body, []byte(`"port_id":null`), []byte(`"port_id":""`))
 }
 
 func (n *fakeNeutron) String() string {

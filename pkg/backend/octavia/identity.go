@@ -41,7 +41,7 @@ type Identity struct {
 // Tags are a load balancer's tags, sorted. The object's UID is there for people and for what is replaced.
 func (i Identity) Tags() []string {
 	tags := i.ChildTags()
-	if len(i.Sharers) == 0 {
+	if !isShare(i.Origin.Key) {
 		tags = append(tags, tagUID+i.Origin.UID)
 	}
 	for _, o := range i.Sharers {
