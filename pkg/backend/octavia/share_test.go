@@ -98,6 +98,7 @@ func lives() [][]lb.LoadBalancer {
 		{web(sharer("b", 80), ""), web(sharer("c", 80), "*.example")},
 		{named("b", 81), web(sharer("c", 80), "*.example")},
 		{named("b", 81), sharer("a", 80)},
+		{named("b", 81), named("a", 80)},
 		{},
 	}
 }
@@ -132,11 +133,11 @@ func TestShareLife(t *testing.T) {
 					strings.Count(told(t, b), address) != len(want) {
 					t.Errorf("%d: %q\n%s", i, told(t, b), e.text())
 				}
-			case 5, 6:
-				if len(e.lbs) != 2 {
+			case 5, 6, 7:
+				if len(e.lbs) != 2 || strings.Contains(told(t, b), "!") {
 					t.Errorf("%d: %q\n%s", i, told(t, b), e.text())
 				}
-			case 7:
+			case 8:
 				if len(e.lbs) != 0 || len(b.engine.items) != 0 {
 					t.Errorf("left:\n%s", e.text())
 				}
