@@ -23,8 +23,12 @@ func sharer(namespace, name, key, with string) string {
 	return strings.Replace(text, "  bind-port: \"\"\n", "  bind-port: \"81\"\n", 1) + "---\n"
 }
 
-// inOctavia gives manifests the provider octavia.
+// inOctavia gives manifests the provider octavia, and the Services that it asks for their node ports.
 func inOctavia(manifests string) string {
+	for _, namespace := range []string{"shop", "far"} {
+		manifests += "apiVersion: v1\nkind: Service\nmetadata: {name: tea, namespace: " + namespace +
+			"}\nspec: {type: NodePort, ports: [{port: 80, nodePort: 30080}]}\n---\n"
+	}
 	return strings.ReplaceAll(manifests, "data:\n", "data:\n  provider: octavia\n")
 }
 
