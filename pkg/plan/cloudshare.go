@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
@@ -41,7 +42,9 @@ func newCloudShares(
 			s.candidates[c.key()] = c
 		}
 	}
-	slices.SortFunc(all, func(a, b *candidate) int { return cmp.Or(cmp.Compare(standing(a), standing(b)), bySeniority(a, b)) })
+	slices.SortFunc(all, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(standing(a), standing(b)), bySeniority(a, b))
+	})
 	s.shares = newShares(all)
 	for _, c := range all {
 		if c.failed() && c.current != nil && c.current.Share != "" && !c.revoked && len(c.current.Listeners) > 0 {
@@ -121,7 +124,8 @@ func (s *cloudShares) leaves(c *candidate) bool {
 		return false
 	}
 	share := c.wish.LoadBalancer.Share
-	return c.revoked || c.current == nil && share != "" && s.shares.hosted[share] && !s.shares.invited(share, c.key().Namespace)
+	refused := share != "" && s.shares.hosted[share] && !s.shares.invited(share, c.key().Namespace)
+	return c.revoked || c.current == nil && refused
 }
 
 // differs says what a wish asks for that those it shares with have otherwise.
@@ -229,9 +233,9 @@ func (s *cloudShares) adapt(l *lb.LoadBalancer) {
 
 // texts writes addresses down.
 func texts(addresses []netip.Addr) string {
-	text := ""
+	all := make([]string, 0, len(addresses))
 	for _, a := range addresses {
-		text += map[bool]string{true: ","}[text != ""] + a.String()
+		all = append(all, a.String())
 	}
-	return text
+	return strings.Join(all, ",")
 }

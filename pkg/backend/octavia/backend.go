@@ -130,7 +130,8 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		TLS:       true,
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true,
 		SourceRanges: true, SendProxy: true, SendProxyV2: true, Limits: true, Timeouts: true, IdleTimeout: true, Cloud: true,
-		Sharing: true, Endpoints: true, Spread: true, Methods: []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
+		Sharing: true, Endpoints: true, Spread: true,
+		Methods:    []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
 		Affinities: lb.Affinities(),
 		Families:   []lb.Family{lb.IPv4, lb.IPv6},
 	}

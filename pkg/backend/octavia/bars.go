@@ -69,11 +69,11 @@ func (s *stepper) reduce(now time.Time) {
 	s.want = t
 }
 
-// bar notes that one sharer's wish is refused, the youngest's of those whom the operation is for, and reports whether it
-// was that; what is refused to all is no business of one.
+// bar notes that one sharer's wish is refused, the youngest's of those whom the operation is for, and reports whether
+// it was that; what is refused to all is no business of one.
 func (s *stepper) bar(o Op, f *failure) bool {
-	late := !f.taken || s.work.failed > 0 // what is there already may be so since we have not looked
-	if len(s.parts) < 2 || f.trouble != troubleRefused && f.trouble != troubleQuota || !late {
+	looked := !f.taken || s.work.failed > 0 // what is there already may be so since we have not looked
+	if len(s.parts) < 2 || f.trouble != troubleRefused && f.trouble != troubleQuota || !looked {
 		return false
 	}
 	var tags []string
@@ -108,35 +108,45 @@ func (b *bars) add(tag string, x bar) {
 
 // yield bars those who want what is there of objects whose wish nobody knows, and reports whether there are any: what
 // is there stays as it is until somebody knows.
-func (s *stepper) yield() (any bool) {
-	seen, left := s.work.seen, &s.want
+func (s *stepper) yield() (yields bool) {
 	for _, l := range s.want.Listeners {
-		h := seen.listener(l.Protocol, l.Port)
-		if h == nil || !left.leaves(h.Tags) {
-			continue
-		}
-		social := h.Protocol == l.Protocol && (l.Protocol == protocolHTTP || l.Protocol == protocolHTTPS)
-		if !social && !owned(h.Tags, l.Tags) {
-			any = s.oust(l.Tags, l.Port) || any
-		}
-		has, mine := seen.pool(h.DefaultPool), s.want.pool(l.DefaultPool)
-		if has != nil && mine != nil && has.Name != mine.Name && left.leaves(has.Tags) {
-			any = s.oust(mine.Tags, l.Port) || any
-		}
-		for _, p := range l.Policies {
-			if has := seen.pool(p.Pool); has != nil && left.leaves(has.Tags) && !owned(has.Tags, p.Tags) {
-				any = s.oust(p.Tags, l.Port) || any
-			}
-		}
-		if has != nil && mine != nil && has.Name == mine.Name && left.leaves(has.Tags) && !owned(has.Tags, mine.Tags) {
-			any = s.oust(mine.Tags, l.Port) || any
+		for _, tags := range s.rivals(l) {
+			yields = s.oust(tags, l.Port) || yields
 		}
 	}
-	return any
+	return yields
+}
+
+// rivals returns the tags of those who want of a listener what somebody has there whose wish nobody knows: a port that
+// is one's alone, a host, or what is left over.
+func (s *stepper) rivals(l Listener) (all [][]string) {
+	seen := s.work.seen
+	h := seen.listener(l.Protocol, l.Port)
+	if h == nil || !s.want.leaves(h.Tags) {
+		return nil
+	}
+	social := h.Protocol == l.Protocol && (l.Protocol == protocolHTTP || l.Protocol == protocolHTTPS)
+	if !social && !owned(h.Tags, l.Tags) {
+		all = append(all, l.Tags)
+	}
+	pools := []string{l.DefaultPool}
+	for _, p := range l.Policies {
+		pools = append(pools, p.Pool)
+	}
+	for _, name := range pools {
+		has, mine := seen.pool(name), s.want.pool(name)
+		if name == l.DefaultPool {
+			has = seen.pool(h.DefaultPool)
+		}
+		if has != nil && mine != nil && s.want.leaves(has.Tags) && !owned(has.Tags, mine.Tags) {
+			all = append(all, mine.Tags)
+		}
+	}
+	return all
 }
 
 // oust bars those of the sharers who are named in tags.
-func (s *stepper) oust(tags []string, port uint16) (any bool) {
+func (s *stepper) oust(tags []string, port uint16) (ousts bool) {
 	for _, p := range s.parts {
 		if _, barred := s.work.bars.by[p.tag()]; barred || !p.known() || !slices.Contains(tags, p.tag()) {
 			continue
@@ -145,19 +155,26 @@ func (s *stepper) oust(tags []string, port uint16) (any bool) {
 			Code: lb.CodeAddressPortTaken, Message: fmt.Sprintf("port %d of the shared load balancer %s serves an object that "+
 				"has an error now, and stays as it is until that is right; choose another port, or for HTTP other hosts",
 				port, s.work.id)}})
-		any = true
+		ousts = true
 	}
-	return any
+	return ousts
 }
 
 // alone has a refused load balancer of several created for one of them, each in turn; what the others want is then
 // refused or made one by one. It returns false when it is none's alone to be refused.
 func (s *stepper) alone(f *failure) bool {
-	b := &s.work.bars
-	if len(s.parts) < 2 || f.trouble != troubleRefused && f.trouble != troubleQuota {
+	known := 0 // they come first
+	for _, p := range s.parts {
+		if p.known() {
+			known++
+		}
+	}
+	if known < 2 || f.trouble != troubleRefused && f.trouble != troubleQuota {
 		return false
 	}
-	if b.only++; b.only > len(s.parts) {
+	b := &s.work.bars
+	b.only++
+	if b.only > known {
 		b.only = 0
 	}
 	return b.only > 0
@@ -175,7 +192,8 @@ func (s *stepper) inherit(ctx context.Context) error {
 	}
 	for _, p := range s.parts {
 		for _, r := range all {
-			if !p.known() || !slices.Contains(r.Tags, p.tag()) || r.Provisioning == statusPendingDelete || s.engine.has(p.Model.Origin.Key) {
+			if !p.known() || !slices.Contains(r.Tags, p.tag()) || r.Provisioning == statusPendingDelete ||
+				s.engine.has(p.Model.Origin.Key) {
 				continue
 			}
 			s.engine.log.InfoContext(ctx, "load balancer is shared from now on", "object", p.Model.Origin.Key.String(),

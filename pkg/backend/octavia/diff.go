@@ -34,11 +34,6 @@ func Diff(want Tree, have Seen) []Op {
 	return d.ops
 }
 
-// rename gives the load balancer its name and tags.
-func (d *differ) rename() {
-	d.add(Op{Verb: Update, Kind: KindLoadBalancer, Name: d.want.Name, ID: d.have.ID})
-}
-
 type differ struct {
 	want Tree
 	have Seen
@@ -46,6 +41,11 @@ type differ struct {
 }
 
 func (d *differ) add(o Op) { d.ops = append(d.ops, o) }
+
+// rename gives the load balancer its name and tags.
+func (d *differ) rename() {
+	d.add(Op{Verb: Update, Kind: KindLoadBalancer, Name: d.want.Name, ID: d.have.ID})
+}
 
 // kept returns the listener of the port if it can stay.
 func (d *differ) kept(w Listener) *SeenListener {
@@ -252,7 +252,9 @@ func (d *differ) makePolicies() {
 			if at >= 0 {
 				has = h.Policies[at]
 			} else {
-				d.add(Op{Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1 + d.before(*p, h)})
+				d.add(Op{
+					Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1 + d.before(*p, h),
+				})
 			}
 			unknown := at >= 0 && has.ID == ""
 			for r := has.Rules; r < len(p.Rules); r++ {

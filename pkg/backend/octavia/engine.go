@@ -105,11 +105,12 @@ func (e *engine) turn(ctx context.Context, key lb.Key) {
 
 	e.mu.Lock()
 	news := e.keep(it, &step)
-	if e.items[key] != it {
+	switch {
+	case e.items[key] != it:
 		again = 0 // another one has taken over what there is
-	} else if it.gone && it.model == nil {
+	case it.gone && it.model == nil:
 		delete(e.items, key)
-	} else if it.version != step.version {
+	case it.version != step.version:
 		again = time.Millisecond // the wish has changed meanwhile
 	}
 	e.mu.Unlock()

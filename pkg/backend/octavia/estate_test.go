@@ -113,10 +113,10 @@ func (e *estate) get(r *http.Request, path string) (int, string) {
 	}
 	listeners, pools, policies := []listedListener{}, []listedPool{}, []listedPolicy{}
 	for _, l := range e.lbs {
-		switch {
-		case path == "loadbalancers/"+l.ID:
+		switch path {
+		case "loadbalancers/" + l.ID:
 			return encode(map[string]any{"loadbalancer": l.root})
-		case path == "loadbalancers/"+l.ID+"/status":
+		case "loadbalancers/" + l.ID + "/status":
 			return encode(map[string]any{"statuses": map[string]any{"loadbalancer": l.status()}})
 		}
 		for _, x := range l.listeners {

@@ -65,7 +65,7 @@ type writer struct {
 }
 
 func (w *writer) answer(kind string) (int, string) {
-	l := w.lb
+
 	switch {
 	case w.refused != "":
 		return http.StatusConflict, w.refused
@@ -78,7 +78,7 @@ func (w *writer) answer(kind string) (int, string) {
 	if w.made == "rule" {
 		name = "rule"
 	}
-	_ = l
+
 	return http.StatusCreated, fmt.Sprintf(`{%q:{"id":%q}}`, name, w.made)
 }
 

@@ -76,8 +76,8 @@ type planter struct {
 	certificates []string
 }
 
-// plantSocket makes the listener of those who share a socket, whose first says what can be said only once, and the pools
-// of all.
+// plantSocket makes the listener of those who share a socket, whose first says what can be said only once, and the
+// pools of all.
 func plantSocket(all []planter) (Listener, []Pool) {
 	out := all[0].plant()
 	type way struct {

@@ -107,12 +107,7 @@ func (t Tree) beside(s Seen) Tree {
 	if len(t.Left) == 0 {
 		return t
 	}
-	t.Tags = slices.Clone(t.Tags)
-	for _, tag := range s.Tags {
-		if slices.Contains(t.Left, tag) && !slices.Contains(t.Tags, tag) {
-			t.Tags = sorted(append(t.Tags, tag))
-		}
-	}
+	t.Tags = t.withLeft(t.Tags, s.Tags)
 	t.Listeners = slices.Clone(t.Listeners)
 	for i := range t.Listeners {
 		w := &t.Listeners[i]
@@ -120,12 +115,7 @@ func (t Tree) beside(s Seen) Tree {
 		if h == nil || h.Protocol != w.Protocol || !t.leaves(h.Tags) {
 			continue
 		}
-		w.Tags = slices.Clone(w.Tags)
-		for _, tag := range t.Left {
-			if slices.Contains(h.Tags, tag) && !slices.Contains(w.Tags, tag) {
-				w.Tags = sorted(append(w.Tags, tag))
-			}
-		}
+		w.Tags = t.withLeft(w.Tags, h.Tags)
 		if p := s.pool(h.DefaultPool); w.DefaultPool == "" && p != nil && t.leaves(p.Tags) {
 			w.DefaultPool = h.DefaultPool
 		}
@@ -134,6 +124,17 @@ func (t Tree) beside(s Seen) Tree {
 		}
 	}
 	return t
+}
+
+// withLeft returns tags with those of the others that are of somebody whose wish nobody knows.
+func (t *Tree) withLeft(tags, others []string) []string {
+	tags = slices.Clone(tags)
+	for _, tag := range others {
+		if slices.Contains(t.Left, tag) && !slices.Contains(tags, tag) {
+			tags = sorted(append(tags, tag))
+		}
+	}
+	return tags
 }
 
 // before counts the policies that stay, of objects whose wish nobody knows, and that a new one has to come after. They

@@ -103,7 +103,7 @@ func lives() [][]lb.LoadBalancer {
 	}
 }
 
-var everybody = []string{"a", "b", "c"} //nolint:gochecknoglobals // a constant
+var everybody = []string{"a", "b", "c"}
 
 // TestShareLife leads three objects through sharing: the load balancer, which was made for the oldest alone, stays with
 // its address for as long as somebody shares it, and goes with the last one.
@@ -111,17 +111,15 @@ func TestShareLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &estate{}
 		b, _ := e.begin(t)
-		address, other := "", ""
+		address := ""
 		for i, want := range lives() {
 			move(t, b, everybody, want...)
 			if i == 0 {
-				address, other = e.lbs[0].Address, e.lbs[1].Address
-				if len(e.lbs) != 2 {
+				n := slices.IndexFunc(e.lbs, func(l *estateLB) bool { return l.Name == "default-a-loadbalancer" })
+				if len(e.lbs) != 2 || n < 0 {
 					t.Fatal(e.text())
 				}
-				if e.lbs[0].Name != "default-a-loadbalancer" {
-					address, other = other, address
-				}
+				address = e.lbs[n].Address
 				continue
 			}
 			if !b.Settled() {
@@ -224,7 +222,7 @@ func TestShareOwnerUnreadable(t *testing.T) {
 			move(t, b, everybody, a, web(sharer("b", 80), ""), third)
 			before, address := e.text(), e.lbs[0].Address
 			stop()
-			b, _ = e.begin(t)
+			b, stop = e.begin(t)
 			silent := unread(a)
 			silent.Share = share
 			move(t, b, everybody, silent, web(sharer("b", 80), ""), third)
@@ -236,9 +234,8 @@ func TestShareOwnerUnreadable(t *testing.T) {
 			if d := cmp.Diff(before, e.text()); d != "" {
 				t.Errorf("share %q, all: %s", share, d)
 			}
-			stop2 := func() { b, stop = e.begin(t) }
 			stop()
-			stop2()
+			b, _ = e.begin(t)
 			move(t, b, everybody, silent, unread(sharer("b", 80)))
 			text := e.text()
 			if share != "" && (strings.Contains(text, "tcp-82") || !b.Released(third.Origin.Key)) ||
@@ -275,9 +272,9 @@ func withoutPort82(text string) string {
 // TestShareOrphans: nobody is told of a shared load balancer that somebody lives who shares it, nor is it deleted; it
 // goes with the last one, also where all have gone while no controller ran.
 func TestShareOrphans(t *testing.T) {
-	for _, delete := range []bool{false, true} {
+	for _, deletes := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			sweep := func(o *Options) { o.DeleteOrphans = delete }
+			sweep := func(o *Options) { o.DeleteOrphans = deletes }
 			e := &estate{}
 			b, stop := e.begin(t, sweep)
 			move(t, b, nil, sharer("a", 80), sharer("b", 81))
@@ -293,10 +290,10 @@ func TestShareOrphans(t *testing.T) {
 				}
 			}
 			stop()
-			b, stop = e.begin(t, sweep)
+			b, _ = e.begin(t, sweep)
 			move(t, b, nil)
-			if o := b.Orphans(); delete != (len(e.lbs) == 0) || !delete && (len(o) != 1 || len(o[0].Objects()) != 2) {
-				t.Errorf("delete %v: %+v\n%s", delete, o, e.text())
+			if o := b.Orphans(); deletes != (len(e.lbs) == 0) || !deletes && (len(o) != 1 || len(o[0].Objects()) != 2) {
+				t.Errorf("deletes %v: %+v\n%s", deletes, o, e.text())
 			}
 			move(t, b, everybody)
 			if len(e.lbs) != 0 || len(b.Orphans()) != 0 || !b.Released(named("a", 1).Origin.Key) {
@@ -311,7 +308,7 @@ func TestShareRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &estate{}
 		full := true
-		e.refuse = func(method, path, body string) (int, string) {
+		e.refuse = func(method, _, body string) (int, string) {
 			if full && method == http.MethodPost && strings.Contains(body, "tcp-81") {
 				return http.StatusBadRequest, `{"faultstring":"no such subnet"}`
 			}
@@ -380,7 +377,7 @@ func TestShareCreateRefused(t *testing.T) {
 	for _, bad := range []string{"a", "b"} {
 		synctest.Test(t, func(t *testing.T) {
 			e := &estate{}
-			e.refuse = func(method, path, body string) (int, string) {
+			e.refuse = func(method, _, body string) (int, string) {
 				if method == http.MethodPost && strings.Contains(body, fmt.Sprintf("192.0.2.%d", bad[0])) ||
 					method == http.MethodPut && strings.Contains(body, fmt.Sprintf("192.0.2.%d", bad[0])) {
 					return http.StatusBadRequest, `{"faultstring":"no such member"}`

@@ -26,8 +26,8 @@ func (b *Backend) groups(want []lb.LoadBalancer) map[lb.Key][]lb.LoadBalancer {
 	return all
 }
 
-// wantShared hands a load balancer of several to the engine. One of them whose wish nobody knows keeps what this process
-// has been told of it before, or whatever there is of it.
+// wantShared hands a load balancer of several to the engine. One of them whose wish nobody knows keeps what this
+// process has been told of it before, or whatever there is of it.
 func (b *Backend) wantShared(key lb.Key, members []lb.LoadBalancer) {
 	it := b.engine.items[key]
 	parts := make([]Part, 0, len(members))

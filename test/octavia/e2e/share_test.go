@@ -79,6 +79,7 @@ func shareLife(t *testing.T, share string) {
 	}
 
 	want(t, third, key)
+	t.Log("two share", got)
 	until(t, "a clash", func() (bool, string) {
 		data, err := shared.Data(t.Context(), "default", third)
 		must(t, err)
@@ -94,6 +95,10 @@ func shareLife(t *testing.T, share string) {
 	has(t, "the next one has the port", got.ID, 80, 81)
 
 	change(t, second, nil)
+	until(t, "one of its own", func() (bool, string) {
+		r := rows(t, "default-"+second+"-loadbalancer")
+		return len(r) == 1, fmt.Sprint(r)
+	})
 	serving(t, second)
 	has(t, "one leaves", got.ID, 80)
 	if now := together(t, share, third); now.ID != got.ID {
