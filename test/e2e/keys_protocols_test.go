@@ -107,7 +107,9 @@ func TestEveryProtocol(t *testing.T) {
 	echo(t)
 	apply(t, secretOf("every-cert", certtest.New(t, everyHost)))
 	keys := []string{"target-service-name: echo", "ports: " + tcpPorts + udpPort, "host: " + everyHost,
-		"tls-secret-name: every-cert", `access-log: "true"`}
+		"tls-secret-name: every-cert", `access-log: "true"`,
+		// A UDP session is logged when it ends.
+		"idle-timeout: 5s"}
 	ip := serve(t, "every", append(keys, "allowed-source-ranges: 10.88.0.0/16")...)
 	all := append(protocols(), "UDP")
 	becomes(t, ip, "", true, all...)

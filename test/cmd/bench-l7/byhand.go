@@ -37,7 +37,7 @@ const tlsByHand = `    ssl_protocols TLSv1.2 TLSv1.3;
 `
 
 // minimal is what anybody would write who wants the work done fast, and no more: services get to know what ours tell
-// them. One server, Bare, tells them less.
+// them, and streams notice a dead peer and pass on that one side has ended. Two servers, Bare and BareTCP, do less.
 const minimal = `load_module {{.Module}};
 ` + process + `http {
 ` + scratch + tlsByHand + `    upstream target { server 127.0.0.1:{{.Ports.Target}}; keepalive 16; }
@@ -78,7 +78,13 @@ const minimal = `load_module {{.Module}};
 }
 stream {
     server {
-        listen 127.0.0.1:{{.Ports.TCP}} backlog=4096;
+        listen 127.0.0.1:{{.Ports.TCP}} backlog=4096 so_keepalive=5m:15s:4;
+        proxy_socket_keepalive on;
+        proxy_half_close on;
+        proxy_pass 127.0.0.1:{{.Ports.Target}};
+    }
+    server {
+        listen 127.0.0.1:{{.Ports.BareTCP}} backlog=4096;
         proxy_pass 127.0.0.1:{{.Ports.Target}};
     }
 }
