@@ -292,8 +292,8 @@ func (b *Backend) compare(all []root, now time.Time) {
 	}
 }
 
-// orphan notes a load balancer of this cluster that no object is known for, or makes it go. Its key is that of the object
-// or the share, as far as the tags say.
+// orphan notes a load balancer of this cluster that no object is known for, or makes it go. Its key is that of the
+// object or the share, as far as the tags say.
 func (b *Backend) orphan(r root, key lb.Key, ok bool) {
 	if ok && b.options.DeleteOrphans {
 		b.engine.wish(key, nil, Tree{}, false)

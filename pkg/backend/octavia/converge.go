@@ -32,6 +32,12 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	if len(ops) == 0 {
 		return 0, s.settle(ctx)
 	}
+	return s.perform(ctx, ops)
+}
+
+// perform does the first operation.
+func (s *stepper) perform(ctx context.Context, ops []Op) (time.Duration, error) {
+	w := &s.work
 	s.begin()
 	s.engine.log.InfoContext(ctx, "change", "object", describe(w.key), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)

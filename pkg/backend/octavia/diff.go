@@ -125,8 +125,8 @@ func (d *differ) removePolicies() {
 	d.removeDeserted()
 }
 
-// removeDeserted removes the policies of those who have left a listener that stays for somebody whose wish nobody knows:
-// Octavia deletes no pool that a policy needs.
+// removeDeserted removes the policies of those who have left a listener that stays for somebody whose wish nobody
+// knows: Octavia deletes no pool that a policy needs.
 func (d *differ) removeDeserted() {
 	for _, h := range d.have.Listeners {
 		wanted := slices.ContainsFunc(d.want.Listeners, func(w Listener) bool {

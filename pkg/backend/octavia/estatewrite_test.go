@@ -65,7 +65,6 @@ type writer struct {
 }
 
 func (w *writer) answer(kind string) (int, string) {
-
 	switch {
 	case w.refused != "":
 		return http.StatusConflict, w.refused
