@@ -229,7 +229,7 @@ func TestFloatingIPReplaced(t *testing.T) {
 		for _, trouble := range [][2]string{{"Quota exceeded", ""}, {"", "fip-2"}} {
 			set(trouble[0], trouble[1])
 			apply(t, b, l)
-			time.Sleep(2 * time.Minute)
+			time.Sleep(2*time.Minute + 5*time.Second) // not amid a try
 			got, told := strings.TrimSuffix(c.neutron.String(), " 203.0.113.2>"), bound(t, b)
 			if got != "203.0.113.1>port-1" || told != "203.0.113.1" || len(healthOf(t, b).Findings) != 1 {
 				t.Errorf("%v: %q, bound to %q, %+v", trouble, c.neutron, told, healthOf(t, b))
