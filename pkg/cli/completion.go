@@ -110,6 +110,15 @@ func (p *program) completeLoadBalancers(
 	return without(names, args), cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeLoadBalancer offers the load balancers as the one argument.
+func (p *program) completeLoadBalancer(
+	cmd *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return p.completeLoadBalancers(cmd, args, text)
+}
+
 // completeServices offers the namespace's Services as svc/NAME.
 func (p *program) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	c, ok := p.completion()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/printers"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/drill"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
@@ -27,9 +25,9 @@ import (
 type failoverOptions struct {
 	*program
 	dryRun
+	confirming
 	wish         drill.Wish
 	kind         string
-	yes          bool
 	force        bool
 	reportFile   string
 	fieldManager string
@@ -45,12 +43,13 @@ func (p *program) failoverCommand() *cobra.Command {
 		Use:     "failover",
 		GroupID: groupOperate,
 		Short:   "Prove that addresses survive the loss of a node",
-		Long:    "Prove that addresses survive the loss of a node, by losing one on purpose and measuring what clients see.",
-		Example: p.example("kubectl lb failover test tea"),
+		Long: `Prove that addresses survive the loss of a node, by losing one on purpose and measuring what clients see;
+or have Octavia fail a load balancer over, without a verdict.`,
+		Example: p.example("kubectl lb failover test tea", "kubectl lb failover run coffee"),
 		Args:    p.noSuchCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.failoverTestCommand())
+	cmd.AddCommand(p.failoverTestCommand(), p.failoverRunCommand())
 	return cmd
 }
 
@@ -100,7 +99,7 @@ The exit status is 3 if a run did not pass. docs/failover.md says more.`,
 	flags.DurationVar(&o.wish.Duration, "duration", 20*time.Second, "When the node ends the fault by itself; at most 2m.")
 	flags.DurationVar(&o.wish.ProbeTimeout, "probe-timeout", 800*time.Millisecond, "Deadline of each probe.")
 	flags.BoolVar(&o.wish.NoProbe, "no-probe", false, "Do not ask the addresses; go by the nodes' reports alone.")
-	flags.BoolVar(&o.yes, "yes", false, "Do not ask for confirmation.")
+	o.confirming.addTo(cmd)
 	flags.BoolVar(&o.force, "force", false, "Go on even if no healthy node can take over.")
 	o.dryRun.addTo(cmd)
 	flags.Lookup("dry-run").Usage = `"none", or only show the plan ("client", "server").`
@@ -199,7 +198,7 @@ func (o *failoverOptions) run(ctx context.Context) error {
 		return o.showDryRun(report)
 	}
 	o.describe(plan)
-	if err := o.confirm(); err != nil {
+	if err := o.confirm(o.program); err != nil {
 		return err
 	}
 	t := &tester{failoverOptions: o, c: c, plan: plan, by: report.By,
@@ -268,27 +267,4 @@ func objection(objections []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s; --force goes on all the same", strings.Join(objections, "; "))
-}
-
-// confirm asks the user, who must be there to be asked unless --yes was given.
-func (o *failoverOptions) confirm() error {
-	if o.yes {
-		return nil
-	}
-	if o.asks == nil || !o.asks(o.In) {
-		return usagef("there is no terminal to ask for confirmation at; --yes confirms")
-	}
-	fmt.Fprint(o.ErrOut, "Go on? [y/N] ")
-	var answer string
-	_, _ = fmt.Fscanln(o.In, &answer)
-	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
-		return errors.New("not confirmed; nothing was done")
-	}
-	return nil
-}
-
-// isTerminal reports whether a reader is a terminal.
-func isTerminal(r io.Reader) bool {
-	w, ok := r.(io.Writer)
-	return ok && printers.IsTerminal(w)
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -24,8 +23,7 @@ import (
 const (
 	// cloudProbe is how often a load balancer of Octavia is asked during its failover.
 	cloudProbe = 20 * time.Millisecond
-	// cloudLook is how often Octavia is asked how far it is, and cloudLimit how long it may take.
-	cloudLook  = time.Second
+	// cloudLimit is how long Octavia may take: a new machine boots within minutes.
 	cloudLimit = 15 * time.Minute
 )
 
@@ -48,21 +46,36 @@ func (o *failoverOptions) cloudOf(ctx context.Context, c *cluster) (*clouded, er
 	if err != nil {
 		return nil, err
 	}
-	text := cm.Annotations[configmap.AnnotationCloud]
-	if text == "" {
-		return nil, nil //nolint:nilnil // the controller has told of no cloud
+	status, err := o.cloudStatus(cm)
+	if status == nil || err != nil {
+		return nil, err
 	}
-	l := &clouded{object: cm}
-	if err := json.Unmarshal([]byte(text), &l.status); err != nil {
-		return nil, fmt.Errorf("annotation %s of configmap %s: %w", configmap.AnnotationCloud, o.name, err)
-	}
-	if l.status.ID == "" {
-		return nil, fmt.Errorf("%s is not in Octavia yet; '%s status %s' says why", o.name, o.display, o.name)
-	}
+	l := &clouded{object: cm, status: *status}
 	if !o.wish.NoProbe {
 		l.targets = cloudTargets(cm.Data[configmap.KeyBindIP], l.status)
 	}
 	return l, nil
+}
+
+// cloudStatus returns what the controller has told of an object's load balancer in Octavia; nil where it has told of
+// none.
+func (p *program) cloudStatus(cm *corev1.ConfigMap) (*lb.CloudStatus, error) {
+	text := cm.Annotations[configmap.AnnotationCloud]
+	if text == "" {
+		return nil, nil //nolint:nilnil // the controller has told of no cloud
+	}
+	var s lb.CloudStatus
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return nil, fmt.Errorf("annotation %s of configmap %s: %w", configmap.AnnotationCloud, cm.Name, err)
+	}
+	if s.ID == "" {
+		return nil, p.notInOctaviaYet(cm.Name)
+	}
+	return &s, nil
+}
+
+func (p *program) notInOctaviaYet(name string) error {
+	return fmt.Errorf("%s is not in Octavia yet; '%s status %s' says why", name, p.display, name)
 }
 
 // cloudTargets are the ports that can be asked: those of TCP, whose names the controller has made.
@@ -102,7 +115,7 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 	if l.status.Provisioning != "ACTIVE" && !o.force {
 		return fmt.Errorf("it is %s; --force goes on all the same", l.status.Provisioning)
 	}
-	if err := o.confirm(); err != nil {
+	if err := o.confirm(o.program); err != nil {
 		return err
 	}
 	prober := probe.Start(context.WithoutCancel(ctx), l.targets, probe.Options{
@@ -115,7 +128,7 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 	}
 	tracks := prober.Stop()
 	if err != nil {
-		return fmt.Errorf("load balancer %s: %w", l.status.ID, err)
+		return err
 	}
 	return o.cloudResult(l, tracks, begin, took, budget)
 }
@@ -124,27 +137,66 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 func failCloudOver(ctx context.Context, operator *octavia.Operator, id string) (time.Duration, error) {
 	begin := time.Now()
 	if err := operator.Failover(ctx, id); err != nil {
-		return 0, fmt.Errorf("%w (a failover needs the role load-balancer_admin, and the credentials that the openstack "+
-			"command would use)", err)
+		return 0, failoverRefused(id, err)
 	}
-	limited, cancel := context.WithTimeout(ctx, cloudLimit)
-	defer cancel()
-	for pause(limited, cloudLook) {
-		s, err := operator.Look(limited, id)
+	w := waiting{timeout: cloudLimit}
+	s, err := w.untilOver(ctx, operator, id)
+	switch {
+	case ctx.Err() != nil:
+		return 0, fmt.Errorf("load balancer %s: interrupted; Octavia goes on with the failover", id)
+	case err != nil:
+		return 0, err
+	}
+	took := time.Since(begin)
+	return took, endedWell(id, s, took.Round(100*time.Millisecond))
+}
+
+// untilOver waits until Octavia is no longer at work on a load balancer. That it does not answer for a moment is no
+// end.
+func (w *waiting) untilOver(ctx context.Context, operator *octavia.Operator, id string) (octavia.Statuses, error) {
+	var last octavia.Statuses
+	err := w.until(ctx, func(ctx context.Context) (string, error) {
+		s, err := operator.Look(ctx, id)
 		switch {
-		case limited.Err() != nil:
+		case octavia.Passes(err):
+			return "Octavia does not answer: " + err.Error(), nil
 		case err != nil:
-			return 0, fmt.Errorf("the failover was ordered, but cannot be watched: %w", err)
-		case !s.Working() && s.Provisioning != "ACTIVE":
-			return 0, fmt.Errorf("after the failover it is %s", s.Provisioning)
-		case !s.Working():
-			return time.Since(begin), nil
+			return "", fmt.Errorf("load balancer %s: the failover was ordered, but cannot be watched: %w", id, err)
+		case s.Working():
+			return "it is " + s.Provisioning, nil
 		}
+		last = s
+		return "", nil
+	})
+	return last, lateError("load balancer "+id+": the failover is not over, and Octavia goes on with it", err)
+}
+
+// endedWell is an error unless the load balancer is ACTIVE.
+func endedWell(id string, s octavia.Statuses, took time.Duration) error {
+	if s.Provisioning == "ACTIVE" {
+		return nil
 	}
-	if ctx.Err() != nil {
-		return 0, errors.New("interrupted; Octavia goes on with the failover")
+	return &advised{
+		fmt.Errorf("load balancer %s: the failover has ended after %s, and it is %s/%s", id, took, s.Provisioning,
+			s.Operating),
+		"The log of octavia-worker has the cause, which is a matter for who runs the cloud. Another failover may be tried " +
+			"at once.",
 	}
-	return 0, fmt.Errorf("the failover is not over after %s; Octavia goes on with it", cloudLimit)
+}
+
+// failoverRefused words an answer of Octavia, with what to do about it.
+func failoverRefused(id string, err error) error {
+	told := fmt.Errorf("load balancer %s: %w", id, err)
+	switch {
+	case octavia.Denied(err):
+		return &advised{told, "A failover needs the role load-balancer_admin. Who runs the cloud can give it to you " +
+			"(openstack role add --user USER --project PROJECT load-balancer_admin), or fail it over " +
+			"(openstack loadbalancer failover " + id + ")."}
+	case octavia.NoLogin(err):
+		return &advised{told, "The credentials are those that the openstack command would use: the variables OS_*, or a " +
+			"clouds.yaml."}
+	}
+	return told
 }
 
 // cloudResult says how it went, and whether that is within the budget, if there is one.

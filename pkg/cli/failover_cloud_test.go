@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
@@ -22,16 +23,33 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
-// openStack is a Keystone and an Octavia that knows one load balancer, which works for two looks after a failover.
+// openStack is a Keystone and an Octavia that knows one load balancer.
 type openStack struct {
 	*httptest.Server
-	looks  atomic.Int32
-	denied bool
+	// id is the load balancer's, "x" if empty; before and after are its provisioning status, ACTIVE if empty.
+	id, before, after string
+	// work is how many looks after a failover it works for, 2 if 0; away is how many of those get no answer.
+	work, away int32
+	// refuse is the status of its answer to a failover, 0 for yes; locked says that nobody gets in.
+	refuse int
+	locked bool
+	// orders counts the failovers, and looks the looks after one.
+	orders, looks atomic.Int32
 }
 
 func newOpenStack(t *testing.T, denied bool) *openStack {
 	t.Helper()
-	s := &openStack{denied: denied}
+	s := &openStack{}
+	if denied {
+		s.refuse = http.StatusForbidden
+	}
+	return s.start(t)
+}
+
+func (s *openStack) start(t *testing.T) *openStack {
+	t.Helper()
+	s.id, s.before, s.after = cmp.Or(s.id, "x"), cmp.Or(s.before, "ACTIVE"), cmp.Or(s.after, "ACTIVE")
+	s.work = cmp.Or(s.work, 2)
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(s.Close)
 	return s
@@ -40,35 +58,56 @@ func newOpenStack(t *testing.T, denied bool) *openStack {
 func (s *openStack) serve(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch {
+	case r.URL.Path == "/v3/auth/tokens" && s.locked:
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"error":{"message":"The request you have made requires authentication."}}`)
 	case r.URL.Path == "/v3/auth/tokens":
 		w.Header().Set("X-Subject-Token", "t")
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprintf(w, `{"token":{"expires_at":"2099-01-01T00:00:00.000000Z","catalog":[{"type":"load-balancer","name":"octavia",
 			"endpoints":[{"interface":"public","region":"R","region_id":"R","url":%q}]}]}}`, s.URL+"/lb")
-	case strings.HasSuffix(r.URL.Path, "/failover") && s.denied:
-		w.WriteHeader(http.StatusForbidden)
+	case strings.HasSuffix(r.URL.Path, "/failover") && s.refuse != 0:
+		w.WriteHeader(s.refuse)
 		fmt.Fprint(w, `{"faultstring":"Policy does not allow this request to be performed."}`)
 	case strings.HasSuffix(r.URL.Path, "/failover"):
+		s.orders.Add(1)
 		w.WriteHeader(http.StatusAccepted)
 	case strings.HasSuffix(r.URL.Path, "/stats"):
 		fmt.Fprint(w, `{"stats":{"bytes_in":10,"bytes_out":3000000,"active_connections":1,"total_connections":2,"request_errors":0}}`)
-	case strings.HasSuffix(r.URL.Path, "/loadbalancers/x"):
-		status := "PENDING_UPDATE"
-		if s.looks.Add(1) > 2 {
-			status = "ACTIVE"
-		}
-		fmt.Fprintf(w, `{"loadbalancer":{"id":"x","provisioning_status":%q,"operating_status":"ONLINE"}}`, status)
+	case strings.HasSuffix(r.URL.Path, "/loadbalancers/"+s.id):
+		s.look(w)
 	default:
 		fmt.Fprintf(w, `{"versions":[{"id":"v2.26","status":"CURRENT","links":[{"rel":"self","href":%q}]}]}`, s.URL+"/lb/v2")
+	}
+}
+
+// look shows the load balancer.
+func (s *openStack) look(w http.ResponseWriter) {
+	status := s.before
+	if s.orders.Load() > 0 {
+		n := s.looks.Add(1)
+		if n <= s.away {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		if status = "PENDING_UPDATE"; n > s.work {
+			status = s.after
+		}
+	}
+	fmt.Fprintf(w, `{"loadbalancer":{"id":%q,"provisioning_status":%q,"operating_status":"ONLINE"}}`, s.id, status)
+}
+
+// env are a person's credentials for the cloud.
+func (s *openStack) env() map[string]string {
+	return map[string]string{
+		"OS_AUTH_URL": s.URL + "/v3", "OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "demo", "OS_REGION_NAME": "R",
 	}
 }
 
 // person runs commands with credentials for the cloud.
 func (s *openStack) person() (*program, *bytes.Buffer, *bytes.Buffer) {
 	var out, errOut bytes.Buffer
-	env := map[string]string{
-		"OS_AUTH_URL": s.URL + "/v3", "OS_USERNAME": "u", "OS_PASSWORD": "p", "OS_PROJECT_NAME": "demo", "OS_REGION_NAME": "R",
-	}
+	env := s.env()
 	return &program{
 		IOStreams: genericiooptions.IOStreams{In: strings.NewReader(""), Out: &out, ErrOut: &errOut}, now: time.Now,
 		env: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
@@ -106,14 +145,13 @@ func TestFailoverOfACloud(t *testing.T) {
 		{name: "within the budget", targets: []probe.Target{there}, budget: time.Minute, out: "longest gap"},
 		{name: "beyond it", targets: []probe.Target{nowhere}, budget: time.Second, err: "findings",
 			out: "it has never answered from here; FAILED, the budget is 1s"},
-		{name: "no role", denied: true, err: "load balancer x: Policy does not allow this request to be performed. (a failover " +
-			"needs the role load-balancer_admin, and the credentials that the openstack command would use)"},
+		{name: "no role", denied: true, err: "load balancer x: Policy does not allow this request to be performed."},
 		{name: "dry", dry: dryRunClient, denied: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p, out, errOut := newOpenStack(t, c.denied).person()
-			o := &failoverOptions{program: p, yes: true, dryRun: dryRun(c.dry)}
+			o := &failoverOptions{program: p, confirming: confirming{yes: true}, dryRun: dryRun(c.dry)}
 			if c.dry == "" {
 				o.dryRun = dryRunNone
 			}
@@ -141,7 +179,7 @@ func TestCloudTargets(t *testing.T) {
 		texts = append(texts, fmt.Sprint(g.Address, g.HTTP))
 	}
 	want := []string{"203.0.113.1:80 true", "203.0.113.1:5432 false", "[2001:db8::1]:80 true", "[2001:db8::1]:5432 false"}
-	if d := cmp.Diff(want, texts); d != "" {
+	if d := gocmp.Diff(want, texts); d != "" {
 		t.Error(d)
 	}
 }

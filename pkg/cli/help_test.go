@@ -11,7 +11,7 @@ import (
 func commands() []string {
 	return []string{
 		"completion", "completion install", "delete", "drain", "explain", "expose", "failover",
-		"failover test", "generate", "help", "nodes", "options", "rebalance",
+		"failover run", "failover test", "generate", "help", "nodes", "options", "rebalance",
 		"status", "undrain", "validate", "version",
 	}
 }

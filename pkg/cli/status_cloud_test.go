@@ -60,7 +60,7 @@ func TestStatusOfACloud(t *testing.T) {
 		cloudy(t, now, "healthy", "SUCCESS", "ACTIVE", "ONLINE", "ONLINE", "ONLINE"),
 		cloudy(t, now, "degraded", "SUCCESS", "ACTIVE", "DEGRADED", "ONLINE", "ERROR"),
 		cloudy(t, now, "broken", "ERROR : LB0604 load balancer "+cloudID+" is in ERROR, and takes no change; have it "+
-			"failed over (openstack loadbalancer failover)", "ERROR", "ONLINE", "ONLINE", "ONLINE"),
+			"failed over (kubectl lb failover run broken)", "ERROR", "ONLINE", "ONLINE", "ONLINE"),
 		cloudy(t, now, "stuck", "SUCCESS", "PENDING_UPDATE", "ONLINE", "ONLINE", "ONLINE"),
 	}})
 	var out bytes.Buffer

@@ -222,7 +222,8 @@ func cloudDescriptions() []Description {
 			"Give the user the role load-balancer_member in its project."},
 		{CodeCloudError, SeverityError, "load balancer in ERROR",
 			"Octavia could not do its work on the load balancer and takes no change of it; it may still serve.",
-			"Have an operator fail it over, or delete the object and create it anew, which may change the address."},
+			"Have it failed over by \"kubectl lb failover run\", which needs the role load-balancer_admin; or delete the " +
+				"object and create it anew, which may change the address."},
 		{CodeCloudStuck, SeverityWarning, "load balancer stuck",
 			"Octavia has been at work on the load balancer for far too long, mostly since a part of Octavia was killed.",
 			"Have an operator set the load balancer's status to ERROR in Octavia's database and fail it over."},

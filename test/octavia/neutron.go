@@ -47,6 +47,28 @@ func (g *Gate) FloatingIPs() []FloatingIP {
 	return g.network.look()
 }
 
+// Lead makes a floating IP of that address which leads to a port, as somebody else would.
+func (g *Gate) Lead(address, port string) {
+	g.network.mu.Lock()
+	defer g.network.mu.Unlock()
+	g.network.add(FloatingIP{Address: address, NetworkID: External, PortID: port})
+}
+
+// add enters one.
+func (n *neutron) add(f FloatingIP) FloatingIP {
+	n.made++
+	f.ID = fmt.Sprintf("aaaaaaaa-2222-3333-4444-%012d", n.made)
+	n.ips = append(n.ips, f)
+	return f
+}
+
+// occupied reports whether another one of its network leads to the port: there is room for one.
+func (n *neutron) occupied(f FloatingIP, port string) bool {
+	return port != "" && slices.ContainsFunc(n.look(), func(o FloatingIP) bool {
+		return o.PortID == port && o.ID != f.ID && o.NetworkID == f.NetworkID
+	})
+}
+
 // look returns all, after those whose port has gone lead nowhere.
 func (n *neutron) look() []FloatingIP {
 	for i := range n.ips {
@@ -89,10 +111,17 @@ func (n *neutron) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(w, http.StatusBadRequest, "HTTPBadRequest", err.Error())
 			return
 		}
-		n.ips[i].PortID = ""
+		var port string
 		if body.IP.PortID != nil {
-			n.ips[i].PortID = *body.IP.PortID
+			port = *body.IP.PortID
 		}
+		if n.occupied(n.ips[i], port) {
+			refuse(w, http.StatusConflict, "FloatingIPPortAlreadyAssociated", "Cannot associate floating IP "+n.ips[i].Address+
+				" ("+id+") with port "+port+", as that fixed IP already has a floating IP on external network "+
+				n.ips[i].NetworkID+".")
+			return
+		}
+		n.ips[i].PortID = port
 		answer(w, http.StatusOK, map[string]any{"floatingip": n.ips[i]})
 	case r.Method == http.MethodDelete:
 		n.ips = slices.Delete(n.ips, i, i+1)
@@ -136,10 +165,7 @@ func (n *neutron) create(w http.ResponseWriter, r *http.Request) {
 			". The IP address "+f.Address+" is in use.")
 		return
 	}
-	n.made++
-	f.ID = fmt.Sprintf("aaaaaaaa-2222-3333-4444-%012d", n.made)
-	n.ips = append(n.ips, f)
-	answer(w, http.StatusCreated, map[string]any{"floatingip": f})
+	answer(w, http.StatusCreated, map[string]any{"floatingip": n.add(f)})
 }
 
 func refuse(w http.ResponseWriter, status int, kind, text string) {

@@ -20,12 +20,17 @@ type Result struct {
 // Kubectl runs the real kubectl, with the plugin on its PATH and the user's home empty. A non-zero exit is no error:
 // see [Result].Code. The error says that it could not be run at all.
 func (r *Rig) Kubectl(ctx context.Context, stdin string, args ...string) (Result, error) {
+	return r.KubectlWith(ctx, nil, stdin, args...)
+}
+
+// KubectlWith is [Rig.Kubectl] with further variables in the environment, as NAME=VALUE.
+func (r *Rig) KubectlWith(ctx context.Context, env []string, stdin string, args ...string) (Result, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(r.Binaries, "kubectl"), args...)
 	cmd.Dir = r.Repo
-	cmd.Env = []string{
+	cmd.Env = append([]string{
 		"PATH=" + r.Bin + string(os.PathListSeparator) + os.Getenv("PATH"),
 		"KUBECONFIG=" + r.Lab.Info().Kubeconfig, "HOME=" + r.home, "TERM=dumb",
-	}
+	}, env...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -285,7 +285,12 @@ func (b *Backend) compare(all []root, now time.Time) {
 		}
 	}
 	for _, it := range e.items {
-		it.choose(found[it], now)
+		if it.ambiguous(found[it]) {
+			it.doubt, it.at, it.extras = true, time.Time{}, nil // a step has to ask Neutron
+			e.queue.Add(it.key)
+			continue
+		}
+		it.choose(found[it], now, "")
 		if it.news(found[it]) {
 			e.queue.Add(it.key)
 		}

@@ -81,7 +81,7 @@ func understand(err error) *failure {
 			f.trouble = troubleQuota
 		}
 	case http.StatusNotFound:
-		f.trouble = troubleGone
+		f.trouble = absence(f.text)
 	case http.StatusConflict:
 		f.trouble = conflict(f.text)
 		if strings.Contains(strings.ToLower(f.text), "quota") { // so says Neutron
@@ -95,6 +95,15 @@ func understand(err error) *failure {
 		}
 	}
 	return f
+}
+
+// absence tells what is not there from a way that is not: so says Neutron where no router leads from the network of a
+// floating IP to that of its port.
+func absence(text string) trouble {
+	if strings.Contains(text, "is not reachable from subnet") {
+		return troubleRefused
+	}
+	return troubleGone
 }
 
 // conflict tells the conflict that passes, since Octavia is at work, from those that stay, such as a port taken.

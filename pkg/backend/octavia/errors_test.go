@@ -31,6 +31,8 @@ func TestUnderstand(t *testing.T) {
 		{400, fault("Invalid input for field/attribute vip_subnet_id."), troubleRefused, "vip_subnet_id"},
 		{501, fault("Provider 'amphora' does not support a requested option: x"), troubleRefused, "does not support"},
 		{404, fault("pool x not found."), troubleGone, "not found"},
+		{404, `{"NeutronError":{"message":"External network e is not reachable from subnet s.  Therefore, cannot associate Port p"}}`,
+			troubleRefused, "not reachable"},
 		{429, "", troubleWeather, "Too Many"},
 		{498, "", troubleWeather, "498"},
 		{408, "", troubleWeather, "Timeout"},

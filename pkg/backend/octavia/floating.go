@@ -163,6 +163,8 @@ type buoy struct {
 	// port and want are those that it was last looked at for; port is empty before that.
 	port string
 	want Floating
+	// balk is the last one that could not take the place of another one.
+	balk balk
 }
 
 // address is that of the floating IP, empty for none.
@@ -187,6 +189,7 @@ func (s *stepper) float(ctx context.Context) error {
 		return &failure{trouble: troubleWeather, text: "Octavia has not said which port the floating IP is for"}
 	}
 	if w.buoy.port == w.last.PortID && w.buoy.want == asked {
+		w.buoy.balk = balk{} // who has gone back may try again
 		return nil
 	}
 	ip, err := s.moor(ctx, want)
@@ -207,21 +210,24 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, ip := range have {
-		switch {
-		case want == nil:
+	if want == nil {
+		for _, ip := range have {
 			if err := s.cast(ctx, ip, owner); err != nil {
 				return nil, err
 			}
-		case want.fits(ip):
-			if slices.Contains(s.heirlooms(), ip.Description) {
-				err = api.label(ctx, ip.ID, owner)
-			}
-			return &ip, err
 		}
-	}
-	if want == nil {
 		return nil, nil //nolint:nilnil // none is wanted, and there is none
+	}
+	if n := slices.IndexFunc(have, want.fits); n >= 0 {
+		ip := have[n]
+		ours := slices.DeleteFunc(have, func(f floatingIP) bool { return f.ID == ip.ID || !s.made(f, owner) })
+		if err := s.retire(ctx, ours, owner); err != nil { // those of a change that was cut off in the middle
+			return nil, err
+		}
+		if ip.Description != owner && s.made(ip, owner) {
+			err = api.label(ctx, ip.ID, owner)
+		}
+		return &ip, err
 	}
 	ip, err := s.idle(ctx, *want, owner)
 	if err != nil {
@@ -246,36 +252,9 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	return &made, s.swap(ctx, have, &made, owner)
 }
 
-// swap lets a floating IP lead to the load balancer's port in place of the old ones: a port takes one at a time.
-// Where it cannot, the old ones come back; where it can, those that were made for the object go, unless they are to
-// be kept.
-func (s *stepper) swap(ctx context.Context, old []floatingIP, ip *floatingIP, owner string) error {
-	api, port := s.engine.api, s.work.last.PortID
-	for _, o := range old {
-		if err := api.attach(ctx, o.ID, ""); err != nil {
-			return err
-		}
-	}
-	if err := api.attach(ctx, ip.ID, port); err != nil {
-		for _, o := range old {
-			if back := api.attach(ctx, o.ID, port); back != nil {
-				s.engine.log.WarnContext(ctx, "floating IP is lost", "object", describe(s.work.key), "address", o.Address,
-					"error", back)
-			}
-		}
-		return err
-	}
-	ip.PortID = port
-	_, keep := floats(s.work.last.Tags)
-	for _, o := range old {
-		if o.Description != owner || keep {
-			continue
-		}
-		if err := api.drop(ctx, o.ID); err != nil {
-			return err
-		}
-	}
-	return nil
+// made reports whether a floating IP was made for the owner, or for one of the sharers before it was shared.
+func (s *stepper) made(ip floatingIP, owner string) bool {
+	return ip.Description == owner || slices.Contains(s.heirlooms(), ip.Description)
 }
 
 // fits reports whether a floating IP is as it is wanted.
@@ -312,9 +291,7 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 // cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is
 // to be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
-	_, keep := floats(s.work.last.Tags)
-	made := ip.Description == owner || slices.Contains(s.heirlooms(), ip.Description)
-	if !made || keep || !s.model.Cloud.Internal {
+	if _, keep := floats(s.work.last.Tags); !s.made(ip, owner) || keep || !s.model.Cloud.Internal {
 		return s.engine.api.attach(ctx, ip.ID, "")
 	}
 	return s.engine.api.drop(ctx, ip.ID)

@@ -1,7 +1,7 @@
 package octavia
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,8 +23,12 @@ type fakeNeutron struct {
 	deny string
 	// denied refuses everything.
 	denied bool
-	// reject is the id of one that can lead nowhere.
-	reject string
+	// reject is the id of one that can lead nowhere, late that of one of which this shows only where the port is free.
+	reject, late string
+	// status is what those are refused with, 404 if 0.
+	status int
+	// detached counts how often one was taken from a port.
+	detached int
 }
 
 func (n *fakeNeutron) unplug(port string) {
@@ -45,13 +49,13 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 	var body struct {
 		IP floatingIP `json:"floatingip"`
 	}
-	if r.Method == http.MethodPut && i >= 0 {
-		body.IP = n.ips[i] // what is not said stays
-	}
+	labels := false
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
-		if text, err := io.ReadAll(r.Body); err != nil || json.Unmarshal(unplugged(text), &body) != nil {
+		text, err := io.ReadAll(r.Body)
+		if err != nil || json.Unmarshal(text, &body) != nil {
 			return http.StatusBadRequest, string(text)
 		}
+		labels = r.Method == http.MethodPut && !strings.Contains(string(text), "port_id")
 	}
 	switch {
 	case n.denied:
@@ -68,21 +72,27 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 		return http.StatusCreated, text
 	case i < 0:
 		return http.StatusNotFound, `{"NeutronError":{"message":"Floating IP could not be found"}}`
-	case r.Method == http.MethodPut && body.IP.PortID != "" && (n.reject == n.ips[i].ID ||
-		slices.ContainsFunc(n.ips, func(f floatingIP) bool { return f.PortID == body.IP.PortID && f.ID != body.IP.ID })):
-		return http.StatusConflict, `{"NeutronError":{"message":"Cannot associate floating IP with port"}}`
+	case labels:
+		n.ips[i].Description = body.IP.Description
+		return http.StatusOK, "{}"
+	case r.Method == http.MethodPut && body.IP.PortID != "" && n.reject == n.ips[i].ID:
+		return cmp.Or(n.status, http.StatusNotFound), `{"NeutronError":{"message":"External network is not reachable from subnet"}}`
+	case r.Method == http.MethodPut && body.IP.PortID != "" && slices.ContainsFunc(n.ips, func(f floatingIP) bool {
+		return f.PortID == body.IP.PortID && f.NetworkID == n.ips[i].NetworkID
+	}):
+		return http.StatusConflict, `{"NeutronError":{"message":"Cannot associate floating IP with port, as that already has one"}}`
+	case r.Method == http.MethodPut && body.IP.PortID != "" && n.late == n.ips[i].ID:
+		return cmp.Or(n.status, http.StatusNotFound), `{"NeutronError":{"message":"External network is not reachable from subnet"}}`
 	case r.Method == http.MethodPut:
-		n.ips[i] = body.IP
+		if body.IP.PortID == "" {
+			n.detached++
+		}
+		n.ips[i].PortID = body.IP.PortID
 		return http.StatusOK, "{}"
 	default:
 		n.ips = slices.Delete(n.ips, i, i+1)
 		return http.StatusNoContent, ""
 	}
-}
-
-// unplugged makes no port an empty one: JSON's null would leave what was there.
-func unplugged(body []byte) []byte {
-	return bytes.ReplaceAll(body, []byte(`"port_id":null`), []byte(`"port_id":""`))
 }
 
 func (n *fakeNeutron) String() string {
@@ -229,7 +239,7 @@ func TestFloatingIPReplaced(t *testing.T) {
 		for _, trouble := range [][2]string{{"Quota exceeded", ""}, {"", "fip-2"}} {
 			set(trouble[0], trouble[1])
 			apply(t, b, l)
-			time.Sleep(2*time.Minute + 5*time.Second) // not amid a try
+			time.Sleep(2 * time.Minute)
 			got, told := strings.TrimSuffix(c.neutron.String(), " 203.0.113.2>"), bound(t, b)
 			if got != "203.0.113.1>port-1" || told != "203.0.113.1" || len(healthOf(t, b).Findings) != 1 {
 				t.Errorf("%v: %q, bound to %q, %+v", trouble, c.neutron, told, healthOf(t, b))

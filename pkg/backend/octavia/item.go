@@ -51,7 +51,7 @@ type item struct {
 
 	// What is going on. made says that this process has created it and it has never been ACTIVE since; planted is the tree
 	// that was created, until its children have been looked at; tries counts the creations that ended in ERROR; doubt
-	// says that a create may have happened without an answer.
+	// says that a create may have happened without an answer, or that Neutron has to say which of several it is.
 	made    bool
 	planted *Tree
 	tries   int
@@ -138,35 +138,34 @@ func (i *item) take(r root, now time.Time) {
 }
 
 // choose takes one of the load balancers with the item's tags, which are in the order of their creation: the known one,
-// the one with the address that the object has or asks for, one that is ACTIVE, or the oldest. The others are one too
+// the one with the address that the object has, the one with the port to which its floating IP leads (empty where
+// nobody knows), the one with the address that it asks for, one that is ACTIVE, or the oldest. The others are one too
 // many. Those that are on their way out count only where there is no other.
-func (i *item) choose(found []root, now time.Time) {
-	staying := slices.DeleteFunc(slices.Clone(found), func(r root) bool { return r.Provisioning == statusPendingDelete })
-	if len(staying) == 0 {
-		staying = found
-	}
+func (i *item) choose(found []root, now time.Time, port string) {
+	left := staying(found)
 	i.extras = nil
-	if len(staying) == 0 {
+	if len(left) == 0 {
 		return
 	}
 	chosen := 0
 	for _, better := range []func(root) bool{
 		func(r root) bool { return r.ID == i.id },
 		i.recorded,
+		func(r root) bool { return port != "" && r.PortID == port },
 		func(r root) bool { return r.Address != "" && r.Address == i.want.Placement.Address },
 		func(r root) bool { return r.Provisioning == statusActive },
 	} {
-		if n := slices.IndexFunc(staying, better); n >= 0 {
+		if n := slices.IndexFunc(left, better); n >= 0 {
 			chosen = n
 			break
 		}
 	}
-	for j, r := range staying {
+	for j, r := range left {
 		if j != chosen && r.Provisioning != statusPendingDelete {
 			i.extras = append(i.extras, r.ID)
 		}
 	}
-	i.take(staying[chosen], now)
+	i.take(left[chosen], now)
 }
 
 // recorded reports whether the object says that a load balancer's address is the one that it has.

@@ -54,6 +54,20 @@ func (o *Operator) Look(ctx context.Context, id string) (Statuses, error) {
 	return Statuses{Provisioning: r.Provisioning, Operating: r.Operating}, err
 }
 
+// Denied reports whether an error says that the person lacks a role.
+func Denied(err error) bool { return isTrouble(err, troubleDenied) }
+
+// NoLogin reports whether an error says that the credentials are not good, or not good any more.
+func NoLogin(err error) bool { return isTrouble(err, troubleLogin) }
+
+// Passes reports whether an error is of the kind that passes by itself: the network, a time limit, a part of OpenStack
+// that is away for a moment.
+func Passes(err error) bool { return isTrouble(err, troubleWeather) }
+
+func isTrouble(err error, t trouble) bool {
+	return err != nil && understand(err).trouble == t
+}
+
 // Traffic returns the counters of a load balancer, by one call.
 func (o *Operator) Traffic(ctx context.Context, id string) (lb.CloudTraffic, error) {
 	var answer struct {

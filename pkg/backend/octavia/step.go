@@ -64,8 +64,10 @@ func (s *stepper) lookAround(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.choose(ctx, all); err != nil {
+		return err
+	}
 	w.recheck = time.Time{}
-	w.choose(all, time.Now())
 	if w.reread {
 		w.reread, w.seen = false, nil
 	}
@@ -143,14 +145,15 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		w.looked, w.doubt = time.Now(), false
 		if len(all) > 0 {
-			w.choose(all, time.Now())
-			return false, nil
+			err := s.choose(ctx, all) // before doubt is over: what is not chosen must not be made once more
+			w.doubt = err != nil
+			return false, err
 		}
 		if err := s.inherit(ctx); err != nil || w.id != "" {
 			return false, err
 		}
+		w.looked, w.doubt = time.Now(), false
 	}
 	if s.model != nil {
 		return false, nil
@@ -288,7 +291,8 @@ func (s *stepper) broken(ctx context.Context) (time.Duration, error) {
 	}
 	w.ready, w.reason = false, "Octavia reports an ERROR"
 	w.findings = []lb.Finding{{Code: lb.CodeCloudError, Message: fmt.Sprintf(
-		"load balancer %s is in ERROR, and takes no change; have it failed over (openstack loadbalancer failover)", w.id)}}
+		"load balancer %s is in ERROR, and takes no change; have it failed over (kubectl lb failover run %s)", w.id,
+		w.key.Name)}}
 	return slow, nil
 }
 

@@ -57,7 +57,7 @@ func build(cm corev1.ConfigMap, f *fleetView, now time.Time) v1alpha1.LoadBalanc
 	st := &out.Status
 	st.Findings = objectFindings(st.Object)
 	key := lb.Key{Namespace: cm.Namespace, Name: cm.Name}
-	if isCloud(cm) {
+	if IsCloud(cm) {
 		fromCloud(st, cm)
 		st.State, st.Reason = judgeCloud(cm, st, now)
 		return out

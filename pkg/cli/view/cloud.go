@@ -15,8 +15,8 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
-// isCloud reports whether a cloud makes the load balancer, as far as the object shows it.
-func isCloud(cm corev1.ConfigMap) bool {
+// IsCloud reports whether a cloud makes the load balancer, as far as the object shows it.
+func IsCloud(cm corev1.ConfigMap) bool {
 	return cm.Annotations[configmap.AnnotationCloud] != "" || slices.Contains(cm.Finalizers, configmap.Finalizer) ||
 		strings.EqualFold(cm.Data[configmap.KeyProvider], string(lb.ProviderOctavia))
 }

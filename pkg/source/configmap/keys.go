@@ -269,7 +269,8 @@ func addressKeys() []Key {
 	return []Key{
 		{Name: KeyRequestedIP, Takes: "an address, or two of different families separated by a comma", Default: "any",
 			Since: next, Meaning: "The address wanted. It must lie in a pool and be free. Changing it moves the load " +
-				"balancer; without it an address, once given, is kept.",
+				"balancer; without it an address, once given, is kept. Octavia moves only a floating IP: an address of its own " +
+				"is given while the load balancer is made, and a later change is a finding.",
 			read: (*reading).readRequestedIP},
 		{Name: KeyPool, Takes: "an address pool's name", Default: "every pool that is not manual", Since: next,
 			Meaning: "The pool of the controller's configuration to take the address from. A load balancer that has an " +

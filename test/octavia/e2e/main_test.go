@@ -32,9 +32,10 @@ const configuration = "{enabled: true, cloudsFile: /etc/openstack/clouds.yaml, c
 var (
 	shared *rig.Rig
 	cloud  *octavia.Cloud
-	// gate is the way in that the controllers take, and user is a user of the same project, by a way in of its own.
-	gate *octavia.Gate
-	user *octavia.Session
+	// gate is the way in that the controllers take, and user is a user of the same project, by a way in of people.
+	gate   *octavia.Gate
+	people *octavia.Gate
+	user   *octavia.Session
 )
 
 func TestMain(m *testing.M) {
@@ -111,7 +112,8 @@ func openGates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	user, err = cloud.OpenGate(outside).Login(ctx, "demo")
+	people = cloud.OpenGate(outside)
+	user, err = people.Login(ctx, "demo")
 	return err
 }
 

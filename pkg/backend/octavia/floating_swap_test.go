@@ -1,0 +1,111 @@
+package octavia
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+)
+
+// One that can lead nowhere is asked for in place of the one that clients use: that one stays, and is not taken away at
+// each try to see whether the other can by now.
+func TestFloatingIPRefused(t *testing.T) {
+	for name, trouble := range map[string]struct {
+		reject, late string
+		status       int
+		// detached is how often the old one may be taken away within an hour, codes what is said.
+		detached int
+		codes    []lb.Code
+		// heals is how long after the trouble's end the one that is asked for leads there.
+		heals time.Duration
+	}{
+		"at once":       {reject: "x", codes: []lb.Code{lb.CodeCloudRefused}, heals: time.Minute},
+		"when free":     {late: "x", detached: 1, codes: []lb.Code{lb.CodeCloudRefused}, heals: time.Hour},
+		"a fault of it": {late: "x", status: http.StatusInternalServerError, detached: 12, heals: 10 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				free := floatingIP{ID: "x", Address: "203.0.113.99", NetworkID: "public"}
+				c := &cloud{neutron: &fakeNeutron{ips: []floatingIP{free}, status: trouble.status}}
+				b, l := c.begin(t, afloat), tcp(80, "192.0.2.11:30080")
+				apply(t, b, l)
+				time.Sleep(time.Minute)
+				c.mu.Lock()
+				c.neutron.reject, c.neutron.late = trouble.reject, trouble.late
+				c.mu.Unlock()
+				l.VIPs = []netip.Addr{netip.MustParseAddr("203.0.113.99")}
+				for range 60 {
+					apply(t, b, l)
+					time.Sleep(59 * time.Second)
+				}
+				c.mu.Lock()
+				if n := c.neutron.detached; n > trouble.detached {
+					t.Errorf("the one that clients use was taken away %d times", n)
+				}
+				if got := c.neutron.String(); got != "203.0.113.99> 203.0.113.1>port-1" {
+					t.Errorf("%q", got)
+				}
+				c.neutron.reject, c.neutron.late = "", ""
+				c.mu.Unlock()
+				if h := healthOf(t, b); bound(t, b) != "203.0.113.1" || len(trouble.codes) > 0 && !slices.Equal(codes(h.Findings), trouble.codes) {
+					t.Errorf("bound to %s, %+v", bound(t, b), h)
+				}
+				time.Sleep(trouble.heals)
+				if got := c.neutron.String(); got != "203.0.113.99>port-1" || bound(t, b) != "203.0.113.99" || !healthOf(t, b).Ready {
+					t.Errorf("%q, bound to %q, %+v", got, bound(t, b), healthOf(t, b))
+				}
+			})
+		})
+	}
+}
+
+// Another wish is tried at once, and so is the same one after a change.
+func TestFloatingIPRefusedAndChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{neutron: &fakeNeutron{late: "x", ips: []floatingIP{{ID: "x", Address: "203.0.113.99", NetworkID: "public"},
+			{ID: "y", Address: "203.0.113.98", NetworkID: "public"}}}}
+		b, l := c.begin(t, afloat), tcp(80, "192.0.2.11:30080")
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		for _, address := range []string{"203.0.113.99", "203.0.113.98", "203.0.113.99"} {
+			l.VIPs = []netip.Addr{netip.MustParseAddr(address)}
+			apply(t, b, l)
+			time.Sleep(time.Minute)
+			if got := bound(t, b); address == "203.0.113.98" && got != address || c.neutron.detached > 4 {
+				t.Errorf("%s: bound to %s, taken away %d times: %s", address, got, c.neutron.detached, c.neutron)
+			}
+		}
+		c.mu.Lock()
+		c.neutron.late = ""
+		c.mu.Unlock()
+		for _, address := range []string{"203.0.113.98", "203.0.113.99"} {
+			l.VIPs = []netip.Addr{netip.MustParseAddr(address)}
+			apply(t, b, l)
+			time.Sleep(time.Minute)
+			if got := c.neutron.String(); !strings.Contains(got, address+">port-1") || bound(t, b) != address {
+				t.Errorf("%s, bound to %s", got, bound(t, b))
+			}
+		}
+	})
+}
+
+// One of another network is there before the old one goes, where Neutron lets a port have one of each.
+func TestFloatingIPWithoutGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{neutron: &fakeNeutron{}}
+		b, l := c.begin(t, afloat), tcp(80, "192.0.2.11:30080")
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		l.Cloud.FloatingNetwork = "other"
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if got := c.neutron.String(); got != "203.0.113.2>port-1" || bound(t, b) != "203.0.113.2" || c.neutron.detached != 0 {
+			t.Errorf("%q, bound to %s, taken away %d times", got, bound(t, b), c.neutron.detached)
+		}
+	})
+}
