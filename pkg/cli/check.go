@@ -121,9 +121,19 @@ func (k *checker) checkClouded(wishes []lb.Wish, found map[lb.Key][]lb.Finding) 
 	for i := range wishes {
 		wishes[i] = r.Resolve(wishes[i])
 	}
-	in := plan.CloudInput{Wishes: wishes, Capabilities: b.Capabilities(), Check: b.Check}
+	invitations, err := k.hosts.invitations(wishes, nil)
+	if err != nil {
+		return err
+	}
+	asked := map[lb.Key]bool{}
+	for i := range wishes {
+		asked[wishes[i].LoadBalancer.Origin.Key] = true
+	}
+	in := plan.CloudInput{Wishes: append(wishes, invitations...), Capabilities: b.Capabilities(), Check: b.Check}
 	for _, o := range plan.MakeForCloud(in).Outcomes {
-		found[o.Origin.Key] = o.Findings
+		if asked[o.Origin.Key] {
+			found[o.Origin.Key] = o.Findings
+		}
 	}
 	return nil
 }

@@ -23,6 +23,15 @@ func sharer(namespace, name, key, with string) string {
 	return strings.Replace(text, "  bind-port: \"\"\n", "  bind-port: \"81\"\n", 1) + "---\n"
 }
 
+// inOctavia gives manifests the provider octavia, and the Services that it asks for their node ports.
+func inOctavia(manifests string) string {
+	for _, namespace := range []string{"shop", "far"} {
+		manifests += "apiVersion: v1\nkind: Service\nmetadata: {name: tea, namespace: " + namespace +
+			"}\nspec: {type: NodePort, ports: [{port: 80, nodePort: 30080}]}\n---\n"
+	}
+	return strings.ReplaceAll(manifests, "data:\n", "data:\n  provider: octavia\n")
+}
+
 // A share-key of another namespace is refused where it is known that nobody there allows it, and else it is said that
 // nobody knows.
 func TestForeignShareLocally(t *testing.T) {
@@ -42,6 +51,11 @@ func TestForeignShareLocally(t *testing.T) {
 		"validate, and invited": {stdin: sharer("shop", "guest", "far/edge", "") +
 			sharer("far", "host", "edge", "a, shop")},
 		"validate, all invited": {stdin: sharer("shop", "guest", "far/edge", "") + sharer("far", "host", "edge", "*")},
+		"validate, invited to a cloud's": {stdin: inOctavia(sharer("shop", "guest", "far/edge", "") +
+			sharer("far", "host", "edge", "a, shop"))},
+		"validate, not invited to a cloud's": {stdin: inOctavia(sharer("shop", "guest", "far/edge", "") +
+			sharer("far", "host", "edge", "b")), code: ExitFindings},
+		"validate, a cloud's far away": {stdin: inOctavia(sharer("shop", "guest", "far/edge", "")), errOut: unknown},
 		"validate, not invited": {stdin: sharer("shop", "guest", "far/edge", "") +
 			sharer("far", "host", "edge", "b"),
 			code: ExitFindings},

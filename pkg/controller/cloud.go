@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -177,7 +178,7 @@ func (c *clouds) tellOrphans() {
 		there[o.ID] = true
 		if !c.orphans[o.ID] {
 			c.log.Warn("a load balancer in OpenStack belongs to no object; delete it there, or set octavia.deleteOrphans",
-				"id", o.ID, "name", o.Name, "object", o.Key.String())
+				"id", o.ID, "name", o.Name, "objects", fmt.Sprint(o.Objects()))
 		}
 	}
 	c.orphans = there

@@ -47,22 +47,32 @@ type finalizers struct {
 func (f *finalizers) find(ctx context.Context, orphans []octavia.Orphan) error {
 	var errs []error
 	for _, o := range orphans {
-		if o.Key == (lb.Key{}) || f.asked[o.ID] {
-			continue
-		}
-		var cm corev1.ConfigMap
-		err := f.api.Get(ctx, client.ObjectKey{Namespace: o.Key.Namespace, Name: o.Key.Name}, &cm)
-		if client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("look for configmap %s of load balancer %s: %w", o.Key, o.ID, err))
+		if f.asked[o.ID] {
 			continue
 		}
 		f.asked[o.ID] = true
-		ours := cm.DeletionTimestamp == nil && cm.Labels[nodeconfig.LabelApp] == appLoadBalancer // the cache will have it
-		if err == nil && !ours && slices.Contains(cm.Finalizers, configmap.Finalizer) {
-			f.held[cm.UID] = originOf(&cm)
+		for _, key := range o.Objects() {
+			if err := f.findOne(ctx, key); err != nil {
+				f.asked[o.ID] = false
+				errs = append(errs, fmt.Errorf("look for configmap %s of load balancer %s: %w", key, o.ID, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// findOne holds an object if it is there, with our finalizer, and in no cache.
+func (f *finalizers) findOne(ctx context.Context, key lb.Key) error {
+	var cm corev1.ConfigMap
+	err := f.api.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, &cm)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	ours := cm.DeletionTimestamp == nil && cm.Labels[nodeconfig.LabelApp] == appLoadBalancer // the cache will have it
+	if !ours && slices.Contains(cm.Finalizers, configmap.Finalizer) {
+		f.held[cm.UID] = originOf(&cm)
+	}
+	return nil
 }
 
 // hold puts the finalizer on the objects that something is to be made for. What cannot be held is not made: the load

@@ -30,7 +30,7 @@ func TestFindHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	objects := fake.NewClientBuilder().WithObjects(heldMap("unlabelled", "", configmap.Finalizer),
-		heldMap("labelled", appLoadBalancer, configmap.Finalizer), heldMap("free", "", "other")).Build()
+		heldMap("sharer", "", configmap.Finalizer), heldMap("labelled", appLoadBalancer, configmap.Finalizer), heldMap("free", "", "other")).Build()
 	f := &finalizers{client: objects, api: objects, backend: b, log: slog.New(slog.DiscardHandler),
 		held: map[types.UID]lb.Origin{}, releasing: map[types.UID]bool{}, versions: map[types.UID]string{},
 		asked: map[string]bool{}}
@@ -38,11 +38,12 @@ func TestFindHeld(t *testing.T) {
 	for _, name := range []string{"unlabelled", "labelled", "free", "gone"} {
 		orphans = append(orphans, octavia.Orphan{ID: name, Key: lb.Key{Namespace: "default", Name: name}})
 	}
-	orphans = append(orphans, octavia.Orphan{ID: "cut"})
+	orphans = append(orphans, octavia.Orphan{ID: "cut"},
+		octavia.Orphan{ID: "shared", Sharers: []lb.Key{{Namespace: "default", Name: "gone"}, {Namespace: "default", Name: "sharer"}}})
 	if err := f.find(t.Context(), orphans); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := f.held["unlabelled"]; !ok || len(f.held) != 1 {
+	if _, ok := f.held["unlabelled"]; !ok || len(f.held) != 2 || f.held["sharer"].Name != "sharer" {
 		t.Errorf("%+v", f.held)
 	}
 	if err := f.release(t.Context(), nil); err != nil {

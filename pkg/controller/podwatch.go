@@ -98,7 +98,8 @@ func (w *podWatch) slices(key lb.Key) ([]*discoveryv1.EndpointSlice, error) {
 // run keeps a store like what the API server has, until the context is done.
 func (w *podWatch) run(ctx context.Context, key lb.Key, s *sliceStore) {
 	log := logr.FromSlogHandler(w.log.Handler())
-	r := cache.NewReflectorWithOptions(persistent(w.listWatch(key), w.log), &discoveryv1.EndpointSlice{}, s, cache.ReflectorOptions{
+	slices := persistent(w.listWatch(key), w.log)
+	r := cache.NewReflectorWithOptions(slices, &discoveryv1.EndpointSlice{}, s, cache.ReflectorOptions{
 		Name: "endpointslices of " + key.String(), Logger: &log,
 	})
 	wait := rewatchFirst

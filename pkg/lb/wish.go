@@ -43,6 +43,8 @@ type AddressWish struct {
 	// Recorded are the addresses that the object's status says it has. They are adopted before any is allocated. The
 	// user may have written them, so they are claims and not facts.
 	Recorded []netip.Addr
+	// Troubled says that by the object's status it had an error.
+	Troubled bool
 }
 
 // Failed reports whether an error among the findings keeps the wish from being served.

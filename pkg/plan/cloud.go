@@ -30,27 +30,41 @@ func MakeForCloud(in CloudInput) Output {
 	slices.SortFunc(wishes, func(a, b lb.Wish) int {
 		return a.LoadBalancer.Origin.Key.Compare(b.LoadBalancer.Origin.Key)
 	})
+	wrong := make(map[lb.Key][]lb.Finding, len(wishes))
+	for i := range wishes {
+		if w := &wishes[i]; !w.Failed() {
+			wrong[w.LoadBalancer.Origin.Key] = cloudFindings(w, in)
+		}
+	}
+	shares := newCloudShares(wishes, current, wrong)
 	out := Output{Outcomes: make([]Outcome, 0, len(wishes))}
 	for i := range wishes {
 		w := &wishes[i]
-		findings := slices.Clone(w.Findings)
-		if !w.Failed() {
-			findings = append(findings, cloudFindings(w, in)...)
+		key := w.LoadBalancer.Origin.Key
+		sharer, last := shares.candidates[key], current[key]
+		findings := slices.Concat(w.Findings, wrong[key])
+		if sharer != nil {
+			findings = slices.Concat(w.Findings, sharer.findings)
 		}
-		l, last := w.LoadBalancer.Clone(), current[w.LoadBalancer.Origin.Key]
-		l.Cloud.Recorded = slices.Clone(w.Address.Recorded)
-		o := Outcome{Origin: l.Origin, Findings: findings}
+		o := Outcome{Origin: w.LoadBalancer.Origin, Findings: findings}
 		if last != nil {
 			o.VIPs = slices.Clone(last.VIPs)
 		}
+		l := w.LoadBalancer.Clone()
+		l.Cloud.Recorded = slices.Clone(w.Address.Recorded)
 		switch {
 		case !lb.HasErrors(findings):
-			l.VIPs = slices.Clone(w.Address.Requested)
-			l.Cloud.IPv4 = slices.Contains(w.Address.Families, lb.IPv4)
-			l.Cloud.IPv6 = slices.Contains(w.Address.Families, lb.IPv6)
+			l = wished(w)
+			shares.adapt(&l)
 			l.Normalize()
+		case shares.leaves(sharer):
+			// Nothing of it stays, and so nothing of it is stale.
+			o.VIPs = nil
+			out.Outcomes = append(out.Outcomes, o)
+			continue
 		case last != nil:
 			l, o.Stale = last.Clone(), true
+			shares.adapt(&l)
 		default:
 			l.Listeners, o.Stale = nil, true
 		}

@@ -35,7 +35,7 @@ func (s *stepper) adopt(ctx context.Context, id string) error {
 	r.Name, r.Tags = seen.Name, seen.Tags
 	w.take(r, time.Now())
 	w.changed(time.Now())
-	s.engine.log.InfoContext(ctx, "load balancer adopted", "object", w.key.String(), "id", r.ID, "name", name,
+	s.engine.log.InfoContext(ctx, "load balancer adopted", "object", describe(w.key), "id", r.ID, "name", name,
 		"address", r.Address)
 	return nil
 }
@@ -54,8 +54,11 @@ func adoptable(r root, mine []string) error {
 
 // ownerOf names the object that a load balancer was made for.
 func ownerOf(r root) string {
+	if key, ok := shareKeyOf(r.Tags); ok {
+		return "ConfigMaps that " + describe(key) + ", perhaps of another cluster"
+	}
 	if key, ok := keyOf(r.Tags); ok {
-		return "ConfigMap " + key.String() + ", perhaps of another cluster"
+		return "ConfigMap " + describe(key) + ", perhaps of another cluster"
 	}
 	return "another object"
 }

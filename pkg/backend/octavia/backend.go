@@ -64,8 +64,17 @@ type Options struct {
 // Orphan is a load balancer with our cluster's tag that no object is known for.
 type Orphan struct {
 	ID, Name string
-	// Key is the object that it was made for, as far as its tags say.
-	Key lb.Key
+	// Key is the object that it was made for, Sharers are those that shared it, as far as its tags say.
+	Key     lb.Key
+	Sharers []lb.Key
+}
+
+// Objects are those that it was for, as far as its tags say.
+func (o Orphan) Objects() []lb.Key {
+	if o.Key == (lb.Key{}) {
+		return o.Sharers
+	}
+	return append([]lb.Key{o.Key}, o.Sharers...)
 }
 
 // Backend implements backend.Backend over OpenStack. Nothing happens before [Backend.Run].
@@ -76,6 +85,12 @@ type Backend struct {
 	// listed is when the last list was made.
 	listed time.Time
 	lister lister
+	// released are the objects of which nothing is to stay, known those of whom it is known what they want, and unknown
+	// those of whom it is not.
+	released, known map[lb.Key]bool
+	unknown         []lb.Origin
+	// strays are the shared load balancers that the last list had and nobody is known to want.
+	strays []root
 }
 
 var _ backend.Backend = (*Backend)(nil)
@@ -91,7 +106,9 @@ func New(o Options) (*Backend, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{options: o, engine: newEngine(o), lister: lister{wake: make(chan struct{}, 1)}}, nil
+	return &Backend{
+		options: o, engine: newEngine(o), lister: lister{wake: make(chan struct{}, 1)}, released: map[lb.Key]bool{},
+	}, nil
 }
 
 // Run does the work that [Backend.Apply] and [Backend.Release] ask for, until the context is done.
@@ -115,7 +132,8 @@ func (b *Backend) Capabilities() lb.Capabilities {
 		TLS:       true,
 		Hosts:     true, Paths: true, Wildcards: true, ExactPaths: true,
 		SourceRanges: true, SendProxy: true, SendProxyV2: true, Limits: true, Timeouts: true, IdleTimeout: true, Cloud: true,
-		Endpoints: true, Spread: true, Methods: []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
+		Sharing: true, Endpoints: true, Spread: true,
+		Methods:    []lb.Method{lb.RoundRobin, lb.LeastConnections, lb.SourceIPHash},
 		Affinities: lb.Affinities(),
 		Families:   []lb.Family{lb.IPv4, lb.IPv6},
 	}
@@ -153,13 +171,25 @@ func (b *Backend) hand(want []lb.LoadBalancer) {
 	e := b.engine
 	e.told = true
 	wanted := make(map[lb.Key]bool, len(want))
+	groups := b.groups(want)
 	for i := range want {
-		key := want[i].Origin.Key
+		key := want[i].Owner()
+		if wanted[key] {
+			continue
+		}
 		wanted[key] = true
-		b.want(want[i])
+		if key == want[i].Origin.Key {
+			b.want(want[i])
+		} else {
+			b.wantShared(key, groups[key])
+		}
 	}
 	for key, it := range e.items {
-		if !wanted[key] && it.model != nil {
+		switch {
+		case wanted[key] || it.model == nil:
+		case b.joins(key):
+			delete(e.items, key) // what there is becomes the share's
+		default:
 			e.wish(key, nil, Tree{}, false)
 		}
 	}
@@ -182,19 +212,29 @@ func (b *Backend) want(l lb.LoadBalancer) {
 	}
 	l = l.Clone()
 	l.Normalize()
-	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, b.settings(l))
+	settings := b.settings(l)
+	tree := Plant(l, Identity{Cluster: e.cluster, Origin: l.Origin}, settings)
+	b.enter(l.Origin.Key, &l, tree, []Part{{Model: l, Settings: settings}})
+}
+
+// enter hands a wish to the engine, if it differs from what was handed over before.
+func (b *Backend) enter(key lb.Key, l *lb.LoadBalancer, tree Tree, parts []Part) {
+	e := b.engine
+	it := e.items[key]
 	known := it != nil && it.model != nil
 	same := known && sameTree(tree, it.want) && (it.id != "" || reflect.DeepEqual(tree.Placement, it.want.Placement)) &&
 		slices.Equal(l.VIPs, it.model.VIPs)
 	if known && !same && sameTree(memberless(tree), memberless(it.want)) {
 		it.hold(b.options.Coalesce)
 	}
-	e.wish(l.Origin.Key, &l, tree, same)
+	e.wish(key, l, tree, same)
+	it = e.items[key]
+	it.parts = parts
 	if same {
-		it.model = &l
+		it.model = l
 		return
 	}
-	b.step(l.Origin.Key)
+	b.step(key)
 }
 
 // memberless returns a tree without its members.
@@ -215,21 +255,37 @@ func sameTree(a, b Tree) bool {
 // compare takes over what the list says, and wakes the items that it has news of.
 func (b *Backend) compare(all []root, now time.Time) {
 	e := b.engine
-	b.orphans, b.listed = nil, now
+	b.orphans, b.strays, b.listed = nil, nil, now
 	byTag := make(map[string]*item, len(e.items))
 	for key, it := range e.items {
 		byTag[objectTag(key)] = it
 		it.looked = now
 	}
 	found := map[*item][]root{}
+	var heirs []root
 	for _, r := range all {
 		i := slices.IndexFunc(r.Tags, func(t string) bool { return byTag[t] != nil })
 		if i < 0 {
-			b.orphan(r)
+			switch it, _ := b.heir(r); {
+			case it != nil:
+				heirs = append(heirs, r)
+			case shared(r.Tags):
+				b.strays = append(b.strays, r)
+			default:
+				key, ok := keyOf(r.Tags)
+				b.orphan(r, key, ok)
+			}
 			continue
 		}
 		it := byTag[r.Tags[i]]
 		found[it] = append(found[it], r)
+	}
+	b.inherit(heirs, found)
+	b.clear(now)
+	for _, r := range b.strays {
+		if key, ok := shareKeyOf(r.Tags); !b.spares(r) {
+			b.orphan(r, key, ok)
+		}
 	}
 	for _, it := range e.items {
 		if it.ambiguous(found[it]) {
@@ -244,14 +300,18 @@ func (b *Backend) compare(all []root, now time.Time) {
 	}
 }
 
-// orphan notes a load balancer of this cluster that no object is known for, or makes it go.
-func (b *Backend) orphan(r root) {
-	key, ok := keyOf(r.Tags)
-	if !ok || !b.options.DeleteOrphans {
-		b.orphans = append(b.orphans, Orphan{ID: r.ID, Name: r.Name, Key: key})
+// orphan notes a load balancer of this cluster that no object is known for, or makes it go. Its key is that of the
+// object or the share, as far as the tags say.
+func (b *Backend) orphan(r root, key lb.Key, ok bool) {
+	if ok && b.options.DeleteOrphans {
+		b.engine.wish(key, nil, Tree{}, false)
 		return
 	}
-	b.engine.wish(key, nil, Tree{}, false)
+	o := Orphan{ID: r.ID, Name: r.Name, Key: key, Sharers: sharersOf(r.Tags)}
+	if !ok || isShare(key) {
+		o.Key = lb.Key{}
+	}
+	b.orphans = append(b.orphans, o)
 }
 
 // Release makes what was made for these objects go, also where this process has not been told of them before; see
@@ -263,7 +323,12 @@ func (b *Backend) Release(origins []lb.Origin) {
 	for _, o := range origins {
 		it := e.items[o.Key]
 		e.wish(o.Key, nil, Tree{}, it != nil && it.model == nil)
+		if it == nil && b.shares(o.Key) != nil && time.Since(e.started) > afterlife {
+			e.items[o.Key].known = true // all that it had is in what it shared
+		}
+		b.released[o.Key] = true
 	}
+	b.clear(time.Now())
 }
 
 // Released reports whether nothing is left of what was made for the object.
@@ -271,7 +336,12 @@ func (b *Backend) Released(key lb.Key) bool {
 	e := b.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.items[key] == nil
+	asked := b.listed.IsZero() && b.lister.round != nil // what it had a part in nobody knows yet
+	done := !asked && e.items[key] == nil && b.shares(key) == nil && b.stray(key) == nil
+	if done {
+		delete(b.released, key)
+	}
+	return done
 }
 
 // Orphans returns the load balancers of this cluster that the last pass knew no object for, in the order of their
@@ -296,18 +366,31 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	for key, it := range e.items {
 		if it.model == nil {
 			state.Health[key] = it.farewell()
-			continue
 		}
-		state.Health[key] = backend.Health{
-			Ready: it.ready, Reason: it.reason, Findings: slices.Clone(it.findings), Cloud: it.cloudStatus(),
-		}
-		l := it.model.Clone()
-		if l.VIPs = it.addresses(); len(l.VIPs) > 0 {
-			state.LoadBalancers = append(state.LoadBalancers, l)
+	}
+	b.leaving(&state)
+	for key, it := range e.items {
+		switch {
+		case it.model == nil: // it may share another one by now, and fare as that does
+		case isShare(key):
+			it.shared(&state, e.cluster)
+		default:
+			it.alone(&state)
 		}
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
 	return state, nil
+}
+
+// alone enters into a state how an object fares whose load balancer is its own.
+func (i *item) alone(state *backend.State) {
+	state.Health[i.key] = backend.Health{
+		Ready: i.ready, Reason: i.reason, Findings: slices.Clone(i.findings), Cloud: i.cloudStatus(),
+	}
+	l := i.model.Clone()
+	if l.VIPs = i.addresses(); len(l.VIPs) > 0 {
+		state.LoadBalancers = append(state.LoadBalancers, l)
+	}
 }
 
 // farewell is how one fares that is to go.
@@ -346,7 +429,7 @@ func (b *Backend) Settled() bool {
 		return false
 	}
 	for _, it := range e.items {
-		if it.model == nil || it.settled != it.version || len(it.extras) > 0 || !it.recheck.IsZero() {
+		if it.model == nil || it.settled != it.version || it.bars.any() || len(it.extras) > 0 || !it.recheck.IsZero() {
 			return false
 		}
 	}

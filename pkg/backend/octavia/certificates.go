@@ -1,6 +1,7 @@
 package octavia
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -32,7 +33,9 @@ func storedPrefix(cluster string) string {
 }
 
 // storedObject is what stands for an object there. It has no spaces.
-func storedObject(key lb.Key) string { return shortenTo(key.String(), maxStoredObject) }
+func storedObject(key lb.Key) string {
+	return strings.ReplaceAll(shortenTo(key.String(), maxStoredObject), " ", ":") // a share's has one
+}
 
 // storedName is the name of a container. Those of its parts go on after another space.
 func storedName(cluster string, key lb.Key, digest string) string {
@@ -47,13 +50,13 @@ func storedFor(cluster, name string) (object string, ours bool) {
 	return object, ours && whole
 }
 
-// pairs returns what a listener terminates TLS with, where that is in Secrets.
-func (i Identity) pairs(l lb.Listener) (out []Pair) {
+// pairs returns what a listener of an object of the namespace terminates TLS with, where that is in Secrets.
+func (i Identity) pairs(l lb.Listener, namespace string) (out []Pair) {
 	if l.TLS == nil {
 		return nil
 	}
 	for _, c := range l.TLS.Certificates {
-		p := Pair{Secret: lb.Key{Namespace: i.Origin.Namespace, Name: c.Secret}, Digest: c.Material.Digest}
+		p := Pair{Secret: lb.Key{Namespace: namespace, Name: c.Secret}, Digest: c.Material.Digest}
 		p.Container = storedName(i.Cluster, i.Origin.Key, p.Digest)
 		// Two Secrets may hold the same.
 		if p.Digest != "" && !slices.ContainsFunc(out, func(o Pair) bool { return o.Container == p.Container }) {
@@ -79,11 +82,10 @@ func (t Tree) furnished(refs map[string]string) Tree {
 		if len(l.Pairs) == 0 {
 			continue
 		}
-		all := make([]string, 0, len(l.Pairs))
+		l.Certificate = cmp.Or(l.Certificate, refs[l.Pairs[0].Container])
 		for _, p := range l.Pairs {
-			all = append(all, refs[p.Container])
+			l.certify(refs[p.Container])
 		}
-		l.Certificate, l.Certificates = all[0], sorted(all[1:])
 	}
 	return t
 }

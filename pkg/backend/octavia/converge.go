@@ -15,6 +15,9 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return time.Second, err
 	}
 	w.seen.Name, w.seen.Tags = w.last.Name, w.last.Tags
+	if s.yield() {
+		return time.Millisecond, nil
+	}
 	w.unfill(s.want)
 	short, err := s.equip(ctx)
 	if err != nil {
@@ -30,11 +33,20 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 	if len(ops) == 0 {
 		return s.rest(ctx, short)
 	}
+	return s.perform(ctx, ops)
+}
+
+// perform does the first operation.
+func (s *stepper) perform(ctx context.Context, ops []Op) (time.Duration, error) {
+	w := &s.work
 	s.begin()
-	s.engine.log.InfoContext(ctx, "change", "object", w.key.String(), "id", w.id, "do", ops[0].String(),
+	s.engine.log.InfoContext(ctx, "change", "object", describe(w.key), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
 	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
 		w.seen = nil // it may have happened all the same, or somebody else is at it
+		if s.bar(ops[0], understand(err)) {
+			return time.Millisecond, nil
+		}
 		return 0, fmt.Errorf("%s: %w", ops[0], err)
 	}
 	if ops[0].Verb == Fill {
@@ -156,6 +168,9 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 
 // settle notes that all is as it is wanted.
 func (s *stepper) settle(ctx context.Context) error {
+	if len(s.want.Listeners) == 0 && len(s.want.Left) > 0 {
+		return s.done(ctx) // nobody can say what is to become of its floating IP
+	}
 	if err := s.float(ctx); err != nil {
 		return err
 	}
@@ -177,7 +192,7 @@ func (s *stepper) done(ctx context.Context) error {
 	if w.worked {
 		w.worked, w.second = false, time.Now().Add(secondLook)
 	}
-	w.ready, w.reason, w.findings = true, "", append(w.health(), s.misplaced()...)
+	w.ready, w.reason, w.findings = true, "", append(w.weakness(), s.misplaced()...)
 	s.tidy(ctx)
 	return nil
 }

@@ -90,7 +90,7 @@ func cloneListeners(in []lb.CloudListener) []lb.CloudListener {
 const maxNamed = 5
 
 // health says what the operating status of a load balancer means.
-func (i *item) health() []lb.Finding {
+func (i *item) weakness() []lb.Finding {
 	text := map[string]string{
 		"DEGRADED":  "some of its members do not answer the health monitor",
 		statusError: "none of its members answers the health monitor",
@@ -98,8 +98,12 @@ func (i *item) health() []lb.Finding {
 	if text == "" {
 		return nil
 	}
+	return []lb.Finding{i.degraded(text, i.cloudStatus().Failing())}
+}
+
+// degraded names the members that do not answer.
+func (i *item) degraded(text string, failing []lb.CloudMember) lb.Finding {
 	var names []string
-	failing := i.cloudStatus().Failing()
 	for _, m := range failing[:min(len(failing), maxNamed)] {
 		names = append(names, m.Address)
 	}
@@ -109,6 +113,6 @@ func (i *item) health() []lb.Finding {
 	if len(names) > 0 {
 		text += ": " + strings.Join(names, ", ")
 	}
-	return []lb.Finding{{Code: lb.CodeCloudDegraded,
-		Message: fmt.Sprintf("load balancer %s is %s: %s", i.id, i.last.Operating, text)}}
+	return lb.Finding{Code: lb.CodeCloudDegraded,
+		Message: fmt.Sprintf("load balancer %s is %s: %s", i.id, i.last.Operating, text)}
 }

@@ -3,6 +3,7 @@ package octavia
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Diff returns what must be done to make what there is what is wanted, in the order that interrupts the least: what is
@@ -12,7 +13,13 @@ import (
 // Children of ours that nobody wants go; those that others have added to the load balancer stay, unless they have a
 // port or a name that is wanted.
 func Diff(want Tree, have Seen) []Op {
-	d := differ{want: want, have: have}
+	d := differ{want: want.beside(have), have: have}
+	// Who comes to share it is named before there is anything of it, who leaves it after that has gone.
+	tags := tagsOf(have.Tags, d.want)
+	late := owned(have.Tags, tags) || !shared(want.Tags)
+	if !late {
+		d.rename()
+	}
 	d.removeListeners()
 	d.removePolicies()
 	d.removeStuck()
@@ -21,8 +28,8 @@ func Diff(want Tree, have Seen) []Op {
 	d.makeListeners()
 	d.makePolicies()
 	d.removePools()
-	if have.Name != want.Name || !slices.Equal(tagsOf(have.Tags, want), sorted(slices.Clone(have.Tags))) {
-		d.ops = append(d.ops, Op{Verb: Update, Kind: KindLoadBalancer, Name: want.Name, ID: have.ID})
+	if late && (have.Name != want.Name || !slices.Equal(tags, sorted(slices.Clone(have.Tags)))) {
+		d.rename()
 	}
 	return d.ops
 }
@@ -34,6 +41,11 @@ type differ struct {
 }
 
 func (d *differ) add(o Op) { d.ops = append(d.ops, o) }
+
+// rename gives the load balancer its name and tags.
+func (d *differ) rename() {
+	d.add(Op{Verb: Update, Kind: KindLoadBalancer, Name: d.want.Name, ID: d.have.ID})
+}
 
 // kept returns the listener of the port if it can stay.
 func (d *differ) kept(w Listener) *SeenListener {
@@ -58,11 +70,19 @@ func (d *differ) keptPool(name string) *SeenPool {
 	return h
 }
 
+// ours reports whether what carries the tags is of this cluster's making, for an object whose wish is known.
 func (d *differ) ours(tags []string) bool {
-	return len(d.want.Listeners) > 0 && owned(tags, d.childTags())
+	made := slices.ContainsFunc(tags, func(t string) bool {
+		return strings.HasPrefix(t, tagCluster) && slices.Contains(d.want.Tags, t)
+	})
+	return made && !d.want.leaves(tags)
 }
 
-func (d *differ) childTags() []string { return d.want.Listeners[0].Tags }
+// leftPool reports whether a pool is of an object whose wish nobody knows, and with it the policy of its name.
+func (d *differ) leftPool(name string) bool {
+	p := d.have.pool(name)
+	return p != nil && d.want.leaves(p.Tags)
+}
 
 func (d *differ) removeListeners() {
 	for _, h := range d.have.Listeners {
@@ -96,8 +116,28 @@ func (d *differ) removePolicies() {
 		}
 		for i, p := range h.Policies {
 			twin := slices.ContainsFunc(h.Policies[:i], func(o SeenPolicy) bool { return o.Name == p.Name })
-			if twin || !slices.ContainsFunc(w.Policies, func(o Policy) bool { return d.keeps(o, p) }) {
+			kept := slices.ContainsFunc(w.Policies, func(o Policy) bool { return d.keeps(o, p) })
+			if twin || !kept && !d.leftPool(p.Name) {
 				d.add(Op{Verb: Delete, Kind: KindPolicy, Name: p.Name, ID: p.ID, NeedsID: p.ID == "", Port: w.Port})
+			}
+		}
+	}
+	d.removeDeserted()
+}
+
+// removeDeserted removes the policies of those who have left a listener that stays for somebody whose wish nobody
+// knows: Octavia deletes no pool that a policy needs.
+func (d *differ) removeDeserted() {
+	for _, h := range d.have.Listeners {
+		wanted := slices.ContainsFunc(d.want.Listeners, func(w Listener) bool {
+			return w.Port == h.Port && carrier(w.Protocol) == carrier(h.Protocol)
+		})
+		if wanted || !d.want.leaves(h.Tags) {
+			continue
+		}
+		for _, p := range h.Policies {
+			if pool := d.have.pool(p.Name); pool != nil && d.ours(pool.Tags) && d.want.pool(p.Name) == nil {
+				d.add(Op{Verb: Delete, Kind: KindPolicy, Name: p.Name, ID: p.ID, NeedsID: p.ID == "", Port: h.Port})
 			}
 		}
 	}
@@ -131,7 +171,7 @@ func (d *differ) makeListeners() {
 		switch {
 		case h == nil:
 			d.add(Op{Verb: Create, Kind: KindListener, Name: w.Name, Listener: w})
-		case !sameListener(*w, h.Listener) || w.DefaultPool != "" && d.keptPool(w.DefaultPool) == nil:
+		case !sameListener(*w, h.Listener) || d.want.pool(w.DefaultPool) != nil && d.keptPool(w.DefaultPool) == nil:
 			d.add(Op{Verb: Update, Kind: KindListener, Name: w.Name, ID: h.ID, Listener: w})
 		}
 	}
@@ -142,7 +182,15 @@ func sameListener(w, h Listener) bool {
 		w.ClientTimeout == h.ClientTimeout && w.ConnectTimeout == h.ConnectTimeout &&
 		w.MemberTimeout == h.MemberTimeout && w.Certificate == h.Certificate &&
 		slices.Equal(w.Certificates, sorted(slices.Clone(h.Certificates))) && w.InspectTimeout == h.InspectTimeout &&
-		slices.Equal(w.AllowedCIDRs, sorted(slices.Clone(h.AllowedCIDRs))) && maps.Equal(w.InsertHeaders, h.InsertHeaders)
+		slices.Equal(w.AllowedCIDRs, sorted(slices.Clone(h.AllowedCIDRs))) && maps.Equal(w.InsertHeaders, h.InsertHeaders) &&
+		sameTags(w.Tags, h.Tags)
+}
+
+// sameTags reports whether a child says whose it is. One without any tag of ours says nothing wrong.
+func sameTags(w, h []string) bool {
+	return slices.Equal(withTags(h, w), sorted(slices.Clone(h))) || !slices.ContainsFunc(h, func(t string) bool {
+		return !isForeign(t)
+	})
 }
 
 func (d *differ) changePools() {
@@ -152,7 +200,7 @@ func (d *differ) changePools() {
 		if h == nil {
 			continue
 		}
-		if w.Method != h.Method || !samePersistence(w.Persistence, h.Persistence) {
+		if w.Method != h.Method || !samePersistence(w.Persistence, h.Persistence) || !sameTags(w.Tags, h.Tags) {
 			d.add(Op{Verb: Update, Kind: KindPool, Name: w.Name, ID: h.ID, Pool: w})
 		}
 		if !slices.EqualFunc(w.Members, h.Members, func(a, b Member) bool { return a.compare(b) == 0 }) {
@@ -204,7 +252,9 @@ func (d *differ) makePolicies() {
 			if at >= 0 {
 				has = h.Policies[at]
 			} else {
-				d.add(Op{Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1})
+				d.add(Op{
+					Verb: Create, Kind: KindPolicy, Name: p.Name, Policy: p, Port: w.Port, Position: j + 1 + d.before(*p, h),
+				})
 			}
 			unknown := at >= 0 && has.ID == ""
 			for r := has.Rules; r < len(p.Rules); r++ {

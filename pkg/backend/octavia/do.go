@@ -11,7 +11,7 @@ import (
 func (a *api) do(ctx context.Context, o Op, want Tree, s *Seen) error {
 	switch o.Kind {
 	case KindLoadBalancer:
-		tags := tagsOf(s.Tags, want)
+		tags := tagsOf(s.Tags, want.beside(*s))
 		body := map[string]any{"loadbalancer": map[string]any{"name": want.Name, "tags": tags}}
 		if err := a.call(ctx, http.MethodPut, "loadbalancers/"+s.ID, body, nil); err != nil {
 			return err
@@ -135,7 +135,7 @@ func (a *api) doPool(ctx context.Context, o Op, s *Seen) error {
 		Name: o.Pool.Name, Method: o.Pool.Method, Persistence: o.Pool.Persistence, Tags: o.Pool.Tags,
 	})
 	if err == nil {
-		p.Method, p.Persistence = o.Pool.Method, o.Pool.Persistence
+		p.Method, p.Persistence, p.Tags = o.Pool.Method, o.Pool.Persistence, o.Pool.Tags
 	}
 	return err
 }

@@ -103,16 +103,21 @@ func (e *engine) turn(ctx context.Context, key lb.Key) {
 		e.mu.Unlock()
 		return
 	}
-	step := stepper{engine: e, item: it, model: it.model, want: it.want, version: it.version, work: *it}
+	step := stepper{
+		engine: e, item: it, model: it.model, want: it.want, parts: it.parts, version: it.version, work: *it,
+	}
 	e.mu.Unlock()
 
 	again := step.run(ctx)
 
 	e.mu.Lock()
 	news := e.keep(it, &step)
-	if it.gone && it.model == nil {
+	switch {
+	case e.items[key] != it:
+		again = 0 // another one has taken over what there is
+	case it.gone && it.model == nil:
 		delete(e.items, key)
-	} else if it.version != step.version {
+	case it.version != step.version:
 		again = time.Millisecond // the wish has changed meanwhile
 	}
 	e.mu.Unlock()
@@ -128,12 +133,12 @@ func (e *engine) turn(ctx context.Context, key lb.Key) {
 func (e *engine) keep(it *item, s *stepper) bool {
 	w := s.work
 	news := it.ready != w.ready || it.reason != w.reason || it.gone != w.gone || it.last.Address != w.last.Address ||
-		it.buoy.address() != w.buoy.address() ||
+		it.buoy.address() != w.buoy.address() || !slices.Equal(it.last.Tags, w.last.Tags) ||
 		it.last.Provisioning != w.last.Provisioning || it.last.Operating != w.last.Operating ||
-		!reflect.DeepEqual(it.children, w.children) || !slices.Equal(it.findings, w.findings)
-	model, want, version, held := it.model, it.want, it.version, it.held
+		!reflect.DeepEqual(it.children, w.children) || !it.bars.equal(w.bars) || !slices.Equal(it.findings, w.findings)
+	model, want, version, held, parts := it.model, it.want, it.version, it.held, it.parts
 	*it = w
-	it.model, it.want, it.version, it.held = model, want, version, held
+	it.model, it.want, it.version, it.held, it.parts = model, want, version, held, parts
 	return news
 }
 

@@ -141,6 +141,12 @@ func (a *api) allocate(ctx context.Context, f Floating, port, owner string) (flo
 	return answer.IP, err
 }
 
+// label writes down whose a floating IP is.
+func (a *api) label(ctx context.Context, id, owner string) error {
+	body := map[string]any{"floatingip": map[string]any{"description": owner}}
+	return a.neutron(ctx, http.MethodPut, "floatingips/"+id, body, nil)
+}
+
 // drop deletes a floating IP; one that is gone already is as good.
 func (a *api) drop(ctx context.Context, id string) error {
 	err := a.neutron(ctx, http.MethodDelete, "floatingips/"+id, nil, nil)
@@ -214,15 +220,21 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	}
 	if n := slices.IndexFunc(have, want.fits); n >= 0 {
 		ip := have[n]
-		ours := slices.DeleteFunc(have, func(f floatingIP) bool { return f.ID == ip.ID || f.Description != owner })
-		return &ip, s.retire(ctx, ours, owner) // those of a change that was cut off in the middle
+		ours := slices.DeleteFunc(have, func(f floatingIP) bool { return f.ID == ip.ID || !s.made(f, owner) })
+		if err := s.retire(ctx, ours, owner); err != nil { // those of a change that was cut off in the middle
+			return nil, err
+		}
+		if ip.Description != owner && s.made(ip, owner) {
+			err = api.label(ctx, ip.ID, owner)
+		}
+		return &ip, err
 	}
 	ip, err := s.idle(ctx, *want, owner)
 	if err != nil {
 		return nil, err
 	}
 	if ip != nil {
-		s.engine.log.InfoContext(ctx, "floating IP taken", "object", s.work.key.String(), "address", ip.Address)
+		s.engine.log.InfoContext(ctx, "floating IP taken", "object", describe(s.work.key), "address", ip.Address)
 		return ip, s.swap(ctx, have, ip, owner)
 	}
 	at := port
@@ -233,11 +245,16 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 	if err != nil {
 		return nil, err
 	}
-	s.engine.log.InfoContext(ctx, "floating IP made", "object", s.work.key.String(), "address", made.Address)
+	s.engine.log.InfoContext(ctx, "floating IP made", "object", describe(s.work.key), "address", made.Address)
 	if at != "" {
 		return &made, nil
 	}
 	return &made, s.swap(ctx, have, &made, owner)
+}
+
+// made reports whether a floating IP was made for the owner, or for one of the sharers before it was shared.
+func (s *stepper) made(ip floatingIP, owner string) bool {
+	return ip.Description == owner || slices.Contains(s.heirlooms(), ip.Description)
 }
 
 // fits reports whether a floating IP is as it is wanted.
@@ -274,7 +291,7 @@ func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*float
 // cast takes a floating IP from the load balancer. What was made for it goes only where the object says that there is
 // to be none, and it is not to be kept: else, as when the configuration has lost its network, it may be wanted again.
 func (s *stepper) cast(ctx context.Context, ip floatingIP, owner string) error {
-	if _, keep := floats(s.work.last.Tags); ip.Description != owner || keep || !s.model.Cloud.Internal {
+	if _, keep := floats(s.work.last.Tags); !s.made(ip, owner) || keep || !s.model.Cloud.Internal {
 		return s.engine.api.attach(ctx, ip.ID, "")
 	}
 	return s.engine.api.drop(ctx, ip.ID)

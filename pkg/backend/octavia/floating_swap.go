@@ -56,7 +56,7 @@ func (s *stepper) displace(ctx context.Context, old []floatingIP, ip *floatingIP
 	}
 	for _, o := range old {
 		if back := api.attach(ctx, o.ID, port); back != nil {
-			s.engine.log.WarnContext(ctx, "floating IP is lost", "object", s.work.key.String(), "address", o.Address,
+			s.engine.log.WarnContext(ctx, "floating IP is lost", "object", describe(s.work.key), "address", o.Address,
 				"error", back)
 		}
 	}
@@ -75,7 +75,7 @@ func (s *stepper) retire(ctx context.Context, old []floatingIP, owner string) er
 	for _, o := range old {
 		var err error
 		switch {
-		case o.Description == owner && !keep:
+		case s.made(o, owner) && !keep:
 			err = s.engine.api.drop(ctx, o.ID)
 		case o.PortID != "":
 			err = s.engine.api.attach(ctx, o.ID, "")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -48,10 +49,13 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 	var body struct {
 		IP floatingIP `json:"floatingip"`
 	}
+	labels := false
 	if r.Method == http.MethodPost || r.Method == http.MethodPut {
-		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-			return http.StatusBadRequest, err.Error()
+		text, err := io.ReadAll(r.Body)
+		if err != nil || json.Unmarshal(text, &body) != nil {
+			return http.StatusBadRequest, string(text)
 		}
+		labels = r.Method == http.MethodPut && !strings.Contains(string(text), "port_id")
 	}
 	switch {
 	case n.denied:
@@ -68,6 +72,9 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 		return http.StatusCreated, text
 	case i < 0:
 		return http.StatusNotFound, `{"NeutronError":{"message":"Floating IP could not be found"}}`
+	case labels:
+		n.ips[i].Description = body.IP.Description
+		return http.StatusOK, "{}"
 	case r.Method == http.MethodPut && body.IP.PortID != "" && n.reject == n.ips[i].ID:
 		return cmp.Or(n.status, http.StatusNotFound), `{"NeutronError":{"message":"External network is not reachable from subnet"}}`
 	case r.Method == http.MethodPut && body.IP.PortID != "" && slices.ContainsFunc(n.ips, func(f floatingIP) bool {

@@ -18,6 +18,8 @@ type item struct {
 	model   *lb.LoadBalancer
 	want    Tree
 	version int
+	// parts are what those want who share it; of a load balancer that is one object's alone there is one.
+	parts []Part
 	// held is until when a wish of other members waits for more of its kind.
 	held time.Time
 
@@ -87,6 +89,8 @@ type item struct {
 	trouble *failure
 	// failing is since when nothing has gone well.
 	failing time.Time
+	// bars are those of the parts that Octavia refuses.
+	bars bars
 	// findings are for the user, and reason says what is missing while it is not ready.
 	findings []lb.Finding
 	reason   string

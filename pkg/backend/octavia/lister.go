@@ -3,7 +3,6 @@ package octavia
 import (
 	"context"
 	"reflect"
-	"slices"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -90,7 +89,7 @@ func (b *Backend) answered(all []root, err error) (news bool) {
 			before[key] = it.last
 		}
 		b.compare(all, time.Now())
-		news = news || !slices.Equal(orphans, b.orphans)
+		news = news || !reflect.DeepEqual(orphans, b.orphans)
 		for key, it := range e.items {
 			news = news || !reflect.DeepEqual(before[key], it.last)
 		}

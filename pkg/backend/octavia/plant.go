@@ -13,6 +13,12 @@ import (
 // Plant makes the tree that a load balancer of the model shall be in Octavia. It is pure: equal input gives an equal
 // tree, in an order that has nothing to do with that of the input.
 func Plant(l lb.LoadBalancer, id Identity, s Settings) Tree {
+	return plantAll([]Part{{Model: l, Settings: s}}, id)
+}
+
+// plantAll makes the tree that the load balancer of all parts shall be. The first one says what can be said only once.
+func plantAll(parts []Part, id Identity) Tree {
+	l, s := parts[0].Model, parts[0].Settings
 	s = s.with(l.Cloud)
 	floating := s.floating(l)
 	if floating != nil {
@@ -20,14 +26,10 @@ func Plant(l lb.LoadBalancer, id Identity, s Settings) Tree {
 	}
 	t := Tree{
 		Name: id.Name(), Tags: id.Tags(), Placement: place(l, s), Floating: floating,
-		Description: "Made by kubectl-lb for " + shorten(l.Origin.Key.String()),
+		Description: "Made by kubectl-lb for " + shorten(describe(id.Origin.Key)), Left: leftOf(parts),
 	}
-	for _, listener := range l.Listeners {
-		p := planter{settings: s.of(listener, l.Cloud), tags: id.ChildTags(), certificates: l.Cloud.Certificates}
-		if len(p.certificates) == 0 {
-			p.pairs = id.pairs(listener)
-		}
-		made, pools := p.listener(listener)
+	for _, socket := range sockets(parts, id) {
+		made, pools := plantSocket(socket)
 		t.Listeners = append(t.Listeners, made)
 		t.Pools = append(t.Pools, pools...)
 	}
@@ -65,7 +67,9 @@ const (
 	protocolHTTPS = "TERMINATED_HTTPS"
 )
 
+// planter makes what comes of a listener of the model.
 type planter struct {
+	listener lb.Listener
 	settings Settings
 	tags     []string
 	// certificates are Barbican's URLs of those of HTTPS; without any, pairs are what has to be put there.
@@ -73,8 +77,39 @@ type planter struct {
 	pairs        []Pair
 }
 
-func (p planter) listener(l lb.Listener) (Listener, []Pool) {
-	s := p.settings
+// plantSocket makes the listener of those who share a socket, whose first says what can be said only once, and the
+// pools of all.
+func plantSocket(all []planter) (Listener, []Pool) {
+	out := all[0].plant()
+	type way struct {
+		planter
+		route lb.Route
+	}
+	var ways []way
+	for _, p := range all {
+		out.join(p)
+		for _, r := range p.listener.Routes {
+			ways = append(ways, way{p, r})
+		}
+	}
+	slices.SortFunc(ways, func(a, b way) int { return bySpecificity(a.route, b.route) })
+	var pools []Pool
+	for _, w := range ways {
+		rules := rulesOf(w.route, out.Port, out.Protocol == protocolHTTPS)
+		pool := w.pool(w.listener, w.route, rules)
+		pools = append(pools, pool)
+		if len(rules) == 0 {
+			out.DefaultPool = pool.Name
+			continue
+		}
+		out.Policies = append(out.Policies, Policy{Name: pool.Name, Pool: pool.Name, Rules: rules, Tags: w.tags})
+	}
+	return out, pools
+}
+
+// plant makes a listener without what it does with requests.
+func (p planter) plant() Listener {
+	l, s := p.listener, p.settings
 	out := Listener{
 		Name: fmt.Sprintf("%s-%d", strings.ToLower(string(l.Protocol)), l.Port), Protocol: string(l.Protocol), Port: l.Port,
 		ConnectionLimit: orElse(s.ConnectionLimit, -1),
@@ -82,11 +117,10 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 		MemberTimeout: orElse(s.MemberTimeout, 50000), InspectTimeout: s.InspectTimeout,
 		Tags: p.tags,
 	}
-	secure := l.TLS != nil // also without a certificate: Octavia refuses that, and nothing is served in the clear
-	if secure {
+	if p.secure() {
 		out.Name, out.Protocol, out.Pairs = fmt.Sprintf("https-%d", l.Port), protocolHTTPS, p.pairs
 	}
-	if secure && len(p.certificates) > 0 {
+	if p.secure() && len(p.certificates) > 0 {
 		out.Certificate, out.Certificates = p.certificates[0], sorted(slices.Clone(p.certificates[1:]))
 	}
 	for _, c := range s.AllowedCIDRs {
@@ -98,21 +132,12 @@ func (p planter) listener(l lb.Listener) (Listener, []Pool) {
 			"X-Forwarded-For": "true", "X-Forwarded-Port": "true", "X-Forwarded-Proto": "true",
 		}
 	}
-	var pools []Pool
-	routes := slices.Clone(l.Routes)
-	slices.SortFunc(routes, bySpecificity)
-	for _, r := range routes {
-		rules := rulesOf(r, l.Port, secure)
-		pool := p.pool(l, r, rules)
-		pools = append(pools, pool)
-		if len(rules) == 0 {
-			out.DefaultPool = pool.Name
-			continue
-		}
-		out.Policies = append(out.Policies, Policy{Name: pool.Name, Pool: pool.Name, Rules: rules, Tags: p.tags})
-	}
-	return out, pools
+	return out
 }
+
+// secure reports whether TLS ends at the listener, also without a certificate: Octavia refuses that, and nothing is served
+// in the clear.
+func (p planter) secure() bool { return p.listener.TLS != nil }
 
 // pool makes a route's pool. Octavia wants names that are unique in the load balancer.
 func (p planter) pool(l lb.Listener, r lb.Route, rules []Rule) Pool {

@@ -21,6 +21,7 @@ type stepper struct {
 	item    *item
 	model   *lb.LoadBalancer
 	want    Tree
+	parts   []Part
 	version int
 	work    item
 }
@@ -35,6 +36,9 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 		return s.fail(err)
 	}
 	s.work.failed, s.work.trouble, s.work.failing = 0, nil, time.Time{}
+	if again == 0 && s.work.bars.any() {
+		again = s.work.bars.wait(time.Now())
+	}
 	extras := s.mindExtras(time.Now())
 	if again == 0 && extras > 0 {
 		again = extras
@@ -75,6 +79,7 @@ func (s *stepper) lookAround(ctx context.Context) error {
 
 func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 	w := &s.work
+	s.reduce(time.Now())
 	if err := s.lookAround(ctx); err != nil {
 		return 0, err
 	}
@@ -98,7 +103,7 @@ func (s *stepper) step(ctx context.Context) (time.Duration, error) {
 		return s.wait(), nil
 	case w.last.Provisioning == statusError:
 		return s.broken(ctx)
-	case len(s.model.Listeners) == 0:
+	case len(s.model.Listeners) == 0 && !isShare(w.key):
 		// Nobody can say what it should be: it stays as it is, its name, tags and floating IP included.
 		w.pending = time.Time{}
 		return 0, s.done(ctx)
@@ -145,6 +150,9 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 			w.doubt = err != nil
 			return false, err
 		}
+		if err := s.inherit(ctx); err != nil || w.id != "" {
+			return false, err
+		}
 		w.looked, w.doubt = time.Now(), false
 	}
 	if s.model != nil {
@@ -177,7 +185,7 @@ func (s *stepper) look(ctx context.Context) error {
 	r, err := s.engine.api.get(ctx, w.id)
 	if err != nil && understand(err).trouble == troubleGone {
 		if s.model != nil && !w.made {
-			s.engine.log.WarnContext(ctx, "load balancer is gone", "object", w.key.String(), "id", w.id)
+			s.engine.log.WarnContext(ctx, "load balancer is gone", "object", describe(w.key), "id", w.id)
 		}
 		w.forget()
 		return nil
@@ -186,7 +194,7 @@ func (s *stepper) look(ctx context.Context) error {
 		return err
 	}
 	if !s.recognise(r) {
-		s.engine.log.WarnContext(ctx, "load balancer has lost its tags", "object", w.key.String(), "id", w.id)
+		s.engine.log.WarnContext(ctx, "load balancer has lost its tags", "object", describe(w.key), "id", w.id)
 		w.forget()
 		return nil
 	}
@@ -198,7 +206,8 @@ func (s *stepper) look(ctx context.Context) error {
 // our name; it gets the tags back. Else it may be somebody else's by now. One that is going loses its tags first.
 func (s *stepper) recognise(r root) bool {
 	mine := []string{tagCluster + s.engine.cluster, objectTag(s.work.key)}
-	return owned(r.Tags, mine) || r.Provisioning == statusPendingDelete || s.model != nil && r.Name == s.want.Name
+	return owned(r.Tags, mine) || s.inherits(r) || r.Provisioning == statusPendingDelete ||
+		s.model != nil && r.Name == s.want.Name
 }
 
 // create makes the load balancer with all that it has.
@@ -220,19 +229,23 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		if f.trouble == troubleRefused {
 			w.address = "" // better another one than none
 		}
+		if s.alone(f) {
+			return time.Millisecond, nil
+		}
 		return 0, fmt.Errorf("create: %w", err)
 	}
+	w.bars.only = 0
 	w.take(r, time.Now())
 	w.made, w.planted, w.filled = true, &tree, membersOf(tree)
 	if time.Since(s.engine.started) < afterlife {
 		w.recheck = time.Now().Add(afterlife)
 	}
 	w.changed(time.Now())
-	s.engine.log.InfoContext(ctx, "load balancer created", "object", w.key.String(), "id", r.ID, "address", r.Address)
+	s.engine.log.InfoContext(ctx, "load balancer created", "object", describe(w.key), "id", r.ID, "address", r.Address)
 	if w.last.PortID != "" {
 		// Now rather than later, for it is the address that the user waits for. What fails is tried again later.
 		if err := s.float(ctx); err != nil {
-			s.engine.log.WarnContext(ctx, "no floating IP yet", "object", w.key.String(), "error", err)
+			s.engine.log.WarnContext(ctx, "no floating IP yet", "object", describe(w.key), "error", err)
 		}
 	}
 	return s.wait(), nil
@@ -304,7 +317,7 @@ func (s *stepper) removeExtra(ctx context.Context, all []root) {
 	}
 	id := w.extras[n]
 	if w.doubled.IsZero() {
-		s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", w.key.String(), "keeps", w.id,
+		s.engine.log.WarnContext(ctx, "two load balancers for one object", "object", describe(w.key), "keeps", w.id,
 			"deletes", id)
 	}
 	if err := s.engine.api.remove(ctx, id); err != nil && understand(err).trouble != troubleGone {
@@ -345,7 +358,7 @@ func (s *stepper) remove(ctx context.Context) (time.Duration, error) {
 		// First, for with the load balancer goes what says that there is one; but what Neutron does not do keeps nothing
 		// from being deleted, and is tried again before the load balancer counts as gone.
 		if err := s.sink(ctx); err != nil {
-			s.engine.log.WarnContext(ctx, "not done yet", "object", w.key.String(), "error", err)
+			s.engine.log.WarnContext(ctx, "not done yet", "object", describe(w.key), "error", err)
 		}
 		err := s.engine.api.remove(ctx, w.id)
 		if err != nil && understand(err).trouble != troubleGone {
@@ -391,7 +404,7 @@ func (s *stepper) fail(err error) time.Duration {
 		w.failing = time.Now()
 	}
 	w.trouble = f
-	s.engine.log.Warn("not done", "object", w.key.String(), "error", err, "trouble", string(f.trouble))
+	s.engine.log.Warn("not done", "object", describe(w.key), "error", err, "trouble", string(f.trouble))
 	if !f.aside && (f.trouble == troubleGone || f.taken) {
 		w.seen = nil // a child is not where it was, or where it was not
 		if w.failed == 1 {

@@ -19,6 +19,8 @@ type Tree struct {
 	// Listeners are sorted by port, Pools by name.
 	Listeners []Listener
 	Pools     []Pool
+	// Left are the tags of objects whose wish nobody knows at the moment, sorted: what carries one stays as it is.
+	Left []string
 }
 
 // Placement is what can be chosen only while a load balancer is created.

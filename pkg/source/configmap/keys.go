@@ -297,6 +297,6 @@ func addressKeys() []Key {
 			Meaning: "`SUCCESS`; `PENDING : ` and what is missing; or `ERROR : ` and a finding of " +
 				"[findings.md](findings.md), " +
 				"while the last good version goes on serving.",
-			read: func(*reading, string) {}},
+			read: (*reading).readStatus},
 	}
 }

@@ -219,6 +219,9 @@ func (r *reading) readBindIP(v string) {
 	slices.SortFunc(r.address.Recorded, netip.Addr.Compare)
 }
 
+// readStatus takes no more of it than whether all was well.
+func (r *reading) readStatus(v string) { r.address.Troubled = strings.HasPrefix(v, "ERROR") }
+
 // badf adds a finding about a value that is not what its key takes.
 func (r *reading) badf(key, format string, args ...any) {
 	r.addf(lb.CodeBadValue, key, format, args...)
