@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,11 +34,24 @@ func withCloud(run func() int) int {
 		}
 		return run()
 	}
-	cloud, err = octavia.Up(context.Background(), octavia.Options{Name: name(), Tied: true, Out: os.Stderr, TokenLife: tokenLife})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cloud, err = octavia.Up(ctx, octavia.Options{Name: name(), Tied: true, Out: os.Stderr, TokenLife: tokenLife})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	// An interrupted run leaves nothing behind. (The end of withCloud ends ctx, too, which is no interruption.)
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-ctx.Done():
+			_ = cloud.Down()
+			os.Exit(130) //nolint:forbidigo // tests that run end no other way
+		case <-over:
+		}
+	}()
 	code := run()
 	if err := cloud.Down(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

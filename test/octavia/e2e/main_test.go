@@ -88,6 +88,17 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 	if err := shared.WaitService(ctx, "default", "coffee-svc"); err != nil {
 		return 1, err
 	}
+	// An interrupted run leaves nothing behind. (The end of the tests ends ctx, too, which is no interruption.)
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-ctx.Done():
+			_ = down()
+			os.Exit(130)
+		case <-over:
+		}
+	}()
 	return m.Run(), nil
 }
 
