@@ -187,6 +187,9 @@ func (b *Backend) hand(want []lb.LoadBalancer) {
 	for key, it := range e.items {
 		switch {
 		case wanted[key] || it.model == nil:
+		case isShare(key) && len(b.unread(it)) > 0:
+			b.wantShared(key, b.unread(it)) // it may yet be what they want
+		case b.undecided(objectTag(key)):
 		case b.joins(key):
 			delete(e.items, key) // what there is becomes the share's
 		default:
@@ -271,6 +274,7 @@ func (b *Backend) compare(all []root, now time.Time) {
 				heirs = append(heirs, r)
 			case shared(r.Tags):
 				b.strays = append(b.strays, r)
+			case slices.ContainsFunc(r.Tags, b.undecided): // it serves, and may go on to do so
 			default:
 				key, ok := keyOf(r.Tags)
 				b.orphan(r, key, ok)
@@ -370,12 +374,13 @@ func (b *Backend) State(context.Context) (backend.State, error) {
 	}
 	b.leaving(&state)
 	for key, it := range e.items {
-		switch {
-		case it.model == nil: // it may share another one by now, and fare as that does
-		case isShare(key):
-			it.shared(&state, e.cluster)
-		default:
+		if it.model != nil && !isShare(key) {
 			it.alone(&state)
+		}
+	}
+	for key, it := range e.items {
+		if it.model != nil && isShare(key) { // who is to go from its own fares as this one does
+			it.shared(&state, e.cluster, b.alone)
 		}
 	}
 	slices.SortFunc(state.LoadBalancers, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })

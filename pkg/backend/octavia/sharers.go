@@ -42,7 +42,7 @@ func (b *Backend) wantShared(key lb.Key, members []lb.LoadBalancer) {
 	parts = bySeniority(parts)
 	tree := PlantShared(parts, b.engine.cluster)
 	for _, o := range b.unknown {
-		if it.part(o.Key) == nil {
+		if !slices.ContainsFunc(parts, func(p Part) bool { return p.known() && p.Model.Origin.Key == o.Key }) {
 			tree.Left = append(tree.Left, tagsOfSharer(o)...)
 		}
 	}
@@ -67,6 +67,29 @@ func (i *item) part(key lb.Key) *Part {
 		return nil
 	}
 	return &i.parts[n]
+}
+
+// undecided reports whether an object's tag is that of one whose wish nobody knows.
+func (b *Backend) undecided(tag string) bool {
+	return slices.ContainsFunc(b.unknown, func(o lb.Origin) bool { return objectTag(o.Key) == tag })
+}
+
+// unread returns those who share a load balancer and whose wish nobody knows any more.
+func (b *Backend) unread(it *item) (all []lb.LoadBalancer) {
+	for _, p := range it.parts {
+		if b.undecided(p.tag()) {
+			l := p.Model.Clone()
+			l.Listeners = nil
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// alone reports whether an object has a load balancer of its own.
+func (b *Backend) alone(key lb.Key) bool {
+	it := b.engine.items[key]
+	return it != nil && it.model != nil && it.id != ""
 }
 
 // joins reports whether an object has come to share a load balancer that is not there yet: it is to be the one that the
@@ -168,14 +191,18 @@ func (b *Backend) stray(key lb.Key) *root {
 	return nil
 }
 
-// shared enters into a state how those fare who share a load balancer.
-func (i *item) shared(state *backend.State, cluster string) {
+// shared enters into a state how those fare who share a load balancer. Who has one alone as well is served there; where
+// nobody knows what somebody wants of this one, what another one says counts.
+func (i *item) shared(state *backend.State, cluster string, alone func(lb.Key) bool) {
 	vips := i.addresses()
 	for _, p := range i.parts {
 		o := p.Model.Origin
+		if _, told := state.Health[o.Key]; told && !p.known() {
+			continue
+		}
 		state.Health[o.Key] = i.health(p, cluster)
 		bar, barred := i.bars.by[p.tag()]
-		if barred && bar.outside || !p.known() && !slices.Contains(i.last.Tags, sharerTag(o.Key)) || len(vips) == 0 {
+		if alone(o.Key) || barred && bar.outside || !p.known() && !slices.Contains(i.last.Tags, sharerTag(o.Key)) || len(vips) == 0 {
 			continue
 		}
 		l := p.Model.Clone()
