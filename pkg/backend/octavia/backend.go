@@ -192,6 +192,7 @@ func (b *Backend) hand(want []lb.LoadBalancer) {
 		case b.undecided(objectTag(key)):
 		case b.joins(key):
 			delete(e.items, key) // what there is becomes the share's
+		case b.alone(key) && b.awaits(key): // it serves until the share does
 		default:
 			e.wish(key, nil, Tree{}, false)
 		}

@@ -99,6 +99,19 @@ func (b *Backend) joins(key lb.Key) bool {
 	return it != nil && it.id == ""
 }
 
+// awaits reports whether an object has come to share a load balancer that does not serve it yet.
+func (b *Backend) awaits(key lb.Key) bool {
+	it, _ := b.sharing(objectTag(key))
+	return it != nil && !it.serves(objectTag(key))
+}
+
+// serves reports whether all that a sharer wants of a load balancer is there. Where a step has begun to look again, or
+// has failed, nobody knows: it may be about one who was barred.
+func (i *item) serves(tag string) bool {
+	_, barred := i.bars.by[tag]
+	return !barred && i.settled == i.version && i.last.Provisioning == statusActive && i.seen != nil && i.failed == 0
+}
+
 // sharing returns the wanted item that an object shares, and its place there; nil for none.
 func (b *Backend) sharing(tag string) (*item, int) {
 	for key, it := range b.engine.items {
@@ -123,7 +136,7 @@ func (b *Backend) heir(r root) (*item, int) {
 }
 
 // inherit gives load balancers that were made for one object alone to those with whom it shares by now, where they have
-// none: the oldest's. The others go.
+// none: the oldest's. The others go as soon as that one serves their objects.
 func (b *Backend) inherit(all []root, found map[*item][]root) {
 	slices.SortStableFunc(all, func(x, y root) int {
 		_, m := b.heir(x)
@@ -135,7 +148,9 @@ func (b *Backend) inherit(all []root, found map[*item][]root) {
 		switch {
 		case it == nil || r.Provisioning == statusPendingDelete:
 		case len(found[it]) > 0:
-			b.engine.wish(it.parts[n].Model.Origin.Key, nil, Tree{}, false)
+			if p := it.parts[n]; it.serves(p.tag()) {
+				b.engine.wish(p.Model.Origin.Key, nil, Tree{}, false)
+			}
 		case it.id == "" || it.id == r.ID:
 			found[it] = []root{r}
 		}
