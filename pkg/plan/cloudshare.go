@@ -47,8 +47,8 @@ func newCloudShares(
 	})
 	s.shares = newShares(all)
 	for _, c := range all {
-		if c.failed() && c.current != nil && c.current.Share != "" && !c.revoked && len(c.current.Listeners) > 0 {
-			s.enter(*c.current)
+		if c.failed() {
+			s.stay(c)
 		}
 	}
 	p := &planner{shares: s.shares}
@@ -65,6 +65,8 @@ func newCloudShares(
 			c.vips = common()
 			s.shares.settle(c)
 			s.enter(wished(c.wish))
+		} else {
+			s.stay(c)
 		}
 	}
 	return s
@@ -118,6 +120,13 @@ func (s *cloudShares) enter(l lb.LoadBalancer) {
 	s.sharers[l.Owner()] = append(s.sharers[l.Owner()], l)
 }
 
+// stay notes that somebody with errors goes on in a share as before.
+func (s *cloudShares) stay(c *candidate) {
+	if c.current != nil && c.current.Share != "" && !c.revoked && len(c.current.Listeners) > 0 {
+		s.enter(*c.current)
+	}
+}
+
 // leaves reports whether a load balancer has to leave those it shares with: they have taken back that it may.
 func (s *cloudShares) leaves(c *candidate) bool {
 	if c == nil {
@@ -134,12 +143,13 @@ func (s *cloudShares) differs(c *candidate) (fs []lb.Finding) {
 		return l.Origin.Key == c.key()
 	})
 	if len(others) == 0 {
-		return nil
+		return s.changes(c)
 	}
 	first, mine := others[0], wished(c.wish)
 	has := s.addresses(c.owner(), others)
 	for _, a := range mine.VIPs {
-		if len(has) > 0 && !slices.Contains(has, a) {
+		granted := func(l lb.LoadBalancer) bool { return slices.Contains(l.VIPs, a) }
+		if len(has) > 0 && !slices.Contains(has, a) && !slices.ContainsFunc(others, granted) {
 			fs = append(fs, lb.Finding{Code: lb.CodeAddressTaken, Field: c.wish.Fields.Requested, Message: fmt.Sprintf(
 				"the address shared with %s is %s; request that or none, or share with nobody", first.Origin.Key, texts(has))})
 		}
@@ -155,6 +165,37 @@ func (s *cloudShares) differs(c *candidate) (fs []lb.Finding) {
 		fs = append(fs, differsAtPort(c, mine, o)...)
 	}
 	return fs
+}
+
+// changes says what a wish that is asked first would change of what those have who are in the share already and do not
+// ask for the same: they go on, and so it stays.
+func (s *cloudShares) changes(c *candidate) (fs []lb.Finding) {
+	mine, has := wished(c.wish), s.known[c.owner()]
+	for _, o := range s.shares.members[c.owner()] {
+		if o == c || o.failed() || o.revoked || o.owner() != c.owner() || o.current == nil ||
+			o.current.Owner() != c.owner() || len(o.current.Listeners) == 0 {
+			continue
+		}
+		for _, a := range mine.VIPs {
+			if len(has) > 0 && !slices.Contains(has, a) && !slices.Contains(o.wish.Address.Requested, a) {
+				fs = append(fs, lb.Finding{Code: lb.CodeAddressTaken, Field: c.wish.Fields.Requested, Message: fmt.Sprintf(
+					"the address shared with %s is %s, and that one does not ask for another; request the same for both, or share "+
+						"with nobody", o.key(), texts(has))})
+			}
+		}
+		next := onceOf(mine.Cloud, wished(o.wish).Cloud)
+		for i, x := range onceOf(mine.Cloud, o.current.Cloud) {
+			if x.mine != x.theirs && x.mine != next[i].theirs {
+				fs = append(fs, lb.Finding{Code: lb.CodeBackendCannot, Field: c.wish.Fields.Share, Message: fmt.Sprintf(
+					"the load balancer is shared with %s, which is served and has another %s, and Octavia has that once for all; "+
+						"give both the same, or share with nobody", o.key(), x.key)})
+			}
+		}
+		if len(fs) > 0 {
+			return fs
+		}
+	}
+	return nil
 }
 
 // addresses returns those that a share has, or that somebody in it asks for; none where any would do.

@@ -113,6 +113,57 @@ func unserved(l lb.LoadBalancer) lb.LoadBalancer {
 	return l
 }
 
+// TestFirstChangesForCloud: the oldest takes nothing from those it shares with that they do not give up as well.
+func TestFirstChangesForCloud(t *testing.T) {
+	const edge = "default/edge"
+	served := func(name string, age int, port uint16) lb.LoadBalancer {
+		l := balancer(name, age, "10.0.0.5")
+		l.Share, l.Listeners[0].Port, l.Cloud.IPv4 = edge, port, true
+		return l
+	}
+	asks := func(name string, age int, port uint16, more ...option) lb.Wish {
+		return wish(name, age, append([]option{sharing(edge), onPort(port), families(lb.IPv4), recordedIP("10.0.0.5")}, more...)...)
+	}
+	leaves := wish("b", 1, onPort(81), families(lb.IPv4))
+	internal := inCloud(func(c *lb.Cloud) { c.Internal = true })
+	network := func(id string) option { return inCloud(func(c *lb.Cloud) { c.FloatingNetwork = id }) }
+	now := []lb.LoadBalancer{served("a", 2, 80), served("b", 1, 81)}
+	once := func(name, other, key string) string {
+		return name + " stale: LB0401 share: the load balancer is shared with default/" + other + " and has another " + key +
+			", and Octavia has that once for all; give both the same, or share with nobody"
+	}
+	for _, tc := range []struct {
+		name   string
+		wishes []lb.Wish
+		want   string
+	}{
+		{"internal", []lb.Wish{asks("a", 2, 80, internal), asks("b", 1, 81)},
+			"a=10.0.0.5/1 b=/1 " + once("a", "b, which is served", "internal")},
+		{"both internal", []lb.Wish{asks("a", 2, 80, internal), asks("b", 1, 81, internal)}, "a=/1 b=/1 "},
+		{"the other leaves", []lb.Wish{asks("a", 2, 80, internal), leaves}, "a=/1 b=/1 "},
+		{"both, not the same", []lb.Wish{asks("a", 2, 80, network("x")), asks("b", 1, 81, network("y"))}, "a=10.0.0.5/1 b=10.0.0.5/1 " +
+			once("a", "b, which is served", "floating-network") + "\n" + once("b", "a, which was first", "floating-network")},
+		{"an address", []lb.Wish{asks("a", 2, 80, requestedIP("10.0.0.6")), asks("b", 1, 81)}, "a=10.0.0.5/1 b=/1 " +
+			"a stale: LB0302 requested: the address shared with default/b is 10.0.0.5, and that one does not ask for another; " +
+			"request the same for both, or share with nobody"},
+		{"both an address", []lb.Wish{asks("a", 2, 80, requestedIP("10.0.0.6")), asks("b", 1, 81, requestedIP("10.0.0.6"))},
+			"a=10.0.0.6/1 b=10.0.0.6/1 "},
+		{"the address that is there", []lb.Wish{asks("a", 2, 80, requestedIP("10.0.0.5")), asks("b", 1, 81)},
+			"a=10.0.0.5/1 b=10.0.0.5/1 "},
+	} {
+		in := CloudInput{Wishes: named(tc.wishes), Current: now}
+		if d := cmp.Diff(tc.want, forCloud(in)); d != "" {
+			t.Errorf("%s: %s", tc.name, d)
+		}
+		in.Capabilities = everything()
+		for _, l := range MakeForCloud(in).LoadBalancers {
+			if strings.Contains(tc.want, "LB0") && (l.Cloud.Internal || l.Cloud.FloatingNetwork != "") {
+				t.Errorf("%s: %+v", tc.name, l)
+			}
+		}
+	}
+}
+
 // TestOnceForCloud: each of what a load balancer has once must be alike.
 func TestOnceForCloud(t *testing.T) {
 	for key, change := range map[string]option{
