@@ -172,8 +172,7 @@ func (s *cloudShares) differs(c *candidate) (fs []lb.Finding) {
 func (s *cloudShares) changes(c *candidate) (fs []lb.Finding) {
 	mine, has := wished(c.wish), s.known[c.owner()]
 	for _, o := range s.shares.members[c.owner()] {
-		if o == c || o.failed() || o.revoked || o.owner() != c.owner() || o.current == nil ||
-			o.current.Owner() != c.owner() || len(o.current.Listeners) == 0 {
+		if o == c || !o.goesOn(c.owner()) {
 			continue
 		}
 		for _, a := range mine.VIPs {
@@ -196,6 +195,12 @@ func (s *cloudShares) changes(c *candidate) (fs []lb.Finding) {
 		}
 	}
 	return nil
+}
+
+// goesOn reports whether somebody is served in a share, and is to be.
+func (c *candidate) goesOn(owner lb.Key) bool {
+	return !c.failed() && !c.revoked && c.owner() == owner && c.current != nil && c.current.Owner() == owner &&
+		len(c.current.Listeners) > 0
 }
 
 // addresses returns those that a share has, or that somebody in it asks for; none where any would do.

@@ -29,7 +29,7 @@ func begins(t *testing.T, fault string, before []lb.LoadBalancer) {
 	t.Helper()
 	e := &estate{neutron: &fakeNeutron{}}
 	bad := false
-	e.refuse = func(method, path, body string) (int, string) {
+	e.refuse = func(method, path, _ string) (int, string) {
 		if bad && method == http.MethodPost && path == "listeners" {
 			return http.StatusBadRequest, `{"faultstring":"no such listener"}`
 		}

@@ -217,7 +217,8 @@ func (i *item) shared(state *backend.State, cluster string, alone func(lb.Key) b
 		}
 		state.Health[o.Key] = i.health(p, cluster)
 		bar, barred := i.bars.by[p.tag()]
-		if alone(o.Key) || barred && bar.outside || !p.known() && !slices.Contains(i.last.Tags, sharerTag(o.Key)) || len(vips) == 0 {
+		outside := barred && bar.outside || !p.known() && !slices.Contains(i.last.Tags, sharerTag(o.Key))
+		if outside || alone(o.Key) || len(vips) == 0 {
 			continue
 		}
 		l := p.Model.Clone()
