@@ -42,6 +42,9 @@ func storedName(cluster string, key lb.Key, digest string) string {
 	return storedPrefix(cluster) + storedObject(key) + " " + digest
 }
 
+// containerOf is the name of the container that a part of that name is made for.
+func containerOf(part string) string { return part[:max(strings.LastIndexByte(part, ' '), 0)] }
+
 // storedFor returns what stands for the object that something in Barbican was made for; false where it is not the
 // cluster's.
 func storedFor(cluster, name string) (object string, ours bool) {

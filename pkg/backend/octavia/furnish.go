@@ -86,8 +86,7 @@ func (s *stepper) tidy(ctx context.Context) {
 	if !w.untidy {
 		return
 	}
-	needed := slices.Collect(maps.Values(w.refs))
-	err := s.clear(ctx, func(ref string) bool { return slices.Contains(needed, ref) })
+	err := s.clear(ctx, w.needs)
 	if err != nil {
 		s.engine.log.WarnContext(ctx, "old certificates are still in Barbican", "object", w.key.String(), "error", err)
 		return
@@ -95,10 +94,16 @@ func (s *stepper) tidy(ctx context.Context) {
 	w.untidy = false
 }
 
-// clear deletes what the object has in Barbican but for the containers that are spared.
-func (s *stepper) clear(ctx context.Context, spare func(ref string) bool) error {
-	prefix := storedName(s.engine.cluster, s.work.key, "")
-	return s.engine.api.clear(ctx, prefix, func(_, ref string) bool { return spare(ref) })
+// needs reports whether the item needs a container, or a part of one that is not among those that are listed: it may
+// have been made since then.
+func (i *item) needs(name, ref string, listed map[string]bool) bool {
+	container := i.refs[containerOf(name)]
+	return container != "" && !listed[container] || slices.Contains(slices.Collect(maps.Values(i.refs)), ref)
+}
+
+// clear deletes what the object has in Barbican but for what is spared.
+func (s *stepper) clear(ctx context.Context, spare spared) error {
+	return s.engine.api.clear(ctx, storedName(s.engine.cluster, s.work.key, ""), spare)
 }
 
 // unfurnish deletes all that the object has in Barbican. A Barbican that is no more has nothing.
@@ -107,7 +112,7 @@ func (s *stepper) unfurnish(ctx context.Context) error {
 	if !w.stores {
 		return nil
 	}
-	err := s.clear(ctx, func(string) bool { return false })
+	err := s.clear(ctx, func(string, string, map[string]bool) bool { return false })
 	if err != nil && !understand(err).absent {
 		return fmt.Errorf("certificates: %w", err)
 	}
@@ -115,8 +120,12 @@ func (s *stepper) unfurnish(ctx context.Context) error {
 	return nil
 }
 
-// clear deletes what has a name that begins so, is not spared by name or URL, and is no listener's.
-func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref string) bool) error {
+// spared reports whether something in Barbican stays, by its name and URL, and by the URLs of the containers that were
+// listed before the secrets.
+type spared func(name, ref string, listed map[string]bool) bool
+
+// clear deletes what has a name that begins so, is not spared, and is no listener's.
+func (a *api) clear(ctx context.Context, prefix string, spare spared) error {
 	containers, err := a.containers(ctx, prefix+"%")
 	if err != nil {
 		return err
@@ -134,8 +143,12 @@ func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref str
 	if err != nil {
 		return err
 	}
+	listed := make(map[string]bool, len(containers))
 	for _, c := range containers {
-		if used[idOf(c.Ref)] || spare(c.Name, c.Ref) {
+		listed[c.Ref] = true
+	}
+	for _, c := range containers {
+		if used[idOf(c.Ref)] || spare(c.Name, c.Ref, listed) {
 			for _, p := range c.Parts {
 				used[idOf(p.Ref)] = true
 			}
@@ -146,7 +159,7 @@ func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref str
 		}
 	}
 	for _, p := range parts {
-		if used[idOf(p.Ref)] || spare(p.Name, p.Ref) {
+		if used[idOf(p.Ref)] || spare(p.Name, p.Ref, listed) {
 			continue
 		}
 		if err := a.unstore(ctx, kindSecrets, p.Ref); err != nil {
@@ -192,7 +205,7 @@ func (e *engine) sweep(ctx context.Context) error {
 		return err
 	}
 	e.miss(containers)
-	return e.api.clear(ctx, prefix, func(name, ref string) bool {
+	return e.api.clear(ctx, prefix, func(name, ref string, listed map[string]bool) bool {
 		object, ours := storedFor(e.cluster, name)
 		if !ours {
 			return true
@@ -201,7 +214,7 @@ func (e *engine) sweep(ctx context.Context) error {
 		defer e.mu.Unlock()
 		for key, it := range e.items {
 			if storedObject(key) == object {
-				return it.model == nil || it.settled != it.version || slices.Contains(slices.Collect(maps.Values(it.refs)), ref)
+				return it.model == nil || it.settled != it.version || it.needs(name, ref, listed)
 			}
 		}
 		return false
