@@ -80,10 +80,11 @@ func (s *stepper) deposit(ctx context.Context, p Pair) (string, error) {
 	return ref, nil
 }
 
-// tidy deletes what the object has in Barbican and does not need any more. What fails is tried again by the sweep.
+// tidy deletes what the object has in Barbican and does not need any more. What fails is tried again by the sweep. As
+// long as a sharer is barred, what that one needs is not known here, and needed again at the next try.
 func (s *stepper) tidy(ctx context.Context) {
 	w := &s.work
-	if !w.untidy {
+	if !w.untidy || w.bars.any() {
 		return
 	}
 	err := s.clear(ctx, w.needs)
@@ -214,7 +215,7 @@ func (e *engine) sweep(ctx context.Context) error {
 		defer e.mu.Unlock()
 		for key, it := range e.items {
 			if storedObject(key) == object {
-				return it.model == nil || it.settled != it.version || it.needs(name, ref, listed)
+				return it.model == nil || it.settled != it.version || it.bars.any() || it.needs(name, ref, listed)
 			}
 		}
 		return false

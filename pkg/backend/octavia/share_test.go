@@ -422,3 +422,68 @@ func TestShareFloating(t *testing.T) {
 		}
 	})
 }
+
+// secret makes a sharer's port one of HTTPS, with the certificate of the Secret of its name.
+func secret(l lb.LoadBalancer, s *safe) lb.LoadBalancer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := &l.Listeners[0]
+	x.Protocol = lb.HTTP
+	x.TLS = &lb.TLS{Certificates: []lb.Certificate{{Secret: l.Origin.Name, Material: lb.Material{Name: "any",
+		Digest: s.pairs[l.Origin.Key].Digest}}}}
+	return l
+}
+
+// TestShareRefusalOfUnknown: what is refused at a common port is the finding of one who has just asked for something, not
+// of one whose wish nobody knows.
+func TestShareRefusalOfUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &estate{}
+		b, stop := e.begin(t)
+		first, second := web(sharer("a", 80), "a.example"), web(sharer("b", 80), "b.example")
+		move(t, b, everybody, first, second)
+		stop()
+		e.refuse = func(method, path, _ string) (int, string) {
+			if method == http.MethodPut && strings.HasPrefix(path, "listeners/") {
+				return http.StatusBadRequest, `{"faultstring":"no"}`
+			}
+			return 0, ""
+		}
+		b, _ = e.begin(t)
+		move(t, b, everybody, first, unread(second), web(sharer("c", 80), "c.example"))
+		s, err := b.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string][]lb.Code{"a": nil, "b": nil, "c": {lb.CodeCloudRefused}} {
+			if got := codes(s.Health[named(name, 1).Origin.Key].Findings); !slices.Equal(got, want) {
+				t.Errorf("%s: %v\n%s", name, got, e.text())
+			}
+		}
+	})
+}
+
+// TestShareRefusalKeepsCertificate: the certificate of one who is refused does not come and go with each try.
+func TestShareRefusalKeepsCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, s := &estate{barbican: &fakeBarbican{}}, newSafe(t)
+		s.renew("b")
+		e.refuse = func(_, path, body string) (int, string) {
+			if path == "listeners" && strings.Contains(body, "https-443") {
+				return http.StatusBadRequest, `{"faultstring":"no"}`
+			}
+			return 0, ""
+		}
+		b, _ := e.begin(t, func(o *Options) { o.KeyPairs = s.read })
+		move(t, b, nil, sharer("a", 80))
+		move(t, b, nil, sharer("a", 80), secret(sharer("b", 443), s))
+		time.Sleep(3 * time.Hour)
+		if n := e.barbican.made; n != 3 || !strings.Contains(told(t, b), "LB0601") {
+			t.Errorf("%d were made in Barbican, %q", n, told(t, b))
+		}
+		move(t, b, everybody, sharer("a", 80))
+		if len(e.barbican.containers)+len(e.barbican.secrets) != 0 {
+			t.Errorf("left: %+v", e.barbican.containers)
+		}
+	})
+}
