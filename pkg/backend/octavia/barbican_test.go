@@ -235,25 +235,27 @@ func TestPagesOfWhatGoes(t *testing.T) {
 				}
 			}
 			c.barbican.deny = func(_, path, _ string) (int, string) {
-				if pages++; path == kind && (pages == 2 || always && pages < 50) {
+				pages++
+				if path == kind && (pages == 2 || always && pages < 50) {
 					b := c.barbican
 					b.containers, b.secrets = append(b.containers[1:], b.containers[0]), append(b.secrets[1:], b.secrets[0])
 				}
 				return 0, ""
 			}
-			refs, err := map[string]bool{}, error(nil)
+			var containers []storedContainer
+			var parts []storedPart
+			var err error
 			if kind == kindContainers {
-				var all []storedContainer
-				all, err = a.containers(t.Context(), "x%")
-				for _, x := range all {
-					refs[x.Ref] = true
-				}
+				containers, err = a.containers(t.Context(), "x%")
 			} else {
-				var all []storedPart
-				all, err = a.parts(t.Context(), "x%")
-				for _, x := range all {
-					refs[x.Ref] = true
-				}
+				parts, err = a.parts(t.Context(), "x%")
+			}
+			refs := map[string]bool{}
+			for _, x := range containers {
+				refs[x.Ref] = true
+			}
+			for _, x := range parts {
+				refs[x.Ref] = true
 			}
 			want := map[string]int{kindContainers: 8, kindSecrets: 16}[kind]
 			if always && (err == nil || understand(err).trouble != troubleWeather) || !always && (err != nil || len(refs) != want) {

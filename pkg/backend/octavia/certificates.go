@@ -80,36 +80,48 @@ func (t Tree) pairs() (out []Pair) {
 // furnished returns the tree with the URLs of what its pairs are in, by the names of that.
 func (t Tree) furnished(refs map[string]string) Tree {
 	t.Listeners = slices.Clone(t.Listeners)
-	for i := range t.Listeners {
-		l := &t.Listeners[i]
-		if len(l.Pairs) == 0 {
-			continue
-		}
-		l.Certificate = cmp.Or(l.Certificate, refs[l.Pairs[0].Container])
-		for _, p := range l.Pairs {
-			l.certify(refs[p.Container])
+	for i, l := range t.Listeners {
+		if full, ok := l.furnished(refs); ok {
+			t.Listeners[i] = full
 		}
 	}
 	return t
 }
 
-// borrowed returns the tree with the certificates that its listeners have now, where it is not known what the wanted
-// ones are in. A listener that is not there yet is left out. It is false where another one is in the place of one.
-func (t Tree) borrowed(have Seen) (Tree, bool) {
+// furnished returns the listener with the URLs of what its pairs are in; false where one is not known.
+func (l Listener) furnished(refs map[string]string) (Listener, bool) {
+	out := l
+	for i, p := range l.Pairs {
+		ref := refs[p.Container]
+		if ref == "" {
+			return l, false
+		}
+		if i == 0 {
+			out.Certificate = cmp.Or(out.Certificate, ref)
+		}
+		out.certify(ref)
+	}
+	return out, true
+}
+
+// borrowed returns the tree with what is known of the wanted certificates, and with those that a listener has now where
+// it is not known what one of its wanted ones is in. A listener that is not there yet is left out then. It is false
+// where another one is in the place of one.
+func (t Tree) borrowed(have Seen, refs map[string]string) (Tree, bool) {
 	all := t.Listeners
 	t.Listeners = nil
 	for _, l := range all {
-		if len(l.Pairs) > 0 {
-			h := have.listener(l.Protocol, l.Port)
+		full, ok := l.furnished(refs)
+		if h := have.listener(l.Protocol, l.Port); !ok {
 			if h == nil {
 				continue
 			}
 			if h.Protocol != l.Protocol || h.Certificate == "" {
 				return t, false
 			}
-			l.Certificate, l.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
+			full.Certificate, full.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
 		}
-		t.Listeners = append(t.Listeners, l)
+		t.Listeners = append(t.Listeners, full)
 	}
 	return t, true
 }

@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,7 @@ const sweepEvery = time.Hour
 type KeyPairs func(ctx context.Context, secret lb.Key) (certs.KeyPair, error)
 
 // furnish sees to it that what the listeners' certificates are made of is in Barbican, and enters its URLs into the
-// wish. It makes no calls where all of them are known.
+// wish. It makes no calls where all of them are known. One that fails does not keep the others out.
 func (s *stepper) furnish(ctx context.Context) error {
 	w, pairs := &s.work, s.want.pairs()
 	if len(pairs) == 0 {
@@ -41,11 +42,17 @@ func (s *stepper) furnish(ctx context.Context) error {
 		if refs[p.Container] != "" {
 			continue
 		}
-		var ref string
-		if ref, err = s.deposit(ctx, p); err != nil {
+		ref, failed := s.deposit(ctx, p)
+		if failed == nil {
+			refs[p.Container] = ref
+			continue
+		}
+		if err == nil {
+			err = failed
+		}
+		if hopeless(failed) {
 			break
 		}
-		refs[p.Container] = ref
 	}
 	w.refs = refs
 	if err != nil {
@@ -53,6 +60,13 @@ func (s *stepper) furnish(ctx context.Context) error {
 	}
 	s.want = s.want.furnished(refs)
 	return nil
+}
+
+// hopeless reports whether a failure with a certificate is that of all: a Barbican that does not answer costs its time
+// only once.
+func hopeless(err error) bool {
+	f := understand(err)
+	return f.absent || f.trouble == troubleLogin || errors.Is(err, context.DeadlineExceeded)
 }
 
 // deposit returns the URL of what a pair is in, after it has put it there if it was not.

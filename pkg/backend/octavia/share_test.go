@@ -487,3 +487,70 @@ func TestShareRefusalKeepsCertificate(t *testing.T) {
 		}
 	})
 }
+
+// TestShareCertificateMissing: a Secret of one of them that cannot be read keeps neither the others' load balancer from
+// being made, nor their new certificates from coming, nor the floating IP from changing.
+func TestShareCertificateMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, s := &estate{barbican: &fakeBarbican{}, neutron: &fakeNeutron{}}, newSafe(t)
+		lost := named("a", 1).Origin.Key
+		hide := func() (show func()) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			kept := s.pairs[lost]
+			delete(s.pairs, lost)
+			return func() { s.mu.Lock(); defer s.mu.Unlock(); s.pairs[lost] = kept }
+		}
+		network := ""
+		all := func() (all []lb.LoadBalancer) {
+			all = []lb.LoadBalancer{secret(sharer("a", 443), s), secret(sharer("b", 8443), s), sharer("c", 82)}
+			for i := range all {
+				all[i].Cloud.FloatingNetwork = network
+			}
+			return all
+		}
+		shown := func() string {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			var words []string
+			for _, l := range e.lbs[0].listeners {
+				words = append(words, l.Name+"="+e.barbican.payload(l.Certificate, partCertificate))
+			}
+			return strings.Join(sorted(words), " ")
+		}
+		b, _ := e.begin(t, afloat, func(o *Options) { o.KeyPairs = s.read })
+		s.renew("a")
+		old := partsOf(s.renew("b").PEM)[partCertificate]
+		want := all()
+		show := hide()
+		move(t, b, nil, want...)
+		text := e.text()
+		if strings.Contains(text, "listener https-443") || !strings.Contains(text, "listener https-8443") ||
+			!strings.Contains(text, "listener tcp-82") {
+			t.Fatal(text)
+		}
+		show()
+		move(t, b, nil, want...)
+		before := shown()
+		if strings.Contains(told(t, b), "!") || !strings.Contains(before, "https-443=-----BEGIN") {
+			t.Errorf("%q, %s", told(t, b), before)
+		}
+		s.renew("a")
+		fresh := partsOf(s.renew("b").PEM)[partCertificate]
+		network = "other"
+		want = all()
+		show = hide()
+		move(t, b, nil, want...)
+		if got := shown(); got != strings.Replace(before, old, fresh, 1) || got == before {
+			t.Errorf("%s\nbefore: %s", got, before)
+		}
+		if got := told(t, b); !strings.Contains(got, "c=203.0.113.2") {
+			t.Errorf("%q, %s", got, e.neutron)
+		}
+		show()
+		move(t, b, nil, want...)
+		if strings.Contains(told(t, b), "!") || len(e.barbican.containers) != 2 || len(e.lbs) != 1 {
+			t.Errorf("%q, %+v", told(t, b), e.barbican.containers)
+		}
+	})
+}
