@@ -200,7 +200,9 @@ func (c *Cloud) startDatabase(ctx context.Context) error {
 	}
 	err = c.launch("mariadb", nil, "mariadbd", "--no-defaults", "--user=mysql", "--datadir="+data,
 		"--socket="+data+"/socket", "--pid-file="+data+"/pid", "--skip-networking", "--performance-schema=off",
-		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--max-connections=300")
+		"--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--max-connections=300",
+		// As deployment tools set it: without locks of gaps, by which creates that have nothing in common end in deadlocks.
+		"--transaction-isolation=READ-COMMITTED")
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,15 @@ package octavia
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
 )
+
+// deadlock is ER_LOCK_DEADLOCK: the database has rolled one of two transactions back, and says to try again.
+const deadlock = 1213
 
 // openDatabase opens Octavia's database, by the socket, which is a file and thus not in the cloud's namespace.
 func openDatabase(socket string) (*sql.DB, error) {
@@ -30,7 +34,19 @@ func (c *Cloud) Database() *sql.DB { return c.db }
 // about:
 //
 //	update member set operating_status='ERROR' where ip_address='192.0.2.11'
+//
+// A statement that the database gives up for another one, in a deadlock, is made again.
 func (c *Cloud) SQL(ctx context.Context, statement string) (string, error) {
+	for tries := 1; ; tries++ {
+		out, err := c.query(ctx, statement)
+		var told *mysql.MySQLError
+		if err == nil || tries == 10 || !errors.As(err, &told) || told.Number != deadlock {
+			return out, err
+		}
+	}
+}
+
+func (c *Cloud) query(ctx context.Context, statement string) (string, error) {
 	rows, err := c.db.QueryContext(ctx, statement)
 	if err != nil {
 		return "", fmt.Errorf("sql: %w", err)

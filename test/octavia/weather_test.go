@@ -11,11 +11,13 @@ import (
 	lab "github.com/kubectl-lb/kubectl-lb/test/octavia"
 )
 
-// posts counts the load balancers that Octavia has been asked to create.
+// posts counts the load balancers that Octavia has been asked to create. Its own faults (500) do not count: its
+// database may end one of two creates at the same time in a deadlock.
 func (s *site) posts() int {
 	n := 0
 	for _, c := range s.gate.Calls() {
-		if c.Method == http.MethodPost && strings.HasSuffix(c.Path, "/loadbalancers") {
+		create := c.Method == http.MethodPost && strings.HasSuffix(c.Path, "/loadbalancers")
+		if create && c.Status != http.StatusInternalServerError {
 			n++
 		}
 	}
