@@ -554,3 +554,25 @@ func TestShareCertificateMissing(t *testing.T) {
 		}
 	})
 }
+
+// TestShareCreateWithoutCertificate: where all at once is refused, one whose certificate is not to be had is passed over
+// when they are tried one after the other.
+func TestShareCreateWithoutCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, s := &estate{barbican: &fakeBarbican{}}, newSafe(t)
+		s.renew("a")
+		e.refuse = func(_, _, body string) (int, string) {
+			if strings.Contains(body, `"192.0.2.98"`) {
+				return http.StatusBadRequest, `{"faultstring":"no such member"}`
+			}
+			return 0, ""
+		}
+		want := []lb.LoadBalancer{secret(sharer("a", 443), s), sharer("b", 81), sharer("c", 82)}
+		delete(s.pairs, want[0].Origin.Key)
+		b, _ := e.begin(t, func(o *Options) { o.KeyPairs = s.read })
+		move(t, b, nil, want...)
+		if got := e.text(); !strings.Contains(got, "listener tcp-82") || strings.Contains(got, "listener https") {
+			t.Errorf("%q\n%s", told(t, b), got)
+		}
+	})
+}
