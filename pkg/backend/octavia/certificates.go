@@ -104,9 +104,20 @@ func (l Listener) furnished(refs map[string]string) (Listener, bool) {
 	return out, true
 }
 
-// borrowed returns the tree with what is known of the wanted certificates, and with those that a listener has now where
-// it is not known what one of its wanted ones is in. A listener that is not there yet is left out then. It is false
-// where another one is in the place of one.
+// beside returns the listener with the certificates that are known of it, and with those that it has now: which of
+// these are of the missing one nobody knows.
+func (l Listener) beside(have Listener, refs map[string]string) Listener {
+	l.Certificate = cmp.Or(l.Certificate, refs[l.Pairs[0].Container], have.Certificate)
+	for _, p := range l.Pairs {
+		l.certify(refs[p.Container])
+	}
+	l.certify(append([]string{have.Certificate}, have.Certificates...)...)
+	return l
+}
+
+// borrowed returns the tree with what is known of the wanted certificates. A listener of which not all are known has
+// those beside them that it has now; one that is not there yet is left out then. It is false where another one is in
+// the place of one.
 func (t Tree) borrowed(have Seen, refs map[string]string) (Tree, bool) {
 	all := t.Listeners
 	t.Listeners = nil
@@ -119,7 +130,7 @@ func (t Tree) borrowed(have Seen, refs map[string]string) (Tree, bool) {
 			if h.Protocol != l.Protocol || h.Certificate == "" {
 				return t, false
 			}
-			full.Certificate, full.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
+			full = l.beside(h.Listener, refs)
 		}
 		t.Listeners = append(t.Listeners, full)
 	}

@@ -576,3 +576,41 @@ func TestShareCreateWithoutCertificate(t *testing.T) {
 		}
 	})
 }
+
+// TestShareCertificateBesideMissing: at a common port, the certificate of one who comes does not wait for that of another
+// one, and that one keeps what it has.
+func TestShareCertificateBesideMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, s := &estate{barbican: &fakeBarbican{}}, newSafe(t)
+		b, _ := e.begin(t, func(o *Options) { o.KeyPairs = s.read })
+		at := func(name string) lb.LoadBalancer { return secret(web(sharer(name, 443), name+".example"), s) }
+		shown := func() (refs []string) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			l := e.lbs[0].listeners[0]
+			return append([]string{l.Certificate}, l.Certificates...)
+		}
+		s.renew("a")
+		move(t, b, nil, at("a"))
+		before := shown()
+		s.renew("a")
+		first := at("a")
+		kept := s.pairs[first.Origin.Key]
+		delete(s.pairs, first.Origin.Key)
+		pem := string(s.renew("b").PEM)
+		second := at("b")
+		move(t, b, nil, first, second)
+		got := shown()
+		if len(got) != 2 || got[0] != before[0] || e.barbican.payload(got[1], partCertificate)+
+			e.barbican.payload(got[1], partKey) != pem {
+			t.Errorf("%v before, then %v", before, got)
+		}
+		s.mu.Lock()
+		s.pairs[first.Origin.Key] = kept
+		s.mu.Unlock()
+		move(t, b, nil, first, second)
+		if got := shown(); len(got) != 2 || slices.Contains(got, before[0]) || len(e.barbican.containers) != 2 {
+			t.Errorf("%v before, in the end %v", before, got)
+		}
+	})
+}
