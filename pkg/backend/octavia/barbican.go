@@ -96,35 +96,70 @@ func (a *api) barbican(ctx context.Context, method, path string, body, answer an
 
 // containers returns those whose names are like this one, "%" standing for anything. Barbican's own filter is generous:
 // whoever asks looks at the names again.
-func (a *api) containers(ctx context.Context, like string) (all []storedContainer, err error) {
-	for {
+func (a *api) containers(ctx context.Context, like string) ([]storedContainer, error) {
+	ref := func(c storedContainer) string { return c.Ref }
+	return paged(kindContainers, ref, func(offset int) ([]storedContainer, int, error) {
 		var page struct {
 			Containers []storedContainer `json:"containers"`
 			Total      int               `json:"total"`
 		}
-		if err := a.barbican(ctx, http.MethodGet, pageOf(kindContainers, like, len(all)), nil, &page); err != nil {
-			return nil, fmt.Errorf("list the containers: %w", err)
-		}
-		all = append(all, page.Containers...)
-		if len(page.Containers) == 0 || len(all) >= page.Total {
-			return all, nil
-		}
-	}
+		err := a.barbican(ctx, http.MethodGet, pageOf(kindContainers, like, offset), nil, &page)
+		return page.Containers, page.Total, err
+	})
 }
 
 // parts returns the secrets whose names are like this one, likewise.
-func (a *api) parts(ctx context.Context, like string) (all []storedPart, err error) {
-	for {
+func (a *api) parts(ctx context.Context, like string) ([]storedPart, error) {
+	ref := func(p storedPart) string { return p.Ref }
+	return paged(kindSecrets, ref, func(offset int) ([]storedPart, int, error) {
 		var page struct {
 			Secrets []storedPart `json:"secrets"`
 			Total   int          `json:"total"`
 		}
-		if err := a.barbican(ctx, http.MethodGet, pageOf(kindSecrets, like, len(all)), nil, &page); err != nil {
-			return nil, fmt.Errorf("list the secrets: %w", err)
+		err := a.barbican(ctx, http.MethodGet, pageOf(kindSecrets, like, offset), nil, &page)
+		return page.Secrets, page.Total, err
+	})
+}
+
+// pagedTries is how often a list is begun whose pages do not fit together.
+const pagedTries = 5
+
+// paged puts the pages of a list together. They are told by how much is before them: where something of that goes
+// meanwhile, all behind it moves up, and would be missed. So each page begins with the last one of the page before it;
+// where that is another one, the list is begun anew.
+func paged[T any](kind string, ref func(T) string, page func(offset int) ([]T, int, error)) ([]T, error) {
+	for range pagedTries {
+		all, whole, err := pages(ref, page)
+		if err != nil {
+			return nil, fmt.Errorf("list the %s: %w", kind, err)
 		}
-		all = append(all, page.Secrets...)
-		if len(page.Secrets) == 0 || len(all) >= page.Total {
+		if whole {
 			return all, nil
+		}
+	}
+	return nil, &failure{trouble: troubleWeather, aside: true, service: "Barbican",
+		text: "Barbican: its list of " + kind + " does not hold still"}
+}
+
+// pages is one try at that; false where something may be missing.
+func pages[T any](ref func(T) string, page func(offset int) ([]T, int, error)) (all []T, whole bool, err error) {
+	for {
+		next, total, err := page(max(len(all)-1, 0))
+		if err != nil {
+			return nil, false, err
+		}
+		if n := len(all); n > 0 {
+			if len(next) == 0 || ref(next[0]) != ref(all[n-1]) {
+				return nil, false, nil
+			}
+			next = next[1:]
+		}
+		all = append(all, next...)
+		if len(all) >= total {
+			return all, true, nil
+		}
+		if len(next) == 0 {
+			return nil, false, nil
 		}
 	}
 }

@@ -220,3 +220,47 @@ func encodeText(s string) (string, error) {
 	text, err := json.Marshal(s)
 	return string(text), err
 }
+
+// Each page comes with what was there when it was asked for: what goes meanwhile hides nothing behind it.
+func TestPagesOfWhatGoes(t *testing.T) {
+	t.Parallel()
+	pair := newSafe(t).renew("one")
+	for _, kind := range []string{kindContainers, kindSecrets} {
+		for _, always := range []bool{false, true} {
+			c := &cloud{barbican: &fakeBarbican{}}
+			a, pages := fakeAPI(c.serve), 0
+			for n := range 8 {
+				if _, err := a.store(t.Context(), fmt.Sprintf("x %d", n), pair); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.barbican.deny = func(_, path, _ string) (int, string) {
+				pages++
+				if path == kind && (pages == 2 || always && pages < 50) {
+					b := c.barbican
+					b.containers, b.secrets = append(b.containers[1:], b.containers[0]), append(b.secrets[1:], b.secrets[0])
+				}
+				return 0, ""
+			}
+			var containers []storedContainer
+			var parts []storedPart
+			var err error
+			if kind == kindContainers {
+				containers, err = a.containers(t.Context(), "x%")
+			} else {
+				parts, err = a.parts(t.Context(), "x%")
+			}
+			refs := map[string]bool{}
+			for _, x := range containers {
+				refs[x.Ref] = true
+			}
+			for _, x := range parts {
+				refs[x.Ref] = true
+			}
+			want := map[string]int{kindContainers: 8, kindSecrets: 16}[kind]
+			if always && (err == nil || understand(err).trouble != troubleWeather) || !always && (err != nil || len(refs) != want) {
+				t.Errorf("%s, always %v: %d of %d, %v", kind, always, len(refs), want, err)
+			}
+		}
+	}
+}

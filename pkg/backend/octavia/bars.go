@@ -69,8 +69,8 @@ func (s *stepper) reduce(now time.Time) {
 	s.want = t
 }
 
-// bar notes that one sharer's wish is refused, the youngest's of those whom the operation is for, and reports whether
-// it was that; what is refused to all is no business of one.
+// bar notes that one sharer's wish is refused, the youngest's of those whom the operation is for and whose wish is
+// known, and reports whether it was that; what is refused to all is no business of one.
 func (s *stepper) bar(o Op, f *failure) bool {
 	looked := !f.taken || s.work.failed > 0 // what is there already may be so since we have not looked
 	if len(s.parts) < 2 || f.trouble != troubleRefused && f.trouble != troubleQuota || !looked {
@@ -86,7 +86,7 @@ func (s *stepper) bar(o Op, f *failure) bool {
 		tags = o.Listener.Tags
 	}
 	for _, p := range slices.Backward(s.parts) {
-		if _, barred := s.work.bars.by[p.tag()]; barred || !slices.Contains(tags, p.tag()) {
+		if _, barred := s.work.bars.by[p.tag()]; barred || !p.known() || !slices.Contains(tags, p.tag()) {
 			continue
 		}
 		s.engine.log.Warn("refused", "object", p.Model.Origin.Key.String(), "do", o.String(), "error", f)

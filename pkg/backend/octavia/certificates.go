@@ -42,6 +42,9 @@ func storedName(cluster string, key lb.Key, digest string) string {
 	return storedPrefix(cluster) + storedObject(key) + " " + digest
 }
 
+// containerOf is the name of the container that a part of that name is made for.
+func containerOf(part string) string { return part[:max(strings.LastIndexByte(part, ' '), 0)] }
+
 // storedFor returns what stands for the object that something in Barbican was made for; false where it is not the
 // cluster's.
 func storedFor(cluster, name string) (object string, ours bool) {
@@ -77,36 +80,59 @@ func (t Tree) pairs() (out []Pair) {
 // furnished returns the tree with the URLs of what its pairs are in, by the names of that.
 func (t Tree) furnished(refs map[string]string) Tree {
 	t.Listeners = slices.Clone(t.Listeners)
-	for i := range t.Listeners {
-		l := &t.Listeners[i]
-		if len(l.Pairs) == 0 {
-			continue
-		}
-		l.Certificate = cmp.Or(l.Certificate, refs[l.Pairs[0].Container])
-		for _, p := range l.Pairs {
-			l.certify(refs[p.Container])
+	for i, l := range t.Listeners {
+		if full, ok := l.furnished(refs); ok {
+			t.Listeners[i] = full
 		}
 	}
 	return t
 }
 
-// borrowed returns the tree with the certificates that its listeners have now, where it is not known what the wanted
-// ones are in. A listener that is not there yet is left out. It is false where another one is in the place of one.
-func (t Tree) borrowed(have Seen) (Tree, bool) {
+// furnished returns the listener with the URLs of what its pairs are in; false where one is not known.
+func (l Listener) furnished(refs map[string]string) (Listener, bool) {
+	out := l
+	for i, p := range l.Pairs {
+		ref := refs[p.Container]
+		if ref == "" {
+			return l, false
+		}
+		if i == 0 {
+			out.Certificate = cmp.Or(out.Certificate, ref)
+		}
+		out.certify(ref)
+	}
+	return out, true
+}
+
+// beside returns the listener with the certificates that are known of it, and with those that it has now: which of
+// these are of the missing one nobody knows.
+func (l Listener) beside(have Listener, refs map[string]string) Listener {
+	l.Certificate = cmp.Or(l.Certificate, refs[l.Pairs[0].Container], have.Certificate)
+	for _, p := range l.Pairs {
+		l.certify(refs[p.Container])
+	}
+	l.certify(append([]string{have.Certificate}, have.Certificates...)...)
+	return l
+}
+
+// borrowed returns the tree with what is known of the wanted certificates. A listener of which not all are known has
+// those beside them that it has now; one that is not there yet is left out then. It is false where another one is in
+// the place of one.
+func (t Tree) borrowed(have Seen, refs map[string]string) (Tree, bool) {
 	all := t.Listeners
 	t.Listeners = nil
 	for _, l := range all {
-		if len(l.Pairs) > 0 {
-			h := have.listener(l.Protocol, l.Port)
+		full, ok := l.furnished(refs)
+		if h := have.listener(l.Protocol, l.Port); !ok {
 			if h == nil {
 				continue
 			}
 			if h.Protocol != l.Protocol || h.Certificate == "" {
 				return t, false
 			}
-			l.Certificate, l.Certificates = h.Certificate, sorted(slices.Clone(h.Certificates))
+			full = l.beside(h.Listener, refs)
 		}
-		t.Listeners = append(t.Listeners, l)
+		t.Listeners = append(t.Listeners, full)
 	}
 	return t, true
 }

@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -59,13 +60,13 @@ func (s *stepper) perform(ctx context.Context, ops []Op) (time.Duration, error) 
 	return w.pause(), nil
 }
 
-// equip enters the certificates into the wish. Where they are not to be had it returns why, and enters those that the
+// equip enters the certificates into the wish. Where some are not to be had it returns why, and enters those that their
 // listeners have: they are good until the new ones are there, and all else goes on. Where that cannot be, it fails.
 func (s *stepper) equip(ctx context.Context) (short, err error) {
 	if short = s.furnish(ctx); short == nil {
 		return nil, nil
 	}
-	tree, ok := s.want.borrowed(*s.work.seen)
+	tree, ok := s.want.borrowed(*s.work.seen, s.work.refs)
 	if !ok {
 		return nil, short
 	}
@@ -81,7 +82,7 @@ func (s *stepper) rest(ctx context.Context, short error) (time.Duration, error) 
 		}
 	}
 	if short != nil {
-		return 0, short
+		return 0, errors.Join(short, s.anchor(ctx)) // a floating IP does not wait for Barbican
 	}
 	return 0, s.settle(ctx)
 }
@@ -168,13 +169,18 @@ func (s *stepper) confirm(ctx context.Context) (time.Duration, error) {
 
 // settle notes that all is as it is wanted.
 func (s *stepper) settle(ctx context.Context) error {
-	if len(s.want.Listeners) == 0 && len(s.want.Left) > 0 {
-		return s.done(ctx) // nobody can say what is to become of its floating IP
-	}
-	if err := s.float(ctx); err != nil {
+	if err := s.anchor(ctx); err != nil {
 		return err
 	}
 	return s.done(ctx)
+}
+
+// anchor makes the floating IP what is wanted, unless nobody can say what is to become of it.
+func (s *stepper) anchor(ctx context.Context) error {
+	if len(s.want.Listeners) == 0 && len(s.want.Left) > 0 {
+		return nil
+	}
+	return s.float(ctx)
 }
 
 // done notes that there is nothing left to do.

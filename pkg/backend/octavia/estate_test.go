@@ -26,8 +26,9 @@ type estate struct {
 	// refuse answers a call in place of doing it; a status of 0 lets it pass.
 	refuse func(method, path, body string) (status int, text string)
 	calls  []string
-	// neutron is there only where floating IPs are.
-	neutron *fakeNeutron
+	// neutron is there only where floating IPs are, barbican only where certificates of Secrets are.
+	neutron  *fakeNeutron
+	barbican *fakeBarbican
 }
 
 type estateLB struct {
@@ -67,6 +68,9 @@ func (e *estate) serve(r *http.Request) (int, string) {
 		if json.NewDecoder(r.Body).Decode(&raw) == nil {
 			body = string(raw)
 		}
+	}
+	if r.URL.Host == "barbican" {
+		return e.barbican.serve(r, []byte(body))
 	}
 	for _, l := range e.lbs {
 		if strings.HasPrefix(l.Provisioning, pendingPrefix) && !time.Now().Before(l.ready) {
@@ -120,7 +124,7 @@ func (e *estate) get(r *http.Request, path string) (int, string) {
 			return encode(map[string]any{"statuses": map[string]any{"loadbalancer": l.status()}})
 		}
 		for _, x := range l.listeners {
-			if l.ID == of {
+			if l.ID == of || of == "" {
 				listeners = append(listeners, listedListener{ID: x.id, Provisioning: statusActive, PoolID: x.pool, Listener: x.Listener})
 			}
 			for i, p := range x.policies {

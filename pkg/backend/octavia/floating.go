@@ -229,7 +229,17 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 		}
 		return &ip, err
 	}
-	ip, err := s.idle(ctx, *want, owner)
+	ip, err := s.berth(ctx, *want, have, owner)
+	if err != nil && len(have) == 0 {
+		s.fallBack(ctx, *want, owner)
+	}
+	return ip, err
+}
+
+// berth lets the floating IP that is wanted, and is not at the port, lead there in place of those that do.
+func (s *stepper) berth(ctx context.Context, want Floating, have []floatingIP, owner string) (*floatingIP, error) {
+	api := s.engine.api
+	ip, err := s.idle(ctx, want, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -237,11 +247,11 @@ func (s *stepper) moor(ctx context.Context, want *Floating) (*floatingIP, error)
 		s.engine.log.InfoContext(ctx, "floating IP taken", "object", describe(s.work.key), "address", ip.Address)
 		return ip, s.swap(ctx, have, ip, owner)
 	}
-	at := port
+	at := s.work.last.PortID
 	if len(have) > 0 {
 		at = "" // the port takes no other one yet
 	}
-	made, err := api.allocate(ctx, *want, at, owner)
+	made, err := api.allocate(ctx, want, at, owner)
 	if err != nil {
 		return nil, err
 	}

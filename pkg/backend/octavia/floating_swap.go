@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -46,19 +47,14 @@ func (s *stepper) displace(ctx context.Context, old []floatingIP, ip *floatingIP
 	api, port := s.engine.api, s.work.last.PortID
 	for i := range old {
 		if err := api.attach(ctx, old[i].ID, ""); err != nil {
+			s.restore(ctx, old[:i+1]) // the last one, too: an answer that says no may be of a call that was done
 			return err
 		}
 		old[i].PortID = ""
 	}
 	err := api.attach(ctx, ip.ID, port)
-	if err == nil {
-		return nil
-	}
-	for _, o := range old {
-		if back := api.attach(ctx, o.ID, port); back != nil {
-			s.engine.log.WarnContext(ctx, "floating IP is lost", "object", describe(s.work.key), "address", o.Address,
-				"error", back)
-		}
+	if err == nil || !s.restore(ctx, old) {
+		return err
 	}
 	f, pause := understand(err), balkFault
 	if f.stays() {
@@ -66,6 +62,48 @@ func (s *stepper) displace(ctx context.Context, old []floatingIP, ip *floatingIP
 	}
 	s.work.buoy.balk = balk{id: ip.ID, port: port, err: f, until: time.Now().Add(pause)}
 	return err
+}
+
+// restoreLimit is how long it may take to bring a floating IP back, also where the program ends meanwhile.
+const restoreLimit = 10 * time.Second
+
+// restore lets floating IPs lead to the port again, and reports whether they do. Else the object has none for now, and
+// all is looked at anew.
+func (s *stepper) restore(ctx context.Context, old []floatingIP) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreLimit)
+	defer cancel()
+	back := true
+	for _, o := range old {
+		err := s.engine.api.attach(ctx, o.ID, s.work.last.PortID)
+		if err == nil || o.PortID != "" && understand(err).taken { // it has never been away
+			continue
+		}
+		back = false
+		s.engine.log.WarnContext(ctx, "floating IP is lost", "object", describe(s.work.key), "address", o.Address,
+			"error", err)
+	}
+	if !back {
+		s.work.buoy, s.work.ready, s.work.reason = buoy{}, false, "its floating IP does not lead to it"
+	}
+	return back
+}
+
+// fallBack lets a floating IP that was made for the object lead to its port, which has none, while the one that is
+// wanted cannot be had: one that was taken from there for that, and could not be brought back. It is the object's until
+// the next try.
+func (s *stepper) fallBack(ctx context.Context, want Floating, owner string) {
+	list, err := s.engine.api.floatingOwned(ctx, owner)
+	i := slices.IndexFunc(list, func(f floatingIP) bool { return f.PortID == "" && !want.fits(f) })
+	if err != nil || i < 0 {
+		return
+	}
+	ip := list[i]
+	if err := s.engine.api.attach(ctx, ip.ID, s.work.last.PortID); err != nil {
+		return // the trouble with the one that is wanted is what the user is told of
+	}
+	s.engine.log.InfoContext(ctx, "floating IP is back", "object", describe(s.work.key), "address", ip.Address)
+	ip.PortID = s.work.last.PortID
+	s.work.buoy = buoy{ip: &ip}
 }
 
 // retire makes floating IPs go that another one has taken the place of. One of somebody else's, or one that is to be

@@ -109,3 +109,115 @@ func TestFloatingIPWithoutGap(t *testing.T) {
 		}
 	})
 }
+
+// elsewhere asks for another floating IP of the same network, which is there.
+func elsewhere(l lb.LoadBalancer) (lb.LoadBalancer, floatingIP) {
+	l.VIPs = []netip.Addr{netip.MustParseAddr("203.0.113.99")}
+	return l, floatingIP{ID: "x", Address: "203.0.113.99", NetworkID: "public"}
+}
+
+// A Neutron that is away just when the old one has been taken from the port, and the new one cannot lead there either:
+// nobody is told of the old one then, and it comes back as soon as it can, although the new one still cannot.
+func TestFloatingIPLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other, free := elsewhere(tcp(80, "192.0.2.11:30080"))
+		n := &fakeNeutron{ips: []floatingIP{free}, late: "x", status: http.StatusInternalServerError}
+		c := &cloud{neutron: n}
+		b := c.begin(t, afloat)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(time.Minute)
+		away := false
+		n.fault = func(_, port string) int {
+			if away = away || port == ""; away && port != "" {
+				return http.StatusBadGateway
+			}
+			return 0
+		}
+		apply(t, b, other)
+		time.Sleep(time.Minute)
+		if h := healthOf(t, b); bound(t, b) != "" || h.Ready || c.neutron.String() != "203.0.113.99> 203.0.113.1>" {
+			t.Errorf("%s, bound to %q, %+v", c.neutron, bound(t, b), h)
+		}
+		c.mu.Lock()
+		n.fault = nil
+		c.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if bound(t, b) != "203.0.113.1" || c.neutron.String() != "203.0.113.99> 203.0.113.1>port-1" {
+			t.Errorf("%s, bound to %q", c.neutron, bound(t, b))
+		}
+		c.mu.Lock()
+		n.late = ""
+		c.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		if bound(t, b) != "203.0.113.99" || c.neutron.String() != "203.0.113.99>port-1" || !healthOf(t, b).Ready {
+			t.Errorf("%s, bound to %q", c.neutron, bound(t, b))
+		}
+	})
+}
+
+// What a process that was killed amid a change has left detached leads there again where the new one cannot.
+func TestFloatingIPCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, free := elsewhere(tcp(80, "192.0.2.11:30080"))
+		old := floatingIP{ID: "old", Address: "203.0.113.50", NetworkID: "public",
+			Description: floatingOwner("c", l.Origin.Key)}
+		c := &cloud{neutron: &fakeNeutron{ips: []floatingIP{free, old}, late: "x"}}
+		b := c.begin(t, afloat)
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if got := c.neutron.String(); got != "203.0.113.99> 203.0.113.50>port-1" || bound(t, b) != "203.0.113.50" {
+			t.Errorf("%s, bound to %q", got, bound(t, b))
+		}
+	})
+}
+
+// One of several that cannot be taken from the port: those before it come back.
+func TestFloatingIPDetachFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, free := elsewhere(tcp(80, "192.0.2.11:30080"))
+		n := &fakeNeutron{ips: []floatingIP{free}, late: "x"}
+		c := &cloud{neutron: n}
+		b := c.begin(t, afloat)
+		apply(t, b, tcp(80, "192.0.2.11:30080"))
+		time.Sleep(time.Minute)
+		c.mu.Lock()
+		n.ips = append(n.ips, floatingIP{ID: "y", Address: "203.0.113.60", NetworkID: "third", PortID: "port-1"})
+		n.fault = func(id, port string) int {
+			if id == "y" && port == "" {
+				return http.StatusInternalServerError
+			}
+			return 0
+		}
+		c.mu.Unlock()
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		want := "203.0.113.99> 203.0.113.1>port-1 203.0.113.60>port-1"
+		if got := c.neutron.String(); got != want || bound(t, b) != "203.0.113.1" {
+			t.Errorf("%s, bound to %q", got, bound(t, b))
+		}
+	})
+}
+
+// A process that ends amid a change brings the old one back before.
+func TestFloatingIPEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, free := elsewhere(named("a", 80))
+		e := &estate{neutron: &fakeNeutron{ips: []floatingIP{free}}}
+		b, stop := e.begin(t, afloat)
+		apply(t, b, named("a", 80))
+		time.Sleep(time.Minute)
+		before := e.neutron.String()
+		e.neutron.fault = func(id, port string) int {
+			if id == "x" && port != "" && e.neutron.detached > 0 {
+				stop()
+				return hang
+			}
+			return 0
+		}
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if got := e.neutron.String(); got != before || e.neutron.detached != 1 {
+			t.Errorf("%s before, then %s", before, got)
+		}
+	})
+}

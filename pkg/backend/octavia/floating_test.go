@@ -27,6 +27,8 @@ type fakeNeutron struct {
 	reject, late string
 	// status is what those are refused with, 404 if 0.
 	status int
+	// fault answers a call that lets one lead to a port, or to none, in place of doing it; 0 lets it pass.
+	fault func(id, port string) int
 	// detached counts how often one was taken from a port.
 	detached int
 }
@@ -56,6 +58,11 @@ func (n *fakeNeutron) serve(r *http.Request, calls *[]string) (int, string) {
 			return http.StatusBadRequest, string(text)
 		}
 		labels = r.Method == http.MethodPut && !strings.Contains(string(text), "port_id")
+	}
+	if n.fault != nil && r.Method == http.MethodPut && i >= 0 && !labels {
+		if status := n.fault(n.ips[i].ID, body.IP.PortID); status != 0 {
+			return status, "{}"
+		}
 	}
 	switch {
 	case n.denied:

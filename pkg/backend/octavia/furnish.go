@@ -2,6 +2,7 @@ package octavia
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +21,7 @@ const sweepEvery = time.Hour
 type KeyPairs func(ctx context.Context, secret lb.Key) (certs.KeyPair, error)
 
 // furnish sees to it that what the listeners' certificates are made of is in Barbican, and enters its URLs into the
-// wish. It makes no calls where all of them are known.
+// wish. It makes no calls where all of them are known. One that fails does not keep the others out.
 func (s *stepper) furnish(ctx context.Context) error {
 	w, pairs := &s.work, s.want.pairs()
 	if len(pairs) == 0 {
@@ -41,11 +42,17 @@ func (s *stepper) furnish(ctx context.Context) error {
 		if refs[p.Container] != "" {
 			continue
 		}
-		var ref string
-		if ref, err = s.deposit(ctx, p); err != nil {
+		ref, failed := s.deposit(ctx, p)
+		if failed == nil {
+			refs[p.Container] = ref
+			continue
+		}
+		if err == nil {
+			err = failed
+		}
+		if hopeless(failed) {
 			break
 		}
-		refs[p.Container] = ref
 	}
 	w.refs = refs
 	if err != nil {
@@ -53,6 +60,13 @@ func (s *stepper) furnish(ctx context.Context) error {
 	}
 	s.want = s.want.furnished(refs)
 	return nil
+}
+
+// hopeless reports whether a failure with a certificate is that of all: a Barbican that does not answer costs its time
+// only once.
+func hopeless(err error) bool {
+	f := understand(err)
+	return f.absent || f.trouble == troubleLogin || errors.Is(err, context.DeadlineExceeded)
 }
 
 // deposit returns the URL of what a pair is in, after it has put it there if it was not.
@@ -80,14 +94,14 @@ func (s *stepper) deposit(ctx context.Context, p Pair) (string, error) {
 	return ref, nil
 }
 
-// tidy deletes what the object has in Barbican and does not need any more. What fails is tried again by the sweep.
+// tidy deletes what the object has in Barbican and does not need any more. What fails is tried again by the sweep. As
+// long as a sharer is barred, what that one needs is not known here, and needed again at the next try.
 func (s *stepper) tidy(ctx context.Context) {
 	w := &s.work
-	if !w.untidy {
+	if !w.untidy || w.bars.any() {
 		return
 	}
-	needed := slices.Collect(maps.Values(w.refs))
-	err := s.clear(ctx, func(ref string) bool { return slices.Contains(needed, ref) })
+	err := s.clear(ctx, w.needs)
 	if err != nil {
 		s.engine.log.WarnContext(ctx, "old certificates are still in Barbican", "object", w.key.String(), "error", err)
 		return
@@ -95,10 +109,16 @@ func (s *stepper) tidy(ctx context.Context) {
 	w.untidy = false
 }
 
-// clear deletes what the object has in Barbican but for the containers that are spared.
-func (s *stepper) clear(ctx context.Context, spare func(ref string) bool) error {
-	prefix := storedName(s.engine.cluster, s.work.key, "")
-	return s.engine.api.clear(ctx, prefix, func(_, ref string) bool { return spare(ref) })
+// needs reports whether the item needs a container, or a part of one that is not among those that are listed: it may
+// have been made since then.
+func (i *item) needs(name, ref string, listed map[string]bool) bool {
+	container := i.refs[containerOf(name)]
+	return container != "" && !listed[container] || slices.Contains(slices.Collect(maps.Values(i.refs)), ref)
+}
+
+// clear deletes what the object has in Barbican but for what is spared.
+func (s *stepper) clear(ctx context.Context, spare spared) error {
+	return s.engine.api.clear(ctx, storedName(s.engine.cluster, s.work.key, ""), spare)
 }
 
 // unfurnish deletes all that the object has in Barbican. A Barbican that is no more has nothing.
@@ -107,7 +127,7 @@ func (s *stepper) unfurnish(ctx context.Context) error {
 	if !w.stores {
 		return nil
 	}
-	err := s.clear(ctx, func(string) bool { return false })
+	err := s.clear(ctx, func(string, string, map[string]bool) bool { return false })
 	if err != nil && !understand(err).absent {
 		return fmt.Errorf("certificates: %w", err)
 	}
@@ -115,8 +135,12 @@ func (s *stepper) unfurnish(ctx context.Context) error {
 	return nil
 }
 
-// clear deletes what has a name that begins so, is not spared by name or URL, and is no listener's.
-func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref string) bool) error {
+// spared reports whether something in Barbican stays, by its name and URL, and by the URLs of the containers that were
+// listed before the secrets.
+type spared func(name, ref string, listed map[string]bool) bool
+
+// clear deletes what has a name that begins so, is not spared, and is no listener's.
+func (a *api) clear(ctx context.Context, prefix string, spare spared) error {
 	containers, err := a.containers(ctx, prefix+"%")
 	if err != nil {
 		return err
@@ -134,8 +158,12 @@ func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref str
 	if err != nil {
 		return err
 	}
+	listed := make(map[string]bool, len(containers))
 	for _, c := range containers {
-		if used[idOf(c.Ref)] || spare(c.Name, c.Ref) {
+		listed[c.Ref] = true
+	}
+	for _, c := range containers {
+		if used[idOf(c.Ref)] || spare(c.Name, c.Ref, listed) {
 			for _, p := range c.Parts {
 				used[idOf(p.Ref)] = true
 			}
@@ -146,7 +174,7 @@ func (a *api) clear(ctx context.Context, prefix string, spare func(name, ref str
 		}
 	}
 	for _, p := range parts {
-		if used[idOf(p.Ref)] || spare(p.Name, p.Ref) {
+		if used[idOf(p.Ref)] || spare(p.Name, p.Ref, listed) {
 			continue
 		}
 		if err := a.unstore(ctx, kindSecrets, p.Ref); err != nil {
@@ -192,7 +220,7 @@ func (e *engine) sweep(ctx context.Context) error {
 		return err
 	}
 	e.miss(containers)
-	return e.api.clear(ctx, prefix, func(name, ref string) bool {
+	return e.api.clear(ctx, prefix, func(name, ref string, listed map[string]bool) bool {
 		object, ours := storedFor(e.cluster, name)
 		if !ours {
 			return true
@@ -201,7 +229,7 @@ func (e *engine) sweep(ctx context.Context) error {
 		defer e.mu.Unlock()
 		for key, it := range e.items {
 			if storedObject(key) == object {
-				return it.model == nil || it.settled != it.version || slices.Contains(slices.Collect(maps.Values(it.refs)), ref)
+				return it.model == nil || it.settled != it.version || it.bars.any() || it.needs(name, ref, listed)
 			}
 		}
 		return false

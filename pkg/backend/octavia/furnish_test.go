@@ -146,6 +146,33 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// A sweep leaves alone what was made while it looked around: the container is not in its list, and the parts are.
+func TestSweepSparesNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, lists := &cloud{barbican: &fakeBarbican{}}, newSafe(t), 0
+		s.renew("one")
+		b := vaulted(t, c, s)
+		apply(t, b, s.https("one"))
+		time.Sleep(time.Minute)
+		var late []storedContainer
+		c.barbican.deny = func(method, path, _ string) (int, string) {
+			switch {
+			case method == http.MethodGet && path == kindContainers:
+				lists++
+				if lists == 2 { // the first one is looked through for what is lost
+					late, c.barbican.containers = c.barbican.containers, nil
+				}
+			case late != nil:
+				c.barbican.containers, late = late, nil
+			}
+			return 0, ""
+		}
+		if err := b.engine.sweep(t.Context()); err != nil || lists != 2 || c.left() != [2]int{1, 2} {
+			t.Errorf("%v; %d lists, %v are left", err, lists, c.left())
+		}
+	})
+}
+
 // What Barbican refuses is said before anything is made, and without a word of the key.
 func TestBarbicanRefuses(t *testing.T) {
 	const denied = `{"code":403,"title":"Forbidden","description":"Secret creation attempt not allowed - please review your user/project privileges"}`
@@ -199,12 +226,12 @@ func TestBarbicanRefuses(t *testing.T) {
 // A listener keeps what it has as long as it is not known what the new is in.
 func TestBorrowed(t *testing.T) {
 	tree := Tree{Listeners: []Listener{{Port: 443, Protocol: protocolHTTPS, Pairs: []Pair{{Container: "new"}}}}}
-	if got, _ := tree.borrowed(Seen{}); len(got.Listeners) != 0 {
+	if got, _ := tree.borrowed(Seen{}, nil); len(got.Listeners) != 0 {
 		t.Error("there is nothing to borrow")
 	}
 	have := grown(tree)
 	have.Listeners[0].Certificate, have.Listeners[0].Certificates = "old", []string{"z", "a"}
-	got, ok := tree.borrowed(have)
+	got, ok := tree.borrowed(have, nil)
 	if l := got.Listeners[0]; !ok || l.Certificate != "old" || !slices.Equal(l.Certificates, []string{"a", "z"}) {
 		t.Errorf("%+v", got)
 	}
@@ -228,4 +255,32 @@ func TestStoredName(t *testing.T) {
 	if _, ours := storedFor("c", storedName("d", long, "x")); ours {
 		t.Error("another cluster's counts as ours")
 	}
+}
+
+// A port whose certificate is not to be had does not keep an object's others waiting, and comes when it is.
+func TestCertificateMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, s := &estate{barbican: &fakeBarbican{}}, newSafe(t)
+		s.renew("one")
+		l := s.https("one")
+		l.Listeners = append(l.Listeners, tcp(80, "192.0.2.11:30080").Listeners...)
+		away := true
+		e.barbican.deny = func(string, string, string) (int, string) {
+			return map[bool]int{true: http.StatusServiceUnavailable}[away], ""
+		}
+		b, _ := e.begin(t, func(o *Options) { o.KeyPairs = s.read })
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if got := e.text(); !strings.Contains(got, "listener tcp-80") || strings.Contains(got, "listener https") ||
+			healthOf(t, b).Ready {
+			t.Errorf("%+v: %s", healthOf(t, b), got)
+		}
+		e.mu.Lock()
+		away = false
+		e.mu.Unlock()
+		time.Sleep(2 * time.Minute)
+		if got := e.text(); !strings.Contains(got, "listener https-443") || !healthOf(t, b).Ready || len(e.lbs) != 1 {
+			t.Errorf("%+v: %s", healthOf(t, b), got)
+		}
+	})
 }

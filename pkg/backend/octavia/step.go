@@ -210,11 +210,19 @@ func (s *stepper) recognise(r root) bool {
 		s.model != nil && r.Name == s.want.Name
 }
 
-// create makes the load balancer with all that it has.
+// create makes the load balancer with all that it has. Ports whose certificates are not to be had come later, if there
+// are others.
 func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	w := &s.work
-	if err := s.furnish(ctx); err != nil {
-		return 0, err
+	if short := s.furnish(ctx); short != nil {
+		s.want, _ = s.want.borrowed(Seen{}, w.refs)
+		switch {
+		case len(s.want.Listeners) > 0:
+		case w.bars.only > 0 && s.alone(&failure{trouble: troubleRefused}):
+			return time.Millisecond, nil // it is another one's turn
+		default:
+			return 0, short
+		}
 	}
 	tree := s.want
 	tree.Placement.Address = orElse(tree.Placement.Address, w.address)

@@ -143,11 +143,11 @@ func TestBorrowedNewPort(t *testing.T) {
 		{Port: 80, Protocol: protocolHTTP}, {Port: 443, Protocol: protocolHTTPS, Pairs: []Pair{{Container: "new"}}},
 	}}
 	have := grown(Tree{Listeners: tree.Listeners[:1]})
-	if got, ok := tree.borrowed(have); !ok || len(got.Listeners) != 1 || got.Listeners[0].Port != 80 {
+	if got, ok := tree.borrowed(have, nil); !ok || len(got.Listeners) != 1 || got.Listeners[0].Port != 80 {
 		t.Errorf("%v, %+v", ok, got.Listeners)
 	}
 	have = grown(Tree{Listeners: []Listener{{Port: 443, Protocol: "TCP"}}})
-	if _, ok := tree.borrowed(have); ok {
+	if _, ok := tree.borrowed(have, nil); ok {
 		t.Error("another listener would have to go first")
 	}
 }
