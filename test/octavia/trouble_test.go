@@ -2,6 +2,7 @@ package octavia_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"slices"
 	"strings"
@@ -89,8 +90,8 @@ func TestStockWorker(t *testing.T) {
 // ever. That is reported, nobody else waits for it, and it is made again once an operator has set it right.
 func TestWorkerKilled(t *testing.T) {
 	s := newSite(t, func(o *octavia.Options) { o.StuckAfter = 5 * time.Second })
-	// A worker that creates waits where it wants to write down the amphora.
-	hold, err := cloud.Database().BeginTx(t.Context(), nil)
+	// A worker that creates waits where it wants to write down the amphora: this level of isolation locks gaps.
+	hold, err := cloud.Database().BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,8 +135,8 @@ func (p planter) plant() Listener {
 	return out
 }
 
-// secure reports whether TLS ends at the listener, also without a certificate: Octavia refuses that, and nothing is served
-// in the clear.
+// secure reports whether TLS ends at the listener, also without a certificate: Octavia refuses that, and nothing is
+// served in the clear.
 func (p planter) secure() bool { return p.listener.TLS != nil }
 
 // pool makes a route's pool. Octavia wants names that are unique in the load balancer.
