@@ -84,7 +84,7 @@ deps-octavia: ## Install Octavia, Keystone, Barbican and what they need from Deb
 .PHONY: test-octavia
 test-octavia: deps-octavia deps build ## Run the tests before a real Octavia, alone and beside a cluster (root).
 	@assets="$(ASSETS)"; export KUBEBUILDER_ASSETS="$$assets" KUBECTL_LB_BIN="$(BIN)"; \
-	go test -C test -p 1 -count 1 -parallel 12 -timeout 30m ./octavia/...
+	go test -C test -p 2 -count 1 -parallel 12 -timeout 30m ./octavia/...
 
 .PHONY: bench-octavia
 bench-octavia: deps-octavia build ## Measure the Octavia backend before a real Octavia (root).
