@@ -48,7 +48,7 @@ func withCloud(run func() int) int {
 		select {
 		case <-ctx.Done():
 			_ = cloud.Down()
-			os.Exit(130) //nolint:forbidigo // tests that run end no other way
+			os.Exit(130)
 		case <-over:
 		}
 	}()
