@@ -127,14 +127,20 @@ func (s *cloudShares) stay(c *candidate) {
 	}
 }
 
-// leaves reports whether a load balancer has to leave those it shares with: they have taken back that it may.
+// leaves reports whether a load balancer has to leave those it shares with: they have taken back that it may. Where
+// nothing is known of it, as after a start, it does so only with the address of those it names, or none: another one is
+// that of a load balancer of its own, which it keeps.
 func (s *cloudShares) leaves(c *candidate) bool {
-	if c == nil {
+	if c == nil || c.revoked {
+		return c != nil
+	}
+	share, recorded := c.wish.LoadBalancer.Share, c.wish.Address.Recorded
+	refused := share != "" && s.shares.hosted[share] && !s.shares.invited(share, c.key().Namespace)
+	if c.current != nil || !refused {
 		return false
 	}
-	share := c.wish.LoadBalancer.Share
-	refused := share != "" && s.shares.hosted[share] && !s.shares.invited(share, c.key().Namespace)
-	return c.revoked || c.current == nil && refused
+	has := s.addresses(c.owner(), s.sharers[c.owner()])
+	return len(recorded) == 0 || slices.ContainsFunc(recorded, func(a netip.Addr) bool { return slices.Contains(has, a) })
 }
 
 // differs says what a wish asks for that those it shares with have otherwise.

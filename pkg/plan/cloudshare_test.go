@@ -86,6 +86,12 @@ func TestShareForCloud(t *testing.T) {
 			"a=/1 b=/1 "},
 		{"no more invited", []lb.Wish{wish("a", 2, sharing(edge)), wish("b", 1, sharing(edge), onPort(81), of("x"))},
 			[]lb.LoadBalancer{shared(balancer("a", 2, "10.0.0.5")), shared(guest("b", 81, "10.0.0.5"))}, "a=/1 " + uninvitedB},
+		{"no more invited, after a start", []lb.Wish{wish("a", 2, sharing(edge), recordedIP("10.0.0.5")),
+			wish("b", 1, sharing(edge), onPort(81), of("x"), recordedIP("10.0.0.5"))}, nil, "a=/1 " + uninvitedB},
+		{"never invited, with a load balancer of its own, after a start", []lb.Wish{
+			wish("a", 2, sharing(edge), recordedIP("10.0.0.5")),
+			wish("b", 1, sharing(edge), onPort(81), of("x"), recordedIP("10.0.0.6")),
+		}, nil, "a=/1 b=/0 " + strings.Replace(uninvitedB, "b:", "b stale:", 1)},
 		{"the host cannot be read", []lb.Wish{wish("a", 2, unreadable), wish("b", 1, sharing(edge), onPort(81), of("x"))}, nil,
 			"a=/0 b=/0 a stale: LB0103 data[bind-port]: broken\n" + strings.Replace(uninvitedB, "b:", "b stale:", 1)},
 		{"the host cannot be read, a guest is served", []lb.Wish{wish("a", 2, unreadable), wish("b", 1, sharing(edge), onPort(81), of("x"))},
