@@ -293,7 +293,7 @@ func TestEndpointsComeAndGo(t *testing.T) {
 // awaitAnswer waits until a request is answered, or fails, with a text.
 func awaitAnswer(t *testing.T, ip, want string) {
 	t.Helper()
-	must(t, rig.Wait(t.Context(), 15*time.Second, ip+" to say "+want, func() (bool, string) {
+	must(t, rig.Wait(t.Context(), changeTime, ip+" to say "+want, func() (bool, string) {
 		res, err := shared.Request(t.Context(), "client", ip+":80", ip, "/")
 		if err != nil {
 			res.Body = err.Error()

@@ -90,7 +90,7 @@ func becomes(t *testing.T, ip, first string, served bool, protocols ...string) {
 	for _, p := range protocols {
 		var ok bool
 		var got string
-		for end := time.Now().Add(answerTime); ; time.Sleep(100 * time.Millisecond) {
+		for end := time.Now().Add(changeTime); ; time.Sleep(100 * time.Millisecond) {
 			if ok, got = speaks(t, ip, p, first); ok == served || time.Now().After(end) {
 				break
 			}
@@ -128,7 +128,7 @@ func TestEveryProtocol(t *testing.T) {
 // forbidden waits until the status is not 200.
 func forbidden(t *testing.T, ip string) (code int) {
 	t.Helper()
-	must(t, rig.Wait(t.Context(), answerTime, "the client to be turned away", func() (bool, string) {
+	must(t, rig.Wait(t.Context(), changeTime, "the client to be turned away", func() (bool, string) {
 		code, _, _ = fetch(t, ip+"/", everyHost)
 		return code != http.StatusOK, strconv.Itoa(code)
 	}))

@@ -36,6 +36,10 @@ spec:
 // answerTime bounds one exchange with a service.
 const answerTime = 5 * time.Second
 
+// changeTime bounds how long a change takes to be served: beside connections that clients keep, one that can wait does
+// so for ten seconds (docs/operations.md).
+const changeTime = 30 * time.Second
+
 // echo applies that Service and waits until it answers.
 func echo(t *testing.T) {
 	t.Helper()
