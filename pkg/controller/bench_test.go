@@ -50,7 +50,9 @@ type benchCluster struct {
 func (c *benchCluster) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
 	var o client.ListOptions
 	o.ApplyOptions(options)
-	matches := func(l map[string]string) bool { return o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(l)) }
+	matches := func(l map[string]string) bool {
+		return o.LabelSelector == nil || o.LabelSelector.Matches(labels.Set(l))
+	}
 	switch list := list.(type) {
 	case *corev1.ConfigMapList:
 		for namespace, all := range c.configMaps {
@@ -79,9 +81,13 @@ func (c *benchCluster) Get(_ context.Context, key client.ObjectKey, o client.Obj
 	return apierrors.NewNotFound(schema.GroupResource{Resource: fmt.Sprintf("%T", o)}, key.Name)
 }
 
-func (c *benchCluster) Create(_ context.Context, o client.Object, _ ...client.CreateOption) error { return c.put(o) }
+func (c *benchCluster) Create(_ context.Context, o client.Object, _ ...client.CreateOption) error {
+	return c.put(o)
+}
 
-func (c *benchCluster) Update(_ context.Context, o client.Object, _ ...client.UpdateOption) error { return c.put(o) }
+func (c *benchCluster) Update(_ context.Context, o client.Object, _ ...client.UpdateOption) error {
+	return c.put(o)
+}
 
 func (c *benchCluster) Apply(_ context.Context, o runtime.ApplyConfiguration, _ ...client.ApplyOption) error {
 	ac, ok := o.(*corev1ac.ConfigMapApplyConfiguration)
