@@ -87,7 +87,7 @@ func unspread(u lb.Upstream, at lb.Fields, can lb.Capabilities, add func(field, 
 // tooLarge says that a wish is larger than the backend takes; zero takes everything. It has to be known before the wish
 // gets an address, which it would only keep from others.
 func tooLarge(w *lb.Wish, limit int) []lb.Finding {
-	if limit == 0 {
+	if limit == 0 || w.LoadBalancer.SizeBound() <= limit {
 		return nil
 	}
 	text, err := json.Marshal(w.LoadBalancer)

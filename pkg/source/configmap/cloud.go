@@ -182,8 +182,8 @@ func clouded(data map[string]string) []string {
 	if strings.Contains(data[KeyAffinity], "=") {
 		out = append(out, field(KeyAffinity))
 	}
-	for _, k := range CloudKeys() {
-		if k.Cloud && data[k.Name] != "" {
+	for _, k := range known().given(data) {
+		if k.Cloud {
 			out = append(out, field(k.Name))
 		}
 	}
