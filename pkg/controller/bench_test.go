@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ const benchSystem = "system"
 type benchCluster struct {
 	client.Client // nothing is asked of it but what follows
 
+	mu         sync.Mutex                              // statuses are written many at a time
 	configMaps map[string]map[string]*corev1.ConfigMap // by namespace and name
 	services   []*corev1.Service
 	nodes      []*corev1.Node
@@ -94,7 +96,9 @@ func (c *benchCluster) Apply(_ context.Context, o runtime.ApplyConfiguration, _ 
 	if !ok {
 		return fmt.Errorf("apply %T", o)
 	}
+	c.mu.Lock()
 	cm := c.configMaps[*ac.Namespace][*ac.Name].DeepCopy()
+	c.mu.Unlock()
 	for key, value := range ac.Data {
 		cm.Data[key] = value
 	}
@@ -110,6 +114,8 @@ func (c *benchCluster) put(o client.Object) error {
 	if !ok {
 		return fmt.Errorf("write %T", o)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.version++
 	cm.ResourceVersion = strconv.Itoa(c.version)
 	if c.configMaps[cm.Namespace] == nil {

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// farWest is the time zone that takes the most bytes.
+var farWest = time.FixedZone("", -23*3600-59*60)
+
 // swell fills everything that can be reached: texts of that many bytes that JSON makes the most of, lists of that many
 // parts, and what takes the most bytes of all else.
 func swell(v reflect.Value, text, parts int) {
@@ -26,7 +29,7 @@ func swell(v reflect.Value, text, parts int) {
 		long := netip.MustParseAddr("1111:1111:1111:1111:1111:1111:1111:1111")
 		switch v.Interface().(type) {
 		case time.Time:
-			v.Set(reflect.ValueOf(time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.FixedZone("", -23*3600-59*60))))
+			v.Set(reflect.ValueOf(time.Date(9999, 12, 31, 23, 59, 59, 999999999, farWest)))
 		case netip.Addr:
 			v.Set(reflect.ValueOf(long.WithZone(strings.Repeat("<", text))))
 		case netip.AddrPort:

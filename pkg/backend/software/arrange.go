@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -189,10 +188,11 @@ func podless(e nodeconfig.Entry) nodeconfig.Entry {
 	return e
 }
 
-// same reports whether two entries are the same text. It compares what is written rather than field by field, so that
-// no field of a later model is forgotten.
+// same reports whether two entries are the same text. Where they may differ it compares what is written, so that no
+// field of a later model is forgotten.
 func same(a, b *nodeconfig.Entry) bool {
-	if reflect.DeepEqual(a, b) {
+	if a.Group == b.Group && a.Revision == b.Revision && slices.Equal(a.Requires, b.Requires) &&
+		a.SameText(&b.LoadBalancer) {
 		return true
 	}
 	x, errX := json.Marshal(a)

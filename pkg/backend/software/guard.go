@@ -61,8 +61,6 @@ func guard(in arrangement) guarded {
 		w = w.Clone()
 		w.Normalize()
 		w.Origin.Created = w.Origin.Created.UTC()
-		// What is in no document, and would make each differ from what is stored.
-		w.Provider, w.Cloud = "", lb.Cloud{}
 		g.want = append(g.want, w)
 	}
 	return g
