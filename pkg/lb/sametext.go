@@ -43,6 +43,9 @@ func (o *Options) sameText(p *Options) bool {
 		o.HTTP.sameText(&p.HTTP)
 }
 
+// Nothing reports whether the options surely ask for nothing, as the zero value does.
+func (o *Options) Nothing() bool { return o.sameText(&Options{}) }
+
 func (h *HTTPOptions) sameText(o *HTTPOptions) bool {
 	return h.RedirectTo == o.RedirectTo && h.GRPC == o.GRPC && h.MaxBody == o.MaxBody && h.Gzip == o.Gzip &&
 		h.Request.sameText(&o.Request) && h.Response.sameText(&o.Response)

@@ -57,9 +57,11 @@ func unsupportedOf(l lb.Listener, at lb.Fields, can lb.Capabilities, add func(fi
 		add(at.ClientCA, "the backend cannot ask clients for certificates")
 	}
 	unspread(l.Options.Upstream, at, can, add)
-	for _, o := range optional(at, can) {
-		if o.asked(l.Options) && !o.can {
-			add(o.field, "the backend cannot %s; remove the key", o.what)
+	if !l.Options.Nothing() {
+		for _, o := range optional(at, can) {
+			if o.asked(l.Options) && !o.can {
+				add(o.field, "the backend cannot %s; remove the key", o.what)
+			}
 		}
 	}
 	for _, f := range ofRoutes(at, can) {

@@ -34,7 +34,7 @@ func guard(in arrangement) guarded {
 			}
 		}
 	}
-	g := guarded{refused: map[lb.Key]lb.Finding{}}
+	g := guarded{want: make([]lb.LoadBalancer, 0, len(in.want)), refused: map[lb.Key]lb.Finding{}}
 	keep := func(key lb.Key) {
 		if e, ok := current[key]; ok {
 			g.want = append(g.want, e.LoadBalancer)

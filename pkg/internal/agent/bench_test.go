@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/keyring"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -112,6 +113,7 @@ func BenchmarkPrepare(b *testing.B) {
 			for i := range cs {
 				cs[i] = compiled(withPort(wanted, uint16(2000+i)))
 			}
+			var switching time.Duration
 			b.ReportAllocs()
 			for b.Loop() {
 				turn++
@@ -120,14 +122,20 @@ func BenchmarkPrepare(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.StopTimer()
+				start := time.Now()
 				if err := p.nginx.Store.Switch(c.nginx.Generation); err != nil {
 					b.Fatal(err)
 				}
+				if err := p.nginx.Store.SetRunning(c.nginx.Generation); err != nil {
+					b.Fatal(err)
+				}
+				switching += time.Since(start)
 				if err := os.RemoveAll(p.nginx.Store.Path(cs[(turn+1)%2].nginx.Generation)); err != nil {
 					b.Fatal(err)
 				}
 				b.StartTimer()
 			}
+			b.ReportMetric(float64(switching.Nanoseconds())/float64(b.N), "switch-ns/op")
 		})
 	}
 }

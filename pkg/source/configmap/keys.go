@@ -101,8 +101,8 @@ type contract struct {
 	index map[string]int
 }
 
-var known = sync.OnceValue(func() contract {
-	c := contract{index: map[string]int{}}
+var known = sync.OnceValue(func() *contract {
+	c := &contract{index: map[string]int{}}
 	c.keys = slices.Concat(targetKeys(), upstreamKeys(), tlsKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
 	for i, k := range c.keys {
 		c.names = append(c.names, k.Name)
@@ -112,17 +112,17 @@ var known = sync.OnceValue(func() contract {
 })
 
 // given returns the keys that an object has a value for, in the order of the contract.
-func (c contract) given(data map[string]string) []Key {
-	var at []int
+func (c *contract) given(data map[string]string) []*Key {
+	at := make([]int, 0, len(data))
 	for name, v := range data {
 		if i, ok := c.index[name]; ok && v != "" {
 			at = append(at, i)
 		}
 	}
 	slices.Sort(at)
-	out := make([]Key, len(at))
-	for n, i := range at {
-		out[n] = c.keys[i]
+	out := make([]*Key, 0, len(at))
+	for _, i := range at {
+		out = append(out, &c.keys[i])
 	}
 	return out
 }

@@ -55,7 +55,8 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 		sslPort:   443,
 	}
 	r.unknownKeys(cm)
-	for _, k := range known().given(cm.Data) {
+	given := known().given(cm.Data)
+	for _, k := range given {
 		r.value(k, cm.Data[k.Name])
 	}
 	if r.service == "" && !r.faulty(KeyService) && len(r.routes) == 0 && !r.faulty(KeyRoutes) {
@@ -66,7 +67,7 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	listeners := r.listeners(services)
 	w := lb.Wish{
 		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share, Provider: r.provider, Cloud: r.cloud},
-		Address:      r.address, Findings: r.findings, Fields: r.fields(), Clouded: clouded(cm.Data),
+		Address:      r.address, Findings: r.findings, Fields: r.fields(), Clouded: clouded(cm.Data, given),
 	}
 	if !w.Failed() {
 		w.LoadBalancer.Listeners = listeners
@@ -152,7 +153,7 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 }
 
 // value reads one key that has a value. An empty one is the same as none, so that templates may leave holes.
-func (r *reading) value(k Key, v string) {
+func (r *reading) value(k *Key, v string) {
 	if why := unsafe(v, k.Lines); why != "" {
 		if !k.Written {
 			r.addf(lb.CodeUnsafeValue, k.Name, "%s", why)
