@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -99,9 +100,7 @@ func (c *benchCluster) Apply(_ context.Context, o runtime.ApplyConfiguration, _ 
 	c.mu.Lock()
 	cm := c.configMaps[*ac.Namespace][*ac.Name].DeepCopy()
 	c.mu.Unlock()
-	for key, value := range ac.Data {
-		cm.Data[key] = value
-	}
+	maps.Copy(cm.Data, ac.Data)
 	if err := c.put(cm); err != nil {
 		return err
 	}

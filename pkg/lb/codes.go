@@ -79,7 +79,7 @@ func Describe(c Code) (Description, bool) {
 
 // described has every code's documentation. It is put together once, for a plan asks for many a finding's severity, and
 // never changed.
-var described = sync.OnceValue(func() map[Code]Description {
+var described = sync.OnceValue(func() map[Code]Description { //nolint:gochecknoglobals // a constant
 	all := map[Code]Description{}
 	for _, d := range Descriptions() {
 		all[d.Code] = d

@@ -62,7 +62,8 @@ func (b *CABundle) sizeBound() int {
 }
 
 func (o *Options) sizeBound() int {
-	n := longestPrefix*(len(o.Sources)+len(o.TrustedProxies)) + texts(string(o.Upstream.Method), string(o.Upstream.Affinity))
+	n := longestPrefix * (len(o.Sources) + len(o.TrustedProxies))
+	n += texts(string(o.Upstream.Method), string(o.Upstream.Affinity))
 	for _, c := range []*HeaderChanges{&o.HTTP.Request, &o.HTTP.Response} {
 		for _, h := range c.Set {
 			n += framePart + texts(h.Name, h.Value)

@@ -91,7 +91,8 @@ type arranger struct {
 func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
 	a := &arranger{
 		in: in, want: make(map[lb.Key]*lb.LoadBalancer, len(want)),
-		home: make(map[lb.Key]string, len(in.snapshot.valid)), load: map[int]int{}, known: map[int]nodeconfig.Group{}, shared: map[lb.Key]int{}, shunned: map[string]bool{"": true},
+		home: make(map[lb.Key]string, len(in.snapshot.valid)), load: map[int]int{},
+		known: map[int]nodeconfig.Group{}, shared: map[lb.Key]int{}, shunned: map[string]bool{"": true},
 	}
 	for _, n := range in.fleet.Nodes {
 		a.shunned[n.Name] = n.Phase != "" || in.snapshot.drained[n.Name]

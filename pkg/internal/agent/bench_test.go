@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -53,10 +54,7 @@ func manyWanted(n int) nodeconfig.Config {
 
 // withPort returns the configuration with another port for one load balancer.
 func withPort(c nodeconfig.Config, port uint16) nodeconfig.Config {
-	shards := map[string]nodeconfig.Shard{}
-	for name, s := range c.Shards {
-		shards[name] = s
-	}
+	shards := maps.Clone(c.Shards)
 	name := nodeconfig.ShardName(0)
 	s := shards[name]
 	s.LoadBalancers = append([]nodeconfig.Entry(nil), s.LoadBalancers...)

@@ -16,6 +16,8 @@ func quote(s string) string {
 }
 
 // escape is what nginx undoes in a token in quotes.
+//
+//nolint:gochecknoglobals // a constant
 var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
 
 // maxStem keeps a file's name below the 255 bytes that file systems allow: a namespace may have 63 and a ConfigMap's

@@ -101,7 +101,7 @@ type contract struct {
 	index map[string]int
 }
 
-var known = sync.OnceValue(func() *contract {
+var known = sync.OnceValue(func() *contract { //nolint:gochecknoglobals // a constant
 	c := &contract{index: map[string]int{}}
 	c.keys = slices.Concat(targetKeys(), upstreamKeys(), tlsKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
 	for i, k := range c.keys {

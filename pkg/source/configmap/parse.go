@@ -82,7 +82,7 @@ func (r *reading) faulty(key string) bool {
 }
 
 // everyField says where everything is that a key of its own is about. It is put together once.
-var everyField = sync.OnceValue(func() lb.Fields {
+var everyField = sync.OnceValue(func() lb.Fields { //nolint:gochecknoglobals // a constant
 	return lb.Fields{
 		Requested: field(KeyRequestedIP), Pool: field(KeyPool), Families: field(KeyFamilies),
 		Protocol: field(KeyProtocol), Port: field(KeyBindPort), Host: field(KeyHost), Path: field(KeyPath),
