@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
@@ -52,6 +53,9 @@ The address is withdrawn from every node before anybody else can get it; --wait 
 	flags.StringVarP(&o.selector, "selector", "l", "", "Delete the load balancers that a label selector chooses.")
 	flags.BoolVar(&o.ignoreNotFound, "ignore-not-found", false, "A load balancer that does not exist is no error.")
 	flags.StringVarP(&o.output, "output", "o", "", `Output format: "" or "name".`)
+	printer.SetFormats(flags.Lookup("output"), []string{"name"})
+	_ = cmd.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"name"}, cobra.ShellCompDirectiveNoFileComp))
 	o.dryRun.addTo(cmd)
 	o.waiting.addTo(cmd, "no node serves them or holds their addresses any more")
 	return cmd

@@ -115,7 +115,7 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 	if l.status.Provisioning != "ACTIVE" && !o.force {
 		return fmt.Errorf("it is %s; --force goes on all the same", l.status.Provisioning)
 	}
-	if err := o.confirm(o.program); err != nil {
+	if err := o.confirm(ctx, o.program); err != nil {
 		return err
 	}
 	prober := probe.Start(context.WithoutCancel(ctx), l.targets, probe.Options{

@@ -81,7 +81,7 @@ func (o *failoverRunOptions) run(ctx context.Context) error {
 	o.note("Octavia is to fail over load balancer %s (%s), which is %s/%s: it replaces what carries it. Its addresses "+
 		"(%s) stay; connections are cut.", l.Name, l.ID, now.Provisioning, now.Operating,
 		printer.Or(listAddresses(view.Addresses(*cm)), "none"))
-	if err := o.confirm(o.program); err != nil {
+	if err := o.confirm(ctx, o.program); err != nil {
 		return err
 	}
 	return o.order(ctx, operator, l.ID)

@@ -45,7 +45,8 @@ func (p *program) validateCommand() *cobra.Command {
 are judged as if they were applied: beside the cluster's Services, addresses and other load balancers. With
 --local nothing is asked of a cluster; then only the Services among the files are known.
 
-Without files, the load balancers of the namespace are judged. The exit status is 3 when something is found.`,
+Without files, the load balancers of the namespace are judged. The exit status is 3 when an error is found; with
+--fail-on warning also when there is a warning.`,
 		Example: p.example(
 			"kubectl lb validate -f coffee.yaml",
 			"kubectl lb validate -R -f manifests/ --local",

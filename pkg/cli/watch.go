@@ -3,10 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/informers"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
@@ -44,7 +46,7 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 	if first.Documents != nil {
 		documents = follower(ctx, c, c.system, systemSelector, changed)
 	}
-	w := &watcher{statusOptions: o, shown: map[string]string{}}
+	w := &watcher{statusOptions: o, shown: map[lb.Key]v1alpha1.LoadBalancerStatus{}}
 	w.redraw = o.output.Human() && printers.IsTerminal(o.Out)
 	// The first picture is the one that was just read: the informers may not have caught up with it.
 	snap := first
@@ -125,44 +127,66 @@ func observer(ctx context.Context, c *cluster, namespace, selector string, chang
 type watcher struct {
 	*statusOptions
 	redraw bool
+	drawn  bool
 	headed bool
-	// shown is the last line printed for each load balancer.
-	shown map[string]string
+	// shown is what was last appended of each load balancer.
+	shown map[lb.Key]v1alpha1.LoadBalancerStatus
 }
 
+// draw shows a picture. What was named has to be there at the first one; later it may go and come back.
 func (w *watcher) draw(ctx context.Context, c *cluster, list *v1alpha1.LoadBalancerStatusList) error {
-	if err := w.pick(list, c.namespace); err != nil && len(w.shown) == 0 {
-		return apierrors.NewNotFound(corev1.Resource("configmaps"), w.names[0])
+	if err := w.pick(list, c.namespace); err != nil && !w.drawn {
+		return err
 	}
+	w.drawn = true
 	if w.redraw {
-		w.shown["drawn"] = ""
 		fmt.Fprint(w.Out, "\x1b[H\x1b[2J")
 		return w.show(ctx, c, list)
 	}
-	return w.appendChanges(list)
+	return w.appendLines(w.changes(list.Items))
 }
 
-// appendChanges prints the load balancers whose line differs from the last one printed.
-func (w *watcher) appendChanges(list *v1alpha1.LoadBalancerStatusList) error {
+// changes returns the load balancers of which there is something new to show, those last that are gone.
+func (w *watcher) changes(items []v1alpha1.LoadBalancerStatus) []v1alpha1.LoadBalancerStatus {
 	var changed []v1alpha1.LoadBalancerStatus
-	for _, s := range list.Items {
-		key, line := s.Namespace+"/"+s.Name, fingerprint(s)
-		if w.shown[key] != line {
-			w.shown[key] = line
+	there := map[lb.Key]bool{}
+	for _, s := range items {
+		key := lb.Key{Namespace: s.Namespace, Name: s.Name}
+		there[key] = true
+		if last, ok := w.shown[key]; !ok || fingerprint(last) != fingerprint(s) {
+			w.shown[key] = s
 			changed = append(changed, s)
 		}
 	}
-	if len(changed) == 0 {
-		return nil
+	for _, key := range slices.SortedFunc(maps.Keys(w.shown), lb.Key.Compare) {
+		if !there[key] {
+			s := w.shown[key]
+			s.Status.State, s.Status.Reason = v1alpha1.Gone, ""
+			changed = append(changed, s)
+			delete(w.shown, key)
+		}
 	}
+	return changed
+}
+
+// appendLines prints load balancers below those that were printed before.
+func (w *watcher) appendLines(changed []v1alpha1.LoadBalancerStatus) error {
 	switch {
+	case len(changed) == 0:
+		return nil
 	case w.output.Name():
 		return w.showNames(changed)
 	case w.output.Human():
 		options := w.tableOptions(w.output)
 		options.NoHeaders = options.NoHeaders || w.headed
 		w.headed = true
-		return w.showTable(changed, options)
+		if err := w.showTable(changed, options); err != nil {
+			return err
+		}
+		if !w.output.Wide() {
+			w.showReasons(changed)
+		}
+		return nil
 	}
 	for i := range changed {
 		if err := w.output.Print(w.Out, &changed[i]); err != nil {
