@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,10 @@ const (
 	redrawInterval = 200 * time.Millisecond
 	// restaleInterval is how often the picture is drawn anew without a change: a node that falls silent sends none.
 	restaleInterval = 5 * time.Second
+	// quietLimit is how long nothing is heard before the API server is asked, and askLimit how long it may take then. The
+	// nodes' heartbeats come more often.
+	quietLimit = 10 * time.Second
+	askLimit   = 5 * time.Second
 )
 
 // follow shows the load balancers and then every change, until it is interrupted.
@@ -32,43 +37,85 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	namespace := c.namespace
+	w := &watcher{
+		statusOptions: o, cluster: c, namespace: c.namespace, documented: first.Documents != nil,
+		shown: map[lb.Key]v1alpha1.LoadBalancerStatus{},
+	}
 	if o.allNamespaces {
-		namespace = metav1.NamespaceAll
+		w.namespace = metav1.NamespaceAll
 	}
-	selector := configmap.LabelKey + "=" + configmap.LabelValue
-	if o.selector != "" {
-		selector += "," + o.selector
-	}
-	changed := make(chan struct{}, 1)
-	objects := follower(ctx, c, namespace, selector, changed)
-	documents := func() []corev1.ConfigMap { return nil }
-	if first.Documents != nil {
-		documents = follower(ctx, c, c.system, systemSelector, changed)
-	}
-	w := &watcher{statusOptions: o, shown: map[lb.Key]v1alpha1.LoadBalancerStatus{}}
 	w.redraw = o.output.Human() && printers.IsTerminal(o.Out)
+	changed := make(chan struct{}, 1)
+	copied := w.copies(ctx, changed)
 	// The first picture is the one that was just read: the informers may not have caught up with it.
 	snap := first
+	var quiet time.Duration
 	for {
 		if err := w.draw(ctx, c, view.Build(snap)); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		case <-time.After(restaleInterval):
-		}
-		if !pause(ctx, redrawInterval) {
-			return ctx.Err()
-		}
-		snap = view.Snapshot{Objects: objects(), Now: o.now()}
-		if first.Documents != nil {
-			docs := c.clock.Documents(documents())
-			snap.Documents = &docs
+		for seen := false; !seen; {
+			select {
+			case <-ctx.Done():
+			case <-changed:
+				quiet = 0
+			case <-time.After(restaleInterval):
+				quiet += restaleInterval
+			}
+			if !pause(ctx, redrawInterval) {
+				return ctx.Err()
+			}
+			if snap, seen = copied(), true; quiet >= quietLimit {
+				snap, seen = w.ask(ctx)
+			}
 		}
 	}
+}
+
+// copies follows the ConfigMaps, and returns what makes a snapshot of its copies of them.
+func (w *watcher) copies(ctx context.Context, changed chan<- struct{}) func() view.Snapshot {
+	selector := configmap.LabelKey + "=" + configmap.LabelValue
+	if w.selector != "" {
+		selector += "," + w.selector
+	}
+	objects := follower(ctx, w.cluster, w.namespace, selector, changed)
+	documents := func() []corev1.ConfigMap { return nil }
+	if w.documented {
+		documents = follower(ctx, w.cluster, w.cluster.system, systemSelector, changed)
+	}
+	return func() view.Snapshot { return w.picture(objects(), documents()) }
+}
+
+// picture makes a snapshot.
+func (w *watcher) picture(objects, documents []corev1.ConfigMap) view.Snapshot {
+	snap := view.Snapshot{Objects: objects, Now: w.now()}
+	if w.documented {
+		docs := w.cluster.clock.Documents(documents)
+		snap.Documents = &docs
+	}
+	return snap
+}
+
+// ask reads everything anew where nothing has been heard for long: so is it also while the API server is away, or for
+// users who may list but not watch. It reports false where there is no answer: what was heard last says nothing about
+// the nodes then, which have no way to report.
+func (w *watcher) ask(ctx context.Context) (view.Snapshot, bool) {
+	limited, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	var documents []corev1.ConfigMap
+	objects, err := w.cluster.objects(limited, w.namespace, w.selector)
+	if err == nil && w.documented {
+		documents, err = w.cluster.documents(limited)
+	}
+	switch {
+	case err == nil:
+		w.lost = false
+		return w.picture(objects, documents), true
+	case !w.lost && ctx.Err() == nil:
+		w.lost = true
+		w.note("note: what is shown is no longer up to date: %s", strings.TrimPrefix(explain(err), "error: "))
+	}
+	return view.Snapshot{}, false
 }
 
 // pause waits, and reports false when it was interrupted.
@@ -126,6 +173,12 @@ func observer(ctx context.Context, c *cluster, namespace, selector string, chang
 // watcher shows one picture after the other: it redraws a terminal, and elsewhere appends what changed.
 type watcher struct {
 	*statusOptions
+	cluster   *cluster
+	namespace string
+	// documented says that the nodes' documents may be read.
+	documented bool
+	// lost says that the API server does not answer, which the user knows.
+	lost   bool
 	redraw bool
 	drawn  bool
 	headed bool

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
@@ -83,6 +86,39 @@ func TestStatusWatchNotFound(t *testing.T) {
 	want := w.lb(t, "status", "tee")
 	if got := w.lb(t, "status", "tee", "-w"); got != want || got.code != ExitError {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// Who may list but not watch sees changes, too, if later.
+func TestStatusWatchByLists(t *testing.T) {
+	w := newWorld(t, "watchlists")
+	w.serve("tea", "10.88.100.1", "lb2", 80)
+	w.publish()
+	rule := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list"}}
+	w.allow("lister", w.user, rule)
+	screen, stop := w.watching(t, "status", "-w", "--as", "lister")
+	w.eventually("the first picture", func() bool { return strings.Contains(screen.String(), "tea ") })
+	w.must(w.client.CoreV1().ConfigMaps(w.user).Delete(t.Context(), "tea", metav1.DeleteOptions{}))
+	w.eventually("its end", func() bool { return strings.Contains(screen.String(), "Gone") })
+	stop()
+}
+
+// While the API server is away, nothing is said about the nodes, but that once.
+func TestStatusWatchWithoutServer(t *testing.T) {
+	var errOut bytes.Buffer
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: "127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{IOStreams: genericiooptions.IOStreams{ErrOut: &errOut}, now: time.Now}
+	w := &watcher{statusOptions: &statusOptions{program: p}, cluster: &cluster{Interface: client}}
+	for range 2 {
+		if _, ok := w.ask(t.Context()); ok {
+			t.Error("an answer from nobody")
+		}
+	}
+	if said := errOut.String(); strings.Count(said, "no longer up to date: The connection to the server") != 1 {
+		t.Errorf("said %q", said)
 	}
 }
 
