@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// addHelp gives cobra's command "help", which completes the names of commands, words and manners of ours. It comes after
-// configure: a malformed configuration must not be in its way.
+// addHelp gives cobra's command "help", which completes the names of commands, words and manners of ours. It comes
+// after configure: a malformed configuration must not be in its way.
 func (p *program) addHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	i := slices.IndexFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "help" })

@@ -167,3 +167,15 @@ func TestStatusOwners(t *testing.T) {
 	w.runs(t, "status-owners-nobody", "status", "tea")
 	w.runs(t, "status-owners-json", "status", "tea", "-o", "jsonpath={.status.vips} {.status.conflicts[0].other}")
 }
+
+// A load balancer whose Service has no pod is served, but nobody is behind it.
+func TestStatusWithoutPods(t *testing.T) {
+	w := newWorld(t, "podless")
+	w.service("tea", port(80, ""))
+	w.serve("tea", "10.88.100.1", "lb2", 80)
+	w.publish()
+	r := w.lb(t, "status", "tea")
+	if r.code != ExitOK || !strings.Contains(r.out, "LB0206") || !strings.Contains(r.out, "no pod of Service podless/tea") {
+		t.Errorf("%+v", r)
+	}
+}

@@ -276,6 +276,13 @@ func judgeSubjects(ctx context.Context, k *checker, subjects []subject, report *
 	}
 	report.Checked = len(cms)
 	for _, key := range order {
+		if !lb.HasErrors(found[key]) {
+			warnings, err := k.podless(ctx, last[key].ConfigMap)
+			if err != nil {
+				return err
+			}
+			found[key] = append(found[key], warnings...)
+		}
 		for _, f := range slices.Concat(last[key].slips, found[key]) {
 			report.Items = append(report.Items, objectFinding(last[key], f))
 		}

@@ -31,6 +31,22 @@ const (
 	askLimit   = 5 * time.Second
 )
 
+// watcher shows one picture after the other: it redraws a terminal, and elsewhere appends what changed.
+type watcher struct {
+	*statusOptions
+	cluster   *cluster
+	namespace string
+	// documented says that the nodes' documents may be read.
+	documented bool
+	// lost says that the API server does not answer, which the user knows.
+	lost   bool
+	redraw bool
+	drawn  bool
+	headed bool
+	// shown is what was last appended of each load balancer.
+	shown map[lb.Key]v1alpha1.LoadBalancerStatus
+}
+
 // follow shows the load balancers and then every change, until it is interrupted.
 func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 	first, err := o.snapshot(ctx, c)
@@ -168,22 +184,6 @@ func observer(ctx context.Context, c *cluster, namespace, selector string, chang
 		}
 		return out
 	}
-}
-
-// watcher shows one picture after the other: it redraws a terminal, and elsewhere appends what changed.
-type watcher struct {
-	*statusOptions
-	cluster   *cluster
-	namespace string
-	// documented says that the nodes' documents may be read.
-	documented bool
-	// lost says that the API server does not answer, which the user knows.
-	lost   bool
-	redraw bool
-	drawn  bool
-	headed bool
-	// shown is what was last appended of each load balancer.
-	shown map[lb.Key]v1alpha1.LoadBalancerStatus
 }
 
 // draw shows a picture. What was named has to be there at the first one; later it may go and come back.
