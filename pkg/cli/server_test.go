@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/freeport"
 )
 
 // server is a real API server, shared by all tests of the package. It is started by the first test that asks for it.
@@ -66,9 +67,11 @@ func (s *server) start(assets string) error {
 	if err := os.WriteFile(tokens, []byte("secret,admin,admin,\"system:masters\"\n"), 0o600); err != nil {
 		return err
 	}
-	ports, err := freePorts(3)
-	if err != nil {
-		return err
+	var ports [3]uint16
+	for i := range ports {
+		if ports[i], err = freeport.Take(); err != nil {
+			return err
+		}
 	}
 	etcd := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
 	err = s.run(filepath.Join(assets, "etcd"), "--data-dir", filepath.Join(s.dir, "etcd"), "--unsafe-no-fsync",
@@ -89,7 +92,7 @@ func (s *server) start(assets string) error {
 	return s.connect(ports[2])
 }
 
-func (s *server) connect(port int) error {
+func (s *server) connect(port uint16) error {
 	s.kubeconfig = filepath.Join(s.dir, "kubeconfig")
 	text := fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: x,
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:%d", insecure-skip-tls-verify: true}}],
@@ -148,22 +151,4 @@ func writeKey(path string) error {
 	}
 	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}
 	return os.WriteFile(path, pem.EncodeToMemory(block), 0o600)
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	var open []net.Listener
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		open = append(open, l)
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	// All were open at once, so that no port is given twice.
-	for _, l := range open {
-		_ = l.Close()
-	}
-	return ports, nil
 }

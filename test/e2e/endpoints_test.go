@@ -204,9 +204,9 @@ func TestAffinity(t *testing.T) {
 	if got := names(t, address+":80"); len(got) != 1 {
 		t.Errorf("by its address the client came to %v", got)
 	}
-	first := exchange(t, "tcp", address+":7", "x\n", "x")
+	first := exchange(t, "tcp", address+":7", "stay!\n", "stay!")
 	for range 10 {
-		if got := exchange(t, "tcp", address+":7", "x\n", "x"); got != first {
+		if got := exchange(t, "tcp", address+":7", "stay!\n", "stay!"); got != first {
 			t.Errorf("TCP: %q, and then %q", first, got)
 		}
 	}

@@ -52,7 +52,12 @@ func Run(m *testing.M, name string, begin func(*rig.Rig)) int {
 		return 1
 	}
 	begin(r)
-	return m.Run()
+	code := m.Run()
+	if code != 0 {
+		kept, err := r.KeepLogs()
+		fmt.Fprintf(os.Stderr, "%s: the lab's logs are kept in %s %v\n", name, kept, err)
+	}
+	return code
 }
 
 // install puts the product and the applications of examples/ into the lab, and waits until they serve.

@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -100,8 +99,7 @@ func (k *Kubelet) Run(ctx context.Context) error {
 		k.wg.Go(func() { k.keepNode(ctx, k.nodes[n.Name]) })
 		k.wg.Go(func() { k.serveLogs(ctx, k.nodes[n.Name]) })
 	}
-	factory := informers.NewSharedInformerFactory(k.opts.Client, 0)
-	pods := factory.Core().V1().Pods().Informer()
+	pods := watchPods(k.opts.Client)
 	_, err := pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { k.ensure(ctx, o) },
 		UpdateFunc: func(_, o any) { k.ensure(ctx, o) },
@@ -110,9 +108,8 @@ func (k *Kubelet) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch pods: %w", err)
 	}
-	factory.Start(ctx.Done())
+	k.wg.Go(func() { pods.RunWithContext(ctx) })
 	<-ctx.Done()
-	factory.Shutdown()
 	k.wg.Wait()
 	for _, n := range k.nodes {
 		n.dialer.Close()
