@@ -19,8 +19,11 @@ func (s *site) ports() string {
 		" order by i.name"), " ")
 }
 
+// nowhere is a container that is not there.
+const nowhere = "http://127.0.0.1:9311/v1/containers/11111111-2222-4333-8444-555555555555"
+
 // TestProtocolKept has a port of TCP become one of HTTPS while Barbican is away, and then with a certificate that Octavia
-// does not take: it serves on as it is and all else goes on, until there is one that is good.
+// cannot read: it serves on as it is and all else goes on, until there is one that is good.
 func TestProtocolKept(t *testing.T) {
 	t.Parallel()
 	s, secrets := newSafe(t)
@@ -29,7 +32,7 @@ func TestProtocolKept(t *testing.T) {
 	s.ready(before)
 	s.settled()
 
-	secrets.put(t, "one", certtest.Make(t, certtest.Options{Names: []string{"nameless.example"}}))
+	secrets.renew(t, "one")
 	beside := func() lb.LoadBalancer {
 		l := secrets.https("web", 1, "one")
 		l.Listeners = append(l.Listeners, web("web", 1, 81).Listeners...)
@@ -40,9 +43,11 @@ func TestProtocolKept(t *testing.T) {
 	s.apply(l)
 	s.until("the other port", func() bool { return s.ports() == "tcp-443 tcp-81" })
 	s.gate.Reset()
-	s.gate.Mend()
+	l = beside()
+	l.Cloud.Certificates = []string{nowhere}
+	s.apply(l)
 	text := s.finding(l, lb.CodeCloudRefused)
-	if got := s.ports(); got != "tcp-443 tcp-81" || !strings.Contains(text, "wants a common name in it") {
+	if got := s.ports(); got != "tcp-443 tcp-81" || !strings.Contains(text, "Could not retrieve certificate") {
 		t.Errorf("%s: %s", got, text)
 	}
 	for _, c := range s.gate.Calls() {
@@ -50,7 +55,7 @@ func TestProtocolKept(t *testing.T) {
 			t.Errorf("%s", c)
 		}
 	}
-	secrets.renew(t, "one")
+	s.gate.Mend()
 	l = beside()
 	s.apply(l)
 	s.until("HTTPS", func() bool { return s.ports() == "https-443 tcp-81" })

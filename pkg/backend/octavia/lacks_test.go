@@ -93,7 +93,7 @@ func TestProtocolWithoutCertificate(t *testing.T) {
 	}
 }
 
-// TestProtocolRefused: the same where Octavia does not take the certificate, also of one who shares.
+// TestProtocolRefused: the same where Octavia cannot read the certificate, also of one who shares.
 func TestProtocolRefused(t *testing.T) {
 	for _, share := range []string{"", "default/edge"} {
 		synctest.Test(t, func(t *testing.T) {
