@@ -150,6 +150,7 @@ func (r *reconciler) split(wishes []lb.Wish, cms []*corev1.ConfigMap) (own, clou
 	for _, cm := range cms {
 		held[cm.UID] = slices.Contains(cm.Finalizers, configmap.Finalizer)
 	}
+	own = make([]lb.Wish, 0, len(wishes)) // they are large
 	for _, w := range wishes {
 		provider := cmp.Or(w.LoadBalancer.Provider, r.provider)
 		if slices.ContainsFunc(w.Findings, func(f lb.Finding) bool { return f.Field == w.Fields.Provider }) {

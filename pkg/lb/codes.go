@@ -1,6 +1,9 @@
 package lb
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // Code numbers a kind of finding. Numbers are stable: a retired one is never used again.
 type Code string
@@ -70,13 +73,19 @@ type Description struct {
 
 // Describe returns the documentation of a code.
 func Describe(c Code) (Description, bool) {
-	for _, d := range Descriptions() {
-		if d.Code == c {
-			return d, true
-		}
-	}
-	return Description{}, false
+	d, ok := described()[c]
+	return d, ok
 }
+
+// described has every code's documentation. It is put together once, for a plan asks for many a finding's severity, and
+// never changed.
+var described = sync.OnceValue(func() map[Code]Description {
+	all := map[Code]Description{}
+	for _, d := range Descriptions() {
+		all[d.Code] = d
+	}
+	return all
+})
 
 // Descriptions returns the documentation of every code, in their order.
 func Descriptions() []Description {

@@ -46,6 +46,13 @@ func (l Listener) reached(host string, own map[string][]int) []int {
 // Sprawls reports whether the hosts of the HTTP listeners lead to more than [MaxReach] routes altogether: a route of
 // every host counts once for each host that leaves room for it, so 256 routes could be 16,384.
 func (l LoadBalancer) Sprawls() bool {
+	most := 0 // each host leads to each route
+	for _, s := range l.Listeners {
+		most += (len(s.Routes) + 1) * len(s.Routes)
+	}
+	if most <= MaxReach {
+		return false
+	}
 	n := 0
 	for _, s := range l.Listeners {
 		if s.Protocol != HTTP {

@@ -169,10 +169,18 @@ func (c Config) LoadBalancers() []Entry {
 	names := slices.SortedFunc(maps.Keys(c.Shards), func(a, b string) int {
 		return cmp.Or(cmp.Compare(c.Shards[b].Revision, c.Shards[a].Revision), strings.Compare(a, b))
 	})
-	var all []Entry
+	var all []*Entry // for they are large, and sorting moves them about
 	for _, name := range names {
-		all = append(all, c.Shards[name].LoadBalancers...)
+		entries := c.Shards[name].LoadBalancers
+		for i := range entries {
+			all = append(all, &entries[i])
+		}
 	}
-	slices.SortStableFunc(all, func(a, b Entry) int { return a.Origin.Key.Compare(b.Origin.Key) })
-	return slices.CompactFunc(all, func(a, b Entry) bool { return a.Origin.Key == b.Origin.Key })
+	slices.SortStableFunc(all, func(a, b *Entry) int { return a.Origin.Key.Compare(b.Origin.Key) })
+	all = slices.CompactFunc(all, func(a, b *Entry) bool { return a.Origin.Key == b.Origin.Key })
+	out := make([]Entry, 0, len(all))
+	for _, e := range all {
+		out = append(out, *e)
+	}
+	return out
 }

@@ -49,8 +49,13 @@ func (c Config) For(node string) (View, error) {
 	}
 	v := View{Node: c.Fleet.Nodes[i], Timing: c.Fleet.Timing, Witness: c.Fleet.Witness}
 	vips := make(map[int][]netip.Addr)
-	for _, e := range c.LoadBalancers() {
-		v.LoadBalancers = append(v.LoadBalancers, e.LoadBalancer)
+	all := c.LoadBalancers()
+	if len(all) > 0 {
+		v.LoadBalancers = make([]lb.LoadBalancer, len(all))
+	}
+	for i := range all {
+		e := &all[i]
+		v.LoadBalancers[i] = e.LoadBalancer
 		vips[e.Group] = append(vips[e.Group], e.VIPs...)
 	}
 	if v.Node.Phase == PhaseJoining {

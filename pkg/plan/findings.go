@@ -57,9 +57,11 @@ func unsupportedOf(l lb.Listener, at lb.Fields, can lb.Capabilities, add func(fi
 		add(at.ClientCA, "the backend cannot ask clients for certificates")
 	}
 	unspread(l.Options.Upstream, at, can, add)
-	for _, o := range optional(at, can) {
-		if o.asked(l.Options) && !o.can {
-			add(o.field, "the backend cannot %s; remove the key", o.what)
+	if !l.Options.Nothing() {
+		for _, o := range optional(at, can) {
+			if o.asked(l.Options) && !o.can {
+				add(o.field, "the backend cannot %s; remove the key", o.what)
+			}
 		}
 	}
 	for _, f := range ofRoutes(at, can) {
@@ -87,7 +89,7 @@ func unspread(u lb.Upstream, at lb.Fields, can lb.Capabilities, add func(field, 
 // tooLarge says that a wish is larger than the backend takes; zero takes everything. It has to be known before the wish
 // gets an address, which it would only keep from others.
 func tooLarge(w *lb.Wish, limit int) []lb.Finding {
-	if limit == 0 {
+	if limit == 0 || w.LoadBalancer.SizeBound() <= limit {
 		return nil
 	}
 	text, err := json.Marshal(w.LoadBalancer)

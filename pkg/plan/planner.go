@@ -117,14 +117,17 @@ func newPlanner(in Input) *planner {
 // adopt takes over what is served, the older load balancer first. A backend never serves an address twice; should its
 // memory say so all the same, the older one has it.
 func (p *planner) adopt(current []lb.LoadBalancer) {
-	sorted := slices.Clone(current)
-	slices.SortFunc(sorted, func(a, b lb.LoadBalancer) int { return originOrder(a.Origin, b.Origin) })
-	for _, l := range sorted {
+	sorted := make([]*lb.LoadBalancer, 0, len(current)) // for they are large, and sorting moves them about
+	for i := range current {
+		sorted = append(sorted, &current[i])
+	}
+	slices.SortFunc(sorted, func(a, b *lb.LoadBalancer) int { return originOrder(&a.Origin, &b.Origin) })
+	for _, served := range sorted {
+		l := *served
 		if _, twice := p.current[l.Origin.Key]; twice {
 			continue
 		}
-		l = l.Clone()
-		l.VIPs = slices.DeleteFunc(l.VIPs, func(a netip.Addr) bool { return !p.ledger.claim(a, l.Owner()) })
+		l.VIPs = slices.DeleteFunc(slices.Clone(l.VIPs), func(a netip.Addr) bool { return !p.ledger.claim(a, l.Owner()) })
 		if len(l.VIPs) > 0 {
 			p.current[l.Origin.Key] = &l
 		}
@@ -209,7 +212,9 @@ func (p *planner) defaultFamily(pool string) (lb.Family, bool) {
 // output puts the plan together.
 func (p *planner) output() Output {
 	byKey := slices.SortedFunc(slices.Values(p.candidates), func(a, b *candidate) int { return a.key().Compare(b.key()) })
-	out := Output{Outcomes: make([]Outcome, 0, len(byKey))}
+	out := Output{
+		Outcomes: make([]Outcome, 0, len(byKey)), LoadBalancers: make([]lb.LoadBalancer, 0, len(byKey)),
+	}
 	for _, c := range byKey {
 		o := Outcome{Origin: c.wish.LoadBalancer.Origin, Findings: slices.Concat(c.wish.Findings, c.findings)}
 		switch {
@@ -220,7 +225,7 @@ func (p *planner) output() Output {
 			out.LoadBalancers = append(out.LoadBalancers, l)
 			o.VIPs = slices.Clone(l.VIPs)
 		case c.lastGood() != nil:
-			out.LoadBalancers = append(out.LoadBalancers, *c.current)
+			out.LoadBalancers = append(out.LoadBalancers, c.current.Clone())
 			o.VIPs, o.Stale = slices.Clone(c.current.VIPs), true
 		}
 		o.Findings = append(o.Findings, p.strays(c.wish, o.VIPs)...)
@@ -231,13 +236,15 @@ func (p *planner) output() Output {
 
 // bySeniority orders candidates by their right to what several want.
 func bySeniority(a, b *candidate) int {
-	return originOrder(a.wish.LoadBalancer.Origin, b.wish.LoadBalancer.Origin)
+	return originOrder(&a.wish.LoadBalancer.Origin, &b.wish.LoadBalancer.Origin)
 }
 
 // originOrder orders objects by age, then key; the rest only makes the order total.
-func originOrder(a, b lb.Origin) int {
-	return cmp.Or(a.Created.Compare(b.Created), a.Key.Compare(b.Key), strings.Compare(a.Kind, b.Kind),
-		strings.Compare(a.UID, b.UID))
+func originOrder(a, b *lb.Origin) int {
+	if c := a.Created.Compare(b.Created); c != 0 {
+		return c
+	}
+	return cmp.Or(a.Key.Compare(b.Key), strings.Compare(a.Kind, b.Kind), strings.Compare(a.UID, b.UID))
 }
 
 // familiesOf returns the families of addresses.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -75,7 +74,7 @@ func arrange(in arrangement) (arranged, error) {
 
 type arranger struct {
 	in     arrangement
-	want   map[lb.Key]lb.LoadBalancer
+	want   map[lb.Key]*lb.LoadBalancer
 	keys   []lb.Key // of want, sorted
 	drafts []*draft // sorted by name
 	home   map[lb.Key]string
@@ -91,13 +90,14 @@ type arranger struct {
 
 func newArranger(in arrangement, want []lb.LoadBalancer) *arranger {
 	a := &arranger{
-		in: in, want: map[lb.Key]lb.LoadBalancer{}, home: map[lb.Key]string{}, load: map[int]int{},
-		known: map[int]nodeconfig.Group{}, shared: map[lb.Key]int{}, shunned: map[string]bool{"": true},
+		in: in, want: make(map[lb.Key]*lb.LoadBalancer, len(want)),
+		home: make(map[lb.Key]string, len(in.snapshot.valid)), load: map[int]int{}, known: map[int]nodeconfig.Group{}, shared: map[lb.Key]int{}, shunned: map[string]bool{"": true},
 	}
 	for _, n := range in.fleet.Nodes {
 		a.shunned[n.Name] = n.Phase != "" || in.snapshot.drained[n.Name]
 	}
-	for _, l := range want {
+	for i := range want {
+		l := &want[i]
 		a.want[l.Origin.Key] = l
 		a.keys = append(a.keys, l.Origin.Key)
 	}
@@ -123,34 +123,47 @@ func (a *arranger) update() {
 		stored := a.in.snapshot.shards[d.name]
 		d.size = stored.size
 		d.gone = slices.Clone(stored.Withdrawn)
-		for _, e := range stored.LoadBalancers {
+		entries := make([]nodeconfig.Entry, 0, len(stored.LoadBalancers)+1)
+		for i := range stored.LoadBalancers {
+			e := &stored.LoadBalancers[i]
 			w, wanted := a.want[e.Origin.Key]
 			if !wanted || a.home[e.Origin.Key] != d.name {
-				d.withdraw(e, w.VIPs, a.in.revision)
+				var kept []netip.Addr
+				if wanted {
+					kept = w.VIPs
+				}
+				d.withdraw(*e, kept, a.in.revision)
 				d.dirty = true
 				continue
 			}
-			next, ok := a.next(w, &e)
-			d.withdraw(e, next.VIPs, a.in.revision)
+			next, ok := a.next(*w, e)
+			d.withdraw(*e, next.VIPs, a.in.revision)
 			if !ok {
 				d.dirty = true
 				continue
 			}
-			switch {
-			case same(e, next):
-				next = e
-			case same(podless(e), podless(next)):
-				d.dirty = true
-			default:
-				next.Revision = a.in.revision
-				d.dirty = true
-			}
-			d.entries = append(d.entries, next)
+			entries = append(entries, a.carryOver(d, e, next))
+		}
+		if len(entries) > 0 {
+			d.entries = entries
 		}
 		if d.dirty {
 			d.size = textSize(nodeconfig.Shard{LoadBalancers: d.entries})
 		}
 	}
+}
+
+// carryOver returns a stored entry as it is to be, with the revision in which it last changed.
+func (a *arranger) carryOver(d *draft, e *nodeconfig.Entry, next nodeconfig.Entry) nodeconfig.Entry {
+	if same(e, &next) {
+		return *e
+	}
+	d.dirty = true
+	before, after := podless(*e), podless(next)
+	if !same(&before, &after) {
+		next.Revision = a.in.revision
+	}
+	return next
 }
 
 // withdraw leaves a withdrawal for the entry's addresses that are not kept.
@@ -175,10 +188,11 @@ func podless(e nodeconfig.Entry) nodeconfig.Entry {
 	return e
 }
 
-// same reports whether two entries are the same text. It compares what is written rather than field by field, so that
-// no field of a later model is forgotten.
-func same(a, b nodeconfig.Entry) bool {
-	if reflect.DeepEqual(a, b) {
+// same reports whether two entries are the same text. Where they may differ it compares what is written, so that no
+// field of a later model is forgotten.
+func same(a, b *nodeconfig.Entry) bool {
+	if a.Group == b.Group && a.Revision == b.Revision && slices.Equal(a.Requires, b.Requires) &&
+		a.SameText(&b.LoadBalancer) {
 		return true
 	}
 	x, errX := json.Marshal(a)

@@ -25,16 +25,16 @@ func guard(in arrangement) guarded {
 	for i := range in.snapshot.valid {
 		current[in.snapshot.valid[i].Origin.Key] = &in.snapshot.valid[i]
 	}
-	owner := in.snapshot.owners()
+	owner, alone := in.snapshot.owners(), in.snapshot.alone()
 	// Whoever begins or ends to share keeps what is its own under another name, before others join it.
 	for _, w := range in.want {
 		for _, a := range w.VIPs {
-			if owner[a] == w.Origin.Key || in.snapshot.alone(w.Origin.Key, a) {
+			if key, ok := alone[a]; owner[a] == w.Origin.Key || ok && key == w.Origin.Key {
 				owner[a] = w.Owner()
 			}
 		}
 	}
-	g := guarded{refused: map[lb.Key]lb.Finding{}}
+	g := guarded{want: make([]lb.LoadBalancer, 0, len(in.want)), refused: map[lb.Key]lb.Finding{}}
 	keep := func(key lb.Key) {
 		if e, ok := current[key]; ok {
 			g.want = append(g.want, e.LoadBalancer)
@@ -50,8 +50,7 @@ func guard(in arrangement) guarded {
 			keep(w.Origin.Key)
 			continue
 		}
-		e := nodeconfig.Entry{LoadBalancer: w, Group: maxGroups(1), Requires: nodeconfig.Requires(w), Revision: in.revision}
-		if size := entrySize(e); size > in.hard {
+		if size := in.sizeOf(w); size > in.hard {
 			g.refused[w.Origin.Key] = lb.TooLarge(size, in.hard)
 			keep(w.Origin.Key)
 			continue
@@ -65,4 +64,14 @@ func guard(in arrangement) guarded {
 		g.want = append(g.want, w)
 	}
 	return g
+}
+
+// sizeOf returns the size of a load balancer's entry, or 0 where that is surely not too large.
+func (in arrangement) sizeOf(w lb.LoadBalancer) int {
+	if w.SizeBound()+2*entryOverhead <= in.hard {
+		return 0
+	}
+	return entrySize(nodeconfig.Entry{
+		LoadBalancer: w, Group: maxGroups(1), Requires: nodeconfig.Requires(w), Revision: in.revision,
+	})
 }

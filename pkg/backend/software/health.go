@@ -2,6 +2,7 @@ package software
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +17,7 @@ type judge struct {
 	snapshot snapshot
 	options  Options
 	now      time.Time
-	live     []nodeconfig.Status // of the fleet's nodes, sorted by node
+	live     []nodeconfig.Status // of the fleet's nodes, sorted by node; what they hold is sorted
 	members  []nodeconfig.Status // those of them that are full members
 	machines map[string]string   // nodes by hardware address
 	findings map[lb.Key][]lb.Finding
@@ -40,6 +41,7 @@ func newJudge(s snapshot, o Options, before sightings) *judge {
 		if !ok || status.Stale(j.now) || s.doubtful[n.Name] {
 			continue
 		}
+		status.Holding = inOrder(status.Holding)
 		j.live = append(j.live, status)
 		if n.Phase == "" {
 			j.members = append(j.members, status)
@@ -52,6 +54,15 @@ func newJudge(s snapshot, o Options, before sightings) *judge {
 	}
 	j.expire(s.fleet.PhaseChange(s.statuses, j.now))
 	return j
+}
+
+// inOrder returns addresses in order, in which they are in reports: but that is another program's word.
+func inOrder(as []netip.Addr) []netip.Addr {
+	if !slices.IsSortedFunc(as, netip.Addr.Compare) {
+		as = slices.Clone(as)
+		slices.SortFunc(as, netip.Addr.Compare)
+	}
+	return as
 }
 
 // expire notes that the judgement may change at that time; zero is never.
@@ -101,7 +112,8 @@ func (j *judge) lacking(e entry) string {
 		return fmt.Sprintf("no node can carry it yet: %s is on its way in or out", j.live[0].Node)
 	}
 	var behind []string
-	for _, s := range j.members {
+	for i := range j.members {
+		s := &j.members[i]
 		if s.Running.Shards[e.shard] < e.Revision {
 			behind = append(behind, s.Node)
 		}

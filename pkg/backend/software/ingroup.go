@@ -88,7 +88,7 @@ func (a *arranger) carry() {
 // stored it keeps it so, without what it does not know; the nodes must still be told that there is more, or they would
 // serve it without, such as in clear text.
 func alike(stored, w lb.LoadBalancer) bool {
-	return same(nodeconfig.Entry{LoadBalancer: asked(stored)}, nodeconfig.Entry{LoadBalancer: asked(w)})
+	return same(&nodeconfig.Entry{LoadBalancer: asked(stored)}, &nodeconfig.Entry{LoadBalancer: asked(w)})
 }
 
 // asked returns a load balancer without what comes and goes while the same is asked for.

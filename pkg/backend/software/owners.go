@@ -95,8 +95,8 @@ func (j *judge) owner(e entry, a netip.Addr, runs bool) (backend.Dispute, lb.Fin
 // strangers returns the nodes that answer for an address without saying that they hold it, and the first foreign
 // machine that does, as the nodes see it on the wire.
 func (j *judge) strangers(a netip.Addr, holders []string) (nodes []string, foreign nodeconfig.Conflict) {
-	for _, s := range j.live {
-		for _, c := range s.Conflicts {
+	for i := range j.live {
+		for _, c := range j.live[i].Conflicts {
 			if c.Kind != nodeconfig.ConflictOwner || c.Address != a || c.Other == "" {
 				continue
 			}
@@ -218,7 +218,8 @@ func (j *judge) vrid(group int) uint8 {
 // able names the members that could hold an address, as far as they say.
 func (j *judge) able() string {
 	var names []string
-	for _, s := range j.members {
+	for i := range j.members {
+		s := &j.members[i]
 		if s.Share.State != nodeconfig.ShareUnfit && s.Share.State != nodeconfig.ShareSilent {
 			names = append(names, s.Node)
 		}
@@ -243,17 +244,20 @@ func (j *judge) unfit() string {
 // the group after it was made: a dead node's last report still claims everything until it is stale. Both times are the
 // nodes' own; where their clocks differ, that is seen a little later, or not at all until then.
 func (j *judge) holders(group int, vip netip.Addr) []string {
-	var claims []nodeconfig.Status
-	for _, s := range j.live {
-		if slices.Contains(s.Holding, vip) {
-			claims = append(claims, s)
+	var claims []*nodeconfig.Status
+	for i := range j.live {
+		if _, has := slices.BinarySearchFunc(j.live[i].Holding, vip, netip.Addr.Compare); has {
+			claims = append(claims, &j.live[i])
 		}
 	}
 	var names []string
-	for i, s := range claims {
-		superseded := slices.ContainsFunc(claims, func(o nodeconfig.Status) bool {
+	for _, s := range claims {
+		superseded := slices.ContainsFunc(claims, func(o *nodeconfig.Status) bool {
+			if o.Node == s.Node {
+				return false
+			}
 			since, ok := masterSince(o, group, lb.FamilyOf(vip))
-			return o.Node != claims[i].Node && ok && since.After(j.snapshot.said[claims[i].Node])
+			return ok && since.After(j.snapshot.said[s.Node])
 		})
 		if !superseded {
 			names = append(names, s.Node)
@@ -262,7 +266,7 @@ func (j *judge) holders(group int, vip netip.Addr) []string {
 	return names
 }
 
-func masterSince(s nodeconfig.Status, group int, f lb.Family) (time.Time, bool) {
+func masterSince(s *nodeconfig.Status, group int, f lb.Family) (time.Time, bool) {
 	for _, g := range s.Groups {
 		if g.ID == group && g.Family == f && g.State == nodeconfig.StateMaster {
 			return g.Since, true

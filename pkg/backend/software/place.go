@@ -16,8 +16,7 @@ func (a *arranger) place() {
 		if _, ok := a.home[key]; ok {
 			continue
 		}
-		w := a.want[key]
-		e, ok := a.next(w, nil)
+		e, ok := a.next(*a.want[key], nil)
 		if !ok {
 			continue
 		}
@@ -29,7 +28,7 @@ func (a *arranger) place() {
 // remember notes the group of an entry that shares, or brings an address into a share.
 func (a *arranger) remember(e entry) {
 	owner := e.Owner()
-	if w := a.want[e.Origin.Key]; e.Share == "" && len(without(w.VIPs, e.VIPs)) < len(w.VIPs) {
+	if w := a.want[e.Origin.Key]; e.Share == "" && w != nil && len(without(w.VIPs, e.VIPs)) < len(w.VIPs) {
 		owner = w.Owner()
 	}
 	_, noted := a.shared[owner]

@@ -235,9 +235,9 @@ func (s snapshot) nextRevision(now time.Time) int64 {
 	return r
 }
 
-// entry is a stored entry and the shard that it is in.
+// entry is a stored entry, which nobody changes, and the shard that it is in.
 type entry struct {
-	nodeconfig.Entry
+	*nodeconfig.Entry
 	shard string
 }
 
@@ -245,7 +245,8 @@ type entry struct {
 func (s snapshot) entries() (valid, stale []entry) {
 	home := map[lb.Key]string{}
 	for name, sh := range s.shards {
-		for _, e := range sh.LoadBalancers {
+		for i := range sh.LoadBalancers {
+			e := &sh.LoadBalancers[i]
 			if h, ok := home[e.Origin.Key]; !ok || s.newer(name, h) {
 				home[e.Origin.Key] = name
 			}
@@ -253,7 +254,8 @@ func (s snapshot) entries() (valid, stale []entry) {
 	}
 	valid = make([]entry, 0, len(home))
 	for name, sh := range s.shards {
-		for _, e := range sh.LoadBalancers {
+		for i := range sh.LoadBalancers {
+			e := &sh.LoadBalancers[i]
 			if home[e.Origin.Key] == name {
 				valid = append(valid, entry{Entry: e, shard: name})
 			} else {

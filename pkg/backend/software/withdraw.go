@@ -14,17 +14,17 @@ import (
 // owners returns whom each address belongs to: the load balancer that has it, else the one that has just lost it.
 // Where damaged documents give an address to two, the older object has it.
 func (s snapshot) owners() map[netip.Addr]lb.Key {
-	valid := slices.Clone(s.valid)
-	slices.SortStableFunc(valid, func(a, b entry) int {
-		return cmp.Or(a.Origin.Created.Compare(b.Origin.Created), a.Origin.Compare(b.Origin.Key))
-	})
-	owner := map[netip.Addr]lb.Key{}
-	for _, e := range valid {
+	eldest := make(map[netip.Addr]entry, len(s.valid))
+	for _, e := range s.valid {
 		for _, a := range e.VIPs {
-			if _, ok := owner[a]; !ok {
-				owner[a] = e.Owner()
+			if o, ok := eldest[a]; !ok || e.Origin.Created.Before(o.Origin.Created) { // the keys are in order
+				eldest[a] = e
 			}
 		}
+	}
+	owner := make(map[netip.Addr]lb.Key, len(eldest))
+	for a, e := range eldest {
+		owner[a] = e.Owner()
 	}
 	for _, h := range s.holds() {
 		if _, ok := owner[h.Address]; !ok {
@@ -66,21 +66,26 @@ func (s snapshot) holds() []plan.Hold {
 	return slices.CompactFunc(out, func(a, b plan.Hold) bool { return byAddress(a, b) == 0 })
 }
 
-// alone reports whether a load balancer is the only one that has an address: whoever shared it with others before may
-// keep it for itself.
-func (s snapshot) alone(key lb.Key, a netip.Addr) bool {
-	has := false
-	// Without shares an address has one owner, and there is nothing to look for.
-	if !slices.ContainsFunc(s.valid, func(e entry) bool { return e.Origin.Key == key && e.Share != "" }) {
-		return false
-	}
+// alone returns the addresses that one load balancer has of those that share, and which: whoever shared one with others
+// before may keep it for itself. Without shares an address has one owner, and there is nothing to look for.
+func (s snapshot) alone() map[netip.Addr]lb.Key {
+	sole := make(map[netip.Addr]lb.Key)
 	for _, e := range s.valid {
-		if slices.Contains(e.VIPs, a) {
-			if e.Origin.Key != key {
-				return false
+		if e.Share != "" {
+			for _, a := range e.VIPs {
+				sole[a] = e.Origin.Key
 			}
-			has = true
 		}
 	}
-	return has
+	if len(sole) == 0 {
+		return nil
+	}
+	for _, e := range s.valid {
+		for _, a := range e.VIPs {
+			if key, ok := sole[a]; ok && key != e.Origin.Key {
+				delete(sole, a)
+			}
+		}
+	}
+	return sole
 }

@@ -34,6 +34,15 @@ type Documents struct {
 type Assembler struct {
 	// Last is what is known already; nil for nothing.
 	Last *nodeconfig.Config
+
+	// read are the shards that could be read the last time, by name: a change is of one of them, mostly.
+	read map[string]reading
+}
+
+// reading is a shard and the text that it was read from. Nobody changes it.
+type reading struct {
+	text  string
+	shard nodeconfig.Shard
 }
 
 // Assemble returns what the documents amount to.
@@ -50,13 +59,15 @@ func (a *Assembler) Assemble(docs Documents) Update {
 		return Update{Config: a.Last, Findings: fs}
 	}
 	next := nodeconfig.Config{Fleet: fleet, Shards: make(map[string]nodeconfig.Shard), Orders: orders}
+	before := a.read
+	a.read = make(map[string]reading)
 	for _, name := range slices.Sorted(maps.Keys(docs.Config)) {
 		switch {
 		case name == nodeconfig.FleetName:
 		case !strings.HasPrefix(name, nodeconfig.ShardPrefix):
 			fs.addf("ConfigMap %s is none of this project's documents; it is ignored", name)
 		default:
-			a.shard(name, docs.Config[name], next.Shards, &fs)
+			a.shard(name, docs.Config[name], before[name], next.Shards, &fs)
 		}
 	}
 	a.keepVanished(next.Shards, &fs)
@@ -83,10 +94,15 @@ func (a *Assembler) fleet(docs map[string]string, fs *findings) (nodeconfig.Flee
 	return a.Last.Fleet, true
 }
 
-func (a *Assembler) shard(name, text string, shards map[string]nodeconfig.Shard, fs *findings) {
-	shard, err := nodeconfig.Decode[nodeconfig.Shard](text)
+// shard reads a shard, unless it was read from the very same text before.
+func (a *Assembler) shard(name, text string, before reading, shards map[string]nodeconfig.Shard, fs *findings) {
+	var err error
+	if before.text != text || text == "" {
+		before = reading{text: text}
+		before.shard, err = nodeconfig.Decode[nodeconfig.Shard](text)
+	}
 	if err == nil {
-		shards[name] = shard
+		shards[name], a.read[name] = before.shard, before
 		return
 	}
 	fs.addf("ConfigMap %s cannot be read, its last version stays in force: %v", name, err)

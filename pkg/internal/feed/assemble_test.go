@@ -266,3 +266,32 @@ func FuzzOrders(f *testing.F) {
 		}
 	})
 }
+
+// TestReadsWhatHasChanged: a shard whose text is the same is not read again, whatever happens to the others.
+func TestReadsWhatHasChanged(t *testing.T) {
+	zero, one := nodeconfig.ShardName(0), nodeconfig.ShardName(1)
+	docs := Documents{Config: texts{
+		nodeconfig.FleetName: encode(t, fleet(1)), zero: encode(t, shardOf(1, 1)), one: encode(t, shardOf(1, 2)),
+	}}
+	var a Assembler
+	first := func(name string) *nodeconfig.Entry { return &a.Assemble(docs).Config.Shards[name].LoadBalancers[0] }
+	kept, changed := first(zero), first(one)
+	docs.Config[one] = encode(t, shardOf(2, 2, 3))
+	if first(zero) != kept {
+		t.Error("an unchanged shard is read again")
+	}
+	if first(one) == changed || len(a.Last.Shards[one].LoadBalancers) != 2 {
+		t.Error("a changed shard is not read")
+	}
+	for _, damaged := range []string{"{", ""} {
+		good := docs.Config[one]
+		docs.Config[one] = damaged
+		if got := a.Assemble(docs); len(got.Findings) != 1 || len(got.Config.Shards[one].LoadBalancers) != 2 {
+			t.Errorf("%q: %s, %v", damaged, summary(got.Config), got.Findings)
+		}
+		docs.Config[one] = good
+		if got := a.Assemble(docs); len(got.Findings) != 0 || summary(got.Config) != "f1 0@1:1 1@2:2,3" {
+			t.Errorf("after %q: %s, %v", damaged, summary(got.Config), got.Findings)
+		}
+	}
+}

@@ -71,10 +71,14 @@ func fill(dir string, files render.Files) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
+	made := dir
 	for _, f := range files {
 		path := filepath.Join(dir, f.Path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
+		if in := filepath.Dir(path); in != made { // they are sorted, so that those of a directory come together
+			if err := os.MkdirAll(in, 0o755); err != nil {
+				return err
+			}
+			made = in
 		}
 		if err := os.WriteFile(path, f.Data, f.Perm()); err != nil {
 			return err

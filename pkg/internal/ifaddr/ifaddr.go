@@ -24,12 +24,16 @@ func Find(addr netip.Addr) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("list interfaces: %w", err)
 	}
+	// All at once, for the kernel goes through all of them for each interface as well.
+	have, err := dump(nil)
+	if err != nil {
+		return "", fmt.Errorf("list the addresses of all interfaces: %w", err)
+	}
 	for _, l := range links {
-		have, err := list(l)
-		if err != nil {
-			continue // it may have gone since the list was made
-		}
-		if slices.ContainsFunc(have, func(p netip.Prefix) bool { return p.Addr() == addr }) {
+		if slices.ContainsFunc(have, func(a netlink.Addr) bool {
+			p, ok := prefix(a)
+			return ok && p.Addr() == addr && a.LinkIndex == l.Attrs().Index
+		}) {
 			return l.Attrs().Name, nil
 		}
 	}
@@ -63,13 +67,22 @@ func List(name string) ([]netip.Addr, error) {
 	return addrs, nil
 }
 
-func list(link netlink.Link) ([]netip.Prefix, error) {
+// dump returns the addresses of an interface, or of all for nil.
+func dump(link netlink.Link) ([]netlink.Addr, error) {
 	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
 	// A list that changed while it was read is worth reading again, not failing for.
 	for try := 0; errors.Is(err, netlink.ErrDumpInterrupted) && try < maxDumps; try++ {
 		have, err = netlink.AddrList(link, netlink.FAMILY_ALL)
 	}
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		err = nil
+	}
+	return have, err
+}
+
+func list(link netlink.Link) ([]netip.Prefix, error) {
+	have, err := dump(link)
+	if err != nil {
 		return nil, fmt.Errorf("list the addresses of %s: %w", link.Attrs().Name, err)
 	}
 	prefixes := make([]netip.Prefix, 0, len(have))

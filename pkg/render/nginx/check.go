@@ -67,7 +67,7 @@ func check(in Input) error {
 
 // checker finds what is wrong with load balancers, and remembers who listens where: nginx refuses the whole
 // configuration when two of its servers want the same socket, but for HTTP servers of different hosts.
-type checker struct{ listening map[socket][]lb.LoadBalancer }
+type checker struct{ listening map[socket][]*lb.LoadBalancer }
 
 // socket is what two servers can't have both.
 type socket struct {
@@ -76,7 +76,7 @@ type socket struct {
 }
 
 // check returns the first thing that keeps a load balancer from being rendered. One that passes owns its sockets.
-func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
+func (c *checker) check(l *lb.LoadBalancer) (lb.Finding, bool) {
 	if !isKey(l.Origin.Key) {
 		return finding(lb.CodeUnsafeValue, "metadata", "%q is not a Kubernetes name", l.Origin.Key.String()), true
 	}
@@ -104,7 +104,7 @@ func (c *checker) check(l lb.LoadBalancer) (lb.Finding, bool) {
 }
 
 // claim gives the load balancer its sockets, all or none.
-func (c *checker) claim(l lb.LoadBalancer) (lb.Finding, bool) {
+func (c *checker) claim(l *lb.LoadBalancer) (lb.Finding, bool) {
 	var want []socket
 	for _, s := range l.Listeners {
 		for _, a := range l.VIPs {
@@ -113,7 +113,7 @@ func (c *checker) claim(l lb.LoadBalancer) (lb.Finding, bool) {
 				return finding(lb.CodeConflictingKeys, field(s), "%s is listened on twice", ap.AddrPort), true
 			}
 			for _, other := range c.listening[ap] {
-				if _, collides := l.Collides(other); collides || l.Share == "" || l.Share != other.Share {
+				if _, collides := l.Collides(*other); collides || l.Share == "" || l.Share != other.Share {
 					return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap.AddrPort, other.Origin.Key), true
 				}
 			}

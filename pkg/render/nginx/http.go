@@ -105,7 +105,7 @@ func listenAt(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of ser
 	if of.host != "" {
 		t.Line("server_name", quote(of.host)+";")
 	}
-	if in.http2Directive() && speaksHTTP2(s) {
+	if speaksHTTP2(s) && in.http2Directive() {
 		t.Line("http2 on;")
 	}
 }

@@ -12,8 +12,11 @@ import (
 // quote returns s as one token of nginx's configuration language, whatever s holds. It does not keep a directive that
 // expands variables from expanding them; no text of a user's object goes to such a directive.
 func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
+	return `"` + escape.Replace(s) + `"`
 }
+
+// escape is what nginx undoes in a token in quotes.
+var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
 
 // maxStem keeps a file's name below the 255 bytes that file systems allow: a namespace may have 63 and a ConfigMap's
 // name 253.

@@ -21,7 +21,7 @@ func Render(in Input) (Result, error) {
 	served, refused, listening := sift(in.LoadBalancers)
 	b.listening = listening
 	for _, l := range served {
-		b.add(l)
+		b.add(*l)
 	}
 	if len(b.ranges) > 0 {
 		b.files = append(b.files, b.rangesFile())
@@ -48,13 +48,19 @@ func withDefaults(in Input) Input {
 
 // sift parts the load balancers that can be rendered from those that cannot, both sorted by key. Of two that want the
 // same socket or have the same key, the first has it; the plan lets neither happen.
-func sift(all []lb.LoadBalancer) (served []lb.LoadBalancer, refused []Refusal, at map[socket][]lb.LoadBalancer) {
-	sorted := slices.Clone(all)
-	slices.SortStableFunc(sorted, func(a, b lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
-	c := checker{listening: make(map[socket][]lb.LoadBalancer)}
+func sift(all []lb.LoadBalancer) (served []*lb.LoadBalancer, refused []Refusal, at map[socket][]*lb.LoadBalancer) {
+	sorted := make([]*lb.LoadBalancer, 0, len(all)) // for they are large, and sorting moves them about
+	for i := range all {
+		sorted = append(sorted, &all[i])
+	}
+	slices.SortStableFunc(sorted, func(a, b *lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
+	c := checker{listening: make(map[socket][]*lb.LoadBalancer, len(all))}
 	for i, l := range sorted {
-		f, bad := finding(lb.CodeConflictingKeys, "", "%q occurs twice", l.Origin.Key), true
-		if i == 0 || sorted[i-1].Origin.Key != l.Origin.Key {
+		var f lb.Finding
+		bad := i > 0 && sorted[i-1].Origin.Key == l.Origin.Key
+		if bad {
+			f = finding(lb.CodeConflictingKeys, "", "%q occurs twice", l.Origin.Key)
+		} else {
 			f, bad = c.check(l)
 		}
 		if bad {
@@ -72,7 +78,7 @@ type builder struct {
 	files  []render.File
 	owners map[string]lb.Key
 	// listening says who is at each socket, sorted by key.
-	listening map[socket][]lb.LoadBalancer
+	listening map[socket][]*lb.LoadBalancer
 	// sockets is the number of listening sockets, the probe's among them.
 	sockets int
 	// stream says whether there is a listener of TCP, UDP or passthrough.
@@ -127,14 +133,14 @@ func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) lead {
 	for _, a := range l.VIPs {
 		all := b.listening[socket{netip.AddrPortFrom(a, s.Port), s.Transport()}]
 		out.alone = out.alone && len(all) == 1
-		i := slices.IndexFunc(all, func(o lb.LoadBalancer) bool { return hostless(o, s.Port) })
+		i := slices.IndexFunc(all, func(o *lb.LoadBalancer) bool { return hostless(o, s.Port) })
 		out.at = append(out.at, all[max(i, 0)].Origin.Key == l.Origin.Key)
 	}
 	return out
 }
 
 // hostless reports whether a load balancer has an HTTP route for every host at a port.
-func hostless(l lb.LoadBalancer, port uint16) bool {
+func hostless(l *lb.LoadBalancer, port uint16) bool {
 	return slices.ContainsFunc(l.Listeners, func(s lb.Listener) bool {
 		return s.Port == port && s.Protocol == lb.HTTP &&
 			slices.ContainsFunc(s.Routes, func(r lb.Route) bool { return r.Host == "" })

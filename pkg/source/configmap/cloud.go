@@ -177,13 +177,13 @@ func monitorKeys() []Key {
 }
 
 // clouded returns the places of the keys that only a cloud knows and that the object has, in the order of [CloudKeys].
-func clouded(data map[string]string) []string {
+func clouded(data map[string]string, given []*Key) []string {
 	var out []string
 	if strings.Contains(data[KeyAffinity], "=") {
 		out = append(out, field(KeyAffinity))
 	}
-	for _, k := range CloudKeys() {
-		if k.Cloud && data[k.Name] != "" {
+	for _, k := range given {
+		if k.Cloud {
 			out = append(out, field(k.Name))
 		}
 	}

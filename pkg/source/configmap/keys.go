@@ -1,6 +1,9 @@
 package configmap
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // The label that makes a ConfigMap ask for a load balancer, as in 2016.
 const (
@@ -88,8 +91,40 @@ type Key struct {
 }
 
 // Keys returns the keys of the contract, in the order in which they are documented and read.
-func Keys() []Key {
-	return slices.Concat(targetKeys(), upstreamKeys(), tlsKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
+func Keys() []Key { return slices.Clone(known().keys) }
+
+// contract is all keys and where they are among them. It is put together once, for every pass reads every object by it,
+// and it is never changed.
+type contract struct {
+	keys  []Key
+	names []string
+	index map[string]int
+}
+
+var known = sync.OnceValue(func() *contract {
+	c := &contract{index: map[string]int{}}
+	c.keys = slices.Concat(targetKeys(), upstreamKeys(), tlsKeys(), optionKeys(), httpKeys(), CloudKeys(), addressKeys())
+	for i, k := range c.keys {
+		c.names = append(c.names, k.Name)
+		c.index[k.Name] = i
+	}
+	return c
+})
+
+// given returns the keys that an object has a value for, in the order of the contract.
+func (c *contract) given(data map[string]string) []*Key {
+	at := make([]int, 0, len(data))
+	for name, v := range data {
+		if i, ok := c.index[name]; ok && v != "" {
+			at = append(at, i)
+		}
+	}
+	slices.Sort(at)
+	out := make([]*Key, 0, len(at))
+	for _, i := range at {
+		out = append(out, &c.keys[i])
+	}
+	return out
 }
 
 // targetKeys returns the keys that say what is served.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -54,7 +55,8 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 		sslPort:   443,
 	}
 	r.unknownKeys(cm)
-	for _, k := range Keys() {
+	given := known().given(cm.Data)
+	for _, k := range given {
 		r.value(k, cm.Data[k.Name])
 	}
 	if r.service == "" && !r.faulty(KeyService) && len(r.routes) == 0 && !r.faulty(KeyRoutes) {
@@ -65,7 +67,7 @@ func Parse(cm *corev1.ConfigMap, services Services) lb.Wish {
 	listeners := r.listeners(services)
 	w := lb.Wish{
 		LoadBalancer: lb.LoadBalancer{Origin: r.origin, Share: r.share, Provider: r.provider, Cloud: r.cloud},
-		Address:      r.address, Findings: r.findings, Fields: r.fields(), Clouded: clouded(cm.Data),
+		Address:      r.address, Findings: r.findings, Fields: r.fields(), Clouded: clouded(cm.Data, given),
 	}
 	if !w.Failed() {
 		w.LoadBalancer.Listeners = listeners
@@ -79,9 +81,9 @@ func (r *reading) faulty(key string) bool {
 	return slices.ContainsFunc(r.findings, func(f lb.Finding) bool { return f.Field == field(key) })
 }
 
-// fields says where the plan finds what it judges.
-func (r *reading) fields() lb.Fields {
-	at := lb.Fields{
+// everyField says where everything is that a key of its own is about. It is put together once.
+var everyField = sync.OnceValue(func() lb.Fields {
+	return lb.Fields{
 		Requested: field(KeyRequestedIP), Pool: field(KeyPool), Families: field(KeyFamilies),
 		Protocol: field(KeyProtocol), Port: field(KeyBindPort), Host: field(KeyHost), Path: field(KeyPath),
 		PathType: field(KeyPathType), Routes: field(KeyRoutes), TLS: field(KeySSL), Share: field(KeyShare),
@@ -96,6 +98,11 @@ func (r *reading) fields() lb.Fields {
 		Upstream: field(KeyUpstream), Method: field(KeyMethod), Affinity: field(KeyAffinity),
 		Certificates: field(KeyTLSSecret), ClientCA: field(KeyClientCA), BackendTLS: field(KeyBackendCA),
 	}
+})
+
+// fields says where the plan finds what it judges.
+func (r *reading) fields() lb.Fields {
+	at := everyField()
 	if !r.retried {
 		at.Retries = ""
 	}
@@ -113,22 +120,30 @@ func (r *reading) fields() lb.Fields {
 
 // unknownKeys finds keys that are not in the contract. They come first, since a missing key is often a misspelt one.
 func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
-	var known []string
-	for _, k := range Keys() {
-		known = append(known, k.Name)
+	keys := known()
+	stray := func(data map[string]string) bool {
+		for key := range data {
+			if _, isKnown := keys.index[key]; !isKnown {
+				return true
+			}
+		}
+		return false
+	}
+	if len(cm.BinaryData) == 0 && !stray(cm.Data) {
+		return
 	}
 	given := slices.Concat(slices.Collect(maps.Keys(cm.Data)), slices.Collect(maps.Keys(cm.BinaryData)))
 	slices.Sort(given)
 	for _, key := range slices.Compact(given) {
 		_, binary := cm.BinaryData[key]
-		switch isKnown := slices.Contains(known, key); {
+		switch _, isKnown := keys.index[key]; {
 		case binary && isKnown:
 			r.findings = append(r.findings, lb.Finding{Code: lb.CodeUnknownKey, Field: "binaryData[" + key + "]",
 				Message: "the key is read from data only; move it there"})
 		case isKnown:
 		default:
 			// Only now: what is near takes a hundred times as long as all the rest.
-			if near := nearest(key, known); near != "" {
+			if near := nearest(key, keys.names); near != "" {
 				r.addf(lb.CodeUnknownKey, key, "there is no such key; did you mean %q?", near)
 			} else {
 				r.addf(lb.CodeUnknownKey, key, "there is no such key; docs/configmap.md lists those that there are")
@@ -137,11 +152,8 @@ func (r *reading) unknownKeys(cm *corev1.ConfigMap) {
 	}
 }
 
-// value reads one key. An empty value is the same as none, so that templates may leave holes.
-func (r *reading) value(k Key, v string) {
-	if v == "" {
-		return
-	}
+// value reads one key that has a value. An empty one is the same as none, so that templates may leave holes.
+func (r *reading) value(k *Key, v string) {
 	if why := unsafe(v, k.Lines); why != "" {
 		if !k.Written {
 			r.addf(lb.CodeUnsafeValue, k.Name, "%s", why)

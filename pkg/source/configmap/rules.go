@@ -51,6 +51,9 @@ func rules(o lb.Options) []rule {
 // optionsOf returns those of the object's options that mean something for a protocol.
 func (r *reading) optionsOf(p lb.Protocol) lb.Options {
 	o := r.options
+	if o.Nothing() {
+		return o
+	}
 	if o.BackendTLS != nil { // each port's is looked up for itself
 		own := *o.BackendTLS
 		o.BackendTLS = &own
@@ -68,6 +71,9 @@ func (r *reading) optionsOf(p lb.Protocol) lb.Options {
 
 // optionless finds options that no port of the object can have.
 func (r *reading) optionless(listeners []lb.Listener) {
+	if r.options.Nothing() {
+		return
+	}
 	for _, rule := range rules(r.options) {
 		if !rule.given || slices.ContainsFunc(listeners, func(l lb.Listener) bool {
 			return slices.Contains(rule.need, l.Protocol)

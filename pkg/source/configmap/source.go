@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -45,17 +46,17 @@ func (s *Source) Wishes(ctx context.Context) ([]lb.Wish, error) {
 	for _, s := range list {
 		open.add(s)
 	}
+	sorted := slices.SortedFunc(slices.Values(cms), func(a, b *corev1.ConfigMap) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 	wishes := make([]lb.Wish, 0, len(cms))
-	for _, cm := range cms {
+	for _, cm := range sorted {
 		if cm.Labels[LabelKey] == LabelValue && cm.DeletionTimestamp == nil {
 			w := Parse(cm, services)
 			w.Leaves = open.of(cm.Namespace)
 			wishes = append(wishes, w)
 		}
 	}
-	slices.SortFunc(wishes, func(a, b lb.Wish) int {
-		return a.LoadBalancer.Origin.Key.Compare(b.LoadBalancer.Origin.Key)
-	})
 	return wishes, nil
 }
 

@@ -23,10 +23,21 @@ const maxShown = 64
 
 // field returns the place of a key in the form of lb.Finding.Field.
 func field(key string) string {
-	if len(validation.IsConfigMapKey(key)) > 0 || len(key) > maxShown {
+	if len(key) > maxShown || !isPlain(key) && len(validation.IsConfigMapKey(key)) > 0 {
 		key = quote(key)
 	}
 	return "data[" + key + "]"
+}
+
+// isPlain reports whether a key is surely one, as all of the contract are: it is asked too often for an expression.
+func isPlain(key string) bool {
+	for i, c := range []byte(key) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && (i == 0 || c != '-' && c != '_' && c != '.') {
+			return false
+		}
+	}
+	return key != ""
 }
 
 // quote returns a user's text for a message: in quotes, shortened, with everything unprintable escaped.
@@ -41,7 +52,8 @@ func quote(s string) string {
 // MaxValue returns the length, in bytes, beyond which the value of a key is refused. Whoever keeps no more of a value
 // than that and a byte changes nothing of what [Parse] says.
 func MaxValue(key string) int {
-	if slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == key && k.Lines }) {
+	c := known()
+	if i, ok := c.index[key]; ok && c.keys[i].Lines {
 		return maxLines
 	}
 	return maxValue
