@@ -25,6 +25,8 @@ type checker struct {
 	services *services
 	hosts    *hosts
 	certs    *certificates
+	// backing is nil offline, where nothing is known of pods.
+	backing *backing
 	// docs are what is served now; nil where that is unknown.
 	docs *view.Documents
 	// pools are the address pools where poolsKnown.
@@ -45,7 +47,8 @@ func (p *program) offlineChecker(ctx context.Context) *checker {
 // liveChecker judges by what is in the cluster, as far as it may be read.
 func (p *program) liveChecker(ctx context.Context, c *cluster) (*checker, error) {
 	k := &checker{
-		services: newServices(ctx, c), hosts: newHosts(ctx, c), certs: newCertificates(c), now: p.now(),
+		services: newServices(ctx, c), hosts: newHosts(ctx, c), certs: newCertificates(c), backing: newBacking(c),
+		now: p.now(),
 	}
 	var err error
 	if k.docs, err = p.readDocuments(ctx, c, "conflicts with others are not looked for"); err != nil {
@@ -105,6 +108,15 @@ func (k *checker) check(ctx context.Context, cms []corev1.ConfigMap) (map[lb.Key
 		}
 	}
 	return found, k.checkClouded(clouded, found)
+}
+
+// podless warns of the Services of a load balancer that have no pods, as far as that can be known.
+func (k *checker) podless(ctx context.Context, cm corev1.ConfigMap) ([]lb.Finding, error) {
+	if k.backing == nil {
+		return nil, nil
+	}
+	w := k.wish(cm)
+	return k.backing.podless(ctx, &w, func(service lb.Key) bool { return k.services.given[service] == nil })
 }
 
 // checkClouded adds what is wrong with load balancers of Octavia. Where the address would be is the controller's

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -86,7 +87,10 @@ func (p *program) installCompletion(dir string) error {
 }
 
 // completion connects for completion. A shell that waits for a far-away cluster would be worse than none.
-func (p *program) completion() (*cluster, bool) {
+func (p *program) completion(cmd *cobra.Command) (*cluster, bool) {
+	if err := p.prepare(cmd); err != nil {
+		return nil, false
+	}
 	timeout := "3s"
 	p.connection.Timeout = &timeout
 	c, err := p.connect()
@@ -95,7 +99,7 @@ func (p *program) completion() (*cluster, bool) {
 
 func (p *program) completeLoadBalancers(
 	cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, ok := p.completion()
+	c, ok := p.completion(cmd)
 	if !ok {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -121,7 +125,7 @@ func (p *program) completeLoadBalancer(
 
 // completeServices offers the namespace's Services as svc/NAME.
 func (p *program) completeServices(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, ok := p.completion()
+	c, ok := p.completion(cmd)
 	if !ok || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -137,7 +141,7 @@ func (p *program) completeServices(cmd *cobra.Command, args []string, _ string) 
 }
 
 func (p *program) completeNamespaces(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, ok := p.completion()
+	c, ok := p.completion(cmd)
 	if !ok {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -153,8 +157,8 @@ func (p *program) completeNamespaces(cmd *cobra.Command, _ []string, _ string) (
 }
 
 // completeNodes offers the nodes of the fleet.
-func (p *program) completeNodes(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	c, ok := p.completion()
+func (p *program) completeNodes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, ok := p.completion(cmd)
 	if !ok {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -166,7 +170,9 @@ func (p *program) completeNodes(cmd *cobra.Command, _ []string, _ string) ([]str
 	for _, n := range view.DecodeDocuments(cms).Config.Fleet.Nodes {
 		names = append(names, n.Name)
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return slices.DeleteFunc(names, func(n string) bool {
+		return slices.ContainsFunc(args, func(a string) bool { return nodeOf(a) == n })
+	}), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeNode offers the nodes of the fleet as the one argument.
@@ -179,15 +185,7 @@ func (p *program) completeNode(cmd *cobra.Command, args []string, text string) (
 
 // without drops what the command line already has.
 func without(names, given []string) []string {
-	var out []string
-	for _, n := range names {
-		taken := false
-		for _, g := range given {
-			taken = taken || nameOf(g) == n
-		}
-		if !taken {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(names, func(n string) bool {
+		return slices.ContainsFunc(given, func(g string) bool { return nameOf(g) == n })
+	})
 }

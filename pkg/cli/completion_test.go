@@ -28,6 +28,14 @@ func TestCompletionAsKubectlAsks(t *testing.T) {
 		{[]string{"generate", "--node", ""}, "lb1 lb2 lb3"},
 		{[]string{"status", "--color", ""}, "always auto never"},
 		{[]string{"explain", "LB0103"}, "LB0103"},
+		{[]string{"failover", "test", "tea", ""}, ""},
+		{[]string{"nodes", "lb1", "node/lb2", ""}, "lb3"},
+		{[]string{"expose", "--protocol", ""}, "HTTP HTTPS TCP TLS UDP SCTP TLS-PASSTHROUGH"},
+		{[]string{"expose", "--upstream", ""}, "service endpoints"},
+		{[]string{"expose", "--session-affinity", ""}, "none client-ip cookie"},
+		{[]string{"expose", "--gzip", ""}, "true false"},
+		{[]string{"expose", "--max-body-size", ""}, ""},
+		{[]string{"delete", "-o", ""}, "name"},
 	} {
 		r := call{name: "/x/" + completer, args: w.completing(c.words)}.run(t.Context())
 		var got []string

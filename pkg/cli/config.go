@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 )
 
 // envPrefix starts the name of every environment variable that sets a flag: KUBECTL_LB_OUTPUT sets --output.
@@ -41,7 +43,7 @@ func (p *program) notConfigurable() []string {
 		"help", "config", "v", "all", "all-namespaces", "selector", "filename", "kustomize", "recursive",
 		"name", "port", "target-port", "target-namespace", "host", "path", "requested-ip", "for", "node", "template",
 		"force-conflicts", "show-origin", "client", "local", "dir", "reason", "force",
-		"kind", "count", "yes", "report", "duration", "hold", "no-probe",
+		"kind", "count", "yes", "report", "duration", "hold", "no-probe", "ports", "route", "adopt", "vip-port",
 	}
 	connection := pflag.NewFlagSet("", pflag.ContinueOnError)
 	p.connection.AddFlags(connection)
@@ -101,18 +103,31 @@ func (p *program) loadSettings(root *cobra.Command) (*settings, error) {
 	return s, s.v.MergeConfigMap(fromEnv)
 }
 
-// apply sets the flags that the command line has not set, so that flag > env > file > default.
+// apply sets the flags that the command line has not set, so that flag > env > file > default. A value that only other
+// commands take, such as an --output of "wide", is theirs.
 func (s *settings) apply(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if err != nil || f.Changed || s.origins[f.Name] == "" {
 			return
 		}
-		if e := cmd.Flags().Set(f.Name, s.v.GetString(f.Name)); e != nil {
+		value := s.v.GetString(f.Name)
+		if !printer.Takes(f, value) && takenElsewhere(cmd.Root(), f.Name, value) {
+			return
+		}
+		if e := cmd.Flags().Set(f.Name, value); e != nil {
 			err = usagef("--%s from %s: %w", f.Name, s.origins[f.Name], e)
 		}
 	})
 	return err
+}
+
+// takenElsewhere reports whether a command takes a value for its flag of that name.
+func takenElsewhere(root *cobra.Command, name, value string) bool {
+	return slices.ContainsFunc(allCommands(root), func(c *cobra.Command) bool {
+		f := c.Flags().Lookup(name)
+		return f != nil && printer.Takes(f, value)
+	})
 }
 
 // origin returns where the value of a flag comes from. Settings mark the flags they set as changed too, so the

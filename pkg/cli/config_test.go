@@ -79,6 +79,35 @@ func TestEnvironmentLeavesTheConnectionAlone(t *testing.T) {
 	}
 }
 
+// What the configuration says is judged like what was typed, before anything is done.
+func TestConfiguredValuesAreJudged(t *testing.T) {
+	for variable, args := range map[string][]string{
+		"KUBECTL_LB_DRY_RUN=cleint":    {"expose", "svc/tea"},
+		"KUBECTL_LB_TIMEOUT=-1s":       {"delete", "tea"},
+		"KUBECTL_LB_OUTPUT=yaaml":      {"expose", "svc/tea"},
+		"KUBECTL_LB_FAIL_ON=something": {"validate", "--local", "-f", "x.yaml"},
+	} {
+		name, value, _ := strings.Cut(variable, "=")
+		r := call{args: args, env: map[string]string{name: value}}.run(t.Context())
+		if r.code != ExitUsage || r.out != "" {
+			t.Errorf("%s: %+v, want exit status %d", variable, r, ExitUsage)
+		}
+	}
+}
+
+// A format that only other commands have is no concern of a command.
+func TestConfiguredOutputOfOthers(t *testing.T) {
+	plain := call{args: []string{"generate", "svc/tea"}}.run(t.Context())
+	for value, want := range map[string]bool{"wide": true, "table": true, "json": false, "jsonpath={.kind}": false} {
+		got := call{
+			args: []string{"generate", "svc/tea"}, env: map[string]string{"KUBECTL_LB_OUTPUT": value},
+		}.run(t.Context())
+		if got.code != ExitOK || (got == plain) != want {
+			t.Errorf("%s: %+v", value, got)
+		}
+	}
+}
+
 func TestShowOrigin(t *testing.T) {
 	env := writeConfig(t, "color: never\nsystem-namespace: lb\n")
 	env["KUBECTL_LB_OUTPUT"] = "wide"

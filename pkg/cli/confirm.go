@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,8 @@ func (c *confirming) addTo(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&c.yes, "yes", false, "Do not ask for confirmation.")
 }
 
-// confirm asks the user, who must be there to be asked unless --yes was given.
-func (c *confirming) confirm(p *program) error {
+// confirm asks the user, who must be there to be asked unless --yes was given. Ctrl-C is an answer, too.
+func (c *confirming) confirm(ctx context.Context, p *program) error {
 	if c.yes {
 		return nil
 	}
@@ -26,12 +27,22 @@ func (c *confirming) confirm(p *program) error {
 		return usagef("there is no terminal to ask for confirmation at; --yes confirms")
 	}
 	fmt.Fprint(p.ErrOut, "Go on? [y/N] ")
-	var answer string
-	_, _ = fmt.Fscanln(p.In, &answer)
-	if answer = strings.ToLower(answer); answer != "y" && answer != "yes" {
-		return errors.New("not confirmed; nothing was done")
+	said := make(chan string, 1)
+	go func() { // Nothing ends the read but an answer, or the program's end.
+		var answer string
+		_, _ = fmt.Fscanln(p.In, &answer)
+		said <- strings.ToLower(answer)
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.ErrOut)
+		return ctx.Err()
+	case answer := <-said:
+		if answer != "y" && answer != "yes" {
+			return errors.New("not confirmed; nothing was done")
+		}
+		return nil
 	}
-	return nil
 }
 
 // isTerminal reports whether a reader is a terminal.

@@ -12,10 +12,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
+
+// outputName is the one format of `delete`.
+const outputName = "name"
 
 // deleteOptions are what `delete` is told.
 type deleteOptions struct {
@@ -52,6 +56,9 @@ The address is withdrawn from every node before anybody else can get it; --wait 
 	flags.StringVarP(&o.selector, "selector", "l", "", "Delete the load balancers that a label selector chooses.")
 	flags.BoolVar(&o.ignoreNotFound, "ignore-not-found", false, "A load balancer that does not exist is no error.")
 	flags.StringVarP(&o.output, "output", "o", "", `Output format: "" or "name".`)
+	printer.SetFormats(flags.Lookup("output"), []string{outputName})
+	_ = cmd.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{outputName}, cobra.ShellCompDirectiveNoFileComp))
 	o.dryRun.addTo(cmd)
 	o.waiting.addTo(cmd, "no node serves them or holds their addresses any more")
 	return cmd
@@ -72,7 +79,7 @@ func (o *deleteOptions) complete(args []string) error {
 		return usagef("name the load balancers to delete, or give --all or --selector")
 	case ways > 1:
 		return usagef("names, --all and --selector exclude each other")
-	case o.output != "" && o.output != "name":
+	case o.output != "" && o.output != outputName:
 		return usagef(`-o must be "name", not %q`, o.output)
 	}
 	if err := o.dryRun.validate(); err != nil {
@@ -146,7 +153,7 @@ func (o *deleteOptions) delete(ctx context.Context, c *cluster, cm corev1.Config
 		}
 	}
 	var err error
-	if o.output == "name" {
+	if o.output == outputName {
 		_, err = fmt.Fprintf(o.Out, "configmap/%s\n", cm.Name)
 	} else {
 		_, err = fmt.Fprintf(o.Out, "configmap/%s deleted%s\n", cm.Name, o.suffix())

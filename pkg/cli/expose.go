@@ -63,6 +63,7 @@ status is 3. Running the command again changes nothing, or makes the load balanc
 	cmd.Flags().StringVar(&o.fieldManager, "field-manager", defaultFieldManager, "Owner of the fields that are written.")
 	cmd.Flags().BoolVar(&o.forceConflicts, "force-conflicts", false, "Take fields over from other owners.")
 	o.output.AddTo(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("target-namespace", p.completeNamespaces)
 	return cmd
 }
 

@@ -87,7 +87,7 @@ The exit status is 3 if a run did not pass. docs/failover.md says more.`,
 			}
 			return o.run(cmd.Context())
 		},
-		ValidArgsFunction: p.completeLoadBalancers,
+		ValidArgsFunction: p.completeLoadBalancer,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.wish.Node, "node", "", "Node to fail, instead of the one that carries an address.")
@@ -198,7 +198,7 @@ func (o *failoverOptions) run(ctx context.Context) error {
 		return o.showDryRun(report)
 	}
 	o.describe(plan)
-	if err := o.confirm(o.program); err != nil {
+	if err := o.confirm(ctx, o.program); err != nil {
 		return err
 	}
 	t := &tester{failoverOptions: o, c: c, plan: plan, by: report.By,

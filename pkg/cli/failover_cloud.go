@@ -32,6 +32,8 @@ type clouded struct {
 	object  *corev1.ConfigMap
 	status  lb.CloudStatus
 	targets []probe.Target
+	// cluster is what its tags in Octavia name the cluster by; empty where the user may not know that.
+	cluster string
 }
 
 // cloudOf returns the load balancer of Octavia that is named; nil where it is none.
@@ -51,6 +53,11 @@ func (o *failoverOptions) cloudOf(ctx context.Context, c *cluster) (*clouded, er
 		return nil, err
 	}
 	l := &clouded{object: cm, status: *status}
+	if o.real() {
+		if l.cluster, err = o.clusterUID(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	if !o.wish.NoProbe {
 		l.targets = cloudTargets(cm.Data[configmap.KeyBindIP], l.status)
 	}
@@ -70,6 +77,9 @@ func (p *program) cloudStatus(cm *corev1.ConfigMap) (*lb.CloudStatus, error) {
 	}
 	if s.ID == "" {
 		return nil, p.notInOctaviaYet(cm.Name)
+	}
+	if strings.Trim(s.ID, "0123456789abcdefABCDEF-") != "" { // it becomes a part of URLs
+		return nil, fmt.Errorf("annotation %s of configmap %s: %q is no ID", configmap.AnnotationCloud, cm.Name, s.ID)
 	}
 	return &s, nil
 }
@@ -105,24 +115,31 @@ func (o *failoverOptions) runCloud(ctx context.Context, l *clouded, budget time.
 	for _, t := range l.targets {
 		places = append(places, t.Address.String())
 	}
-	o.note("Octavia is to fail over load balancer %s (%s), which replaces what carries it.", l.status.Name, l.status.ID)
+	operator, now := o.operator(), octavia.Found{Name: l.status.Name}
+	if o.real() {
+		var err error
+		if now, err = o.findOwn(ctx, operator, l.cluster, l.object, l.status); err != nil {
+			return err
+		}
+	}
+	o.note("Octavia is to fail over load balancer %s (%s), which replaces what carries it.", now.Name, l.status.ID)
 	if len(places) > 0 {
 		o.note("These are asked meanwhile: %s", strings.Join(places, ", "))
 	}
 	if !o.real() {
 		return nil
 	}
-	if l.status.Provisioning != "ACTIVE" && !o.force {
-		return fmt.Errorf("it is %s; --force goes on all the same", l.status.Provisioning)
+	if now.Provisioning != "ACTIVE" && !o.force {
+		return fmt.Errorf("it is %s; --force goes on all the same", now.Provisioning)
 	}
-	if err := o.confirm(o.program); err != nil {
+	if err := o.confirm(ctx, o.program); err != nil {
 		return err
 	}
 	prober := probe.Start(context.WithoutCancel(ctx), l.targets, probe.Options{
 		Interval: cloudProbe, Timeout: o.wish.ProbeTimeout, UserAgent: userAgent(),
 	})
 	begin := time.Now()
-	took, err := failCloudOver(ctx, o.operator(), l.status.ID)
+	took, err := failCloudOver(ctx, operator, l.status.ID)
 	if err == nil && len(l.targets) > 0 {
 		pause(ctx, o.wish.Hold)
 	}

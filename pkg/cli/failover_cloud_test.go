@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/drill"
@@ -33,13 +35,17 @@ type openStack struct {
 	// refuse is the status of its answer to a failover, 0 for yes; locked says that nobody gets in.
 	refuse int
 	locked bool
+	// name and tags are the load balancer's; blind refuses to show it.
+	name  string
+	tags  []string
+	blind bool
 	// orders counts the failovers, and looks the looks after one.
 	orders, looks atomic.Int32
 }
 
 func newOpenStack(t *testing.T, denied bool) *openStack {
 	t.Helper()
-	s := &openStack{}
+	s := &openStack{name: "default-tea-loadbalancer", tags: []string{"kubectl-lb-configmap=default/tea"}}
 	if denied {
 		s.refuse = http.StatusForbidden
 	}
@@ -83,6 +89,11 @@ func (s *openStack) serve(w http.ResponseWriter, r *http.Request) {
 
 // look shows the load balancer.
 func (s *openStack) look(w http.ResponseWriter) {
+	if s.blind {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"faultstring":"Policy does not allow this request to be performed."}`)
+		return
+	}
 	status := s.before
 	if s.orders.Load() > 0 {
 		n := s.looks.Add(1)
@@ -94,7 +105,12 @@ func (s *openStack) look(w http.ResponseWriter) {
 			status = s.after
 		}
 	}
-	fmt.Fprintf(w, `{"loadbalancer":{"id":%q,"provisioning_status":%q,"operating_status":"ONLINE"}}`, s.id, status)
+	tags, err := json.Marshal(s.tags)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(w, `{"loadbalancer":{"id":%q,"name":%q,"tags":%s,"provisioning_status":%q,"operating_status":"ONLINE"}}`, s.id,
+		s.name, tags, status)
 }
 
 // env are a person's credentials for the cloud.
@@ -132,6 +148,7 @@ func TestFailoverOfACloud(t *testing.T) {
 	}()
 	there := probe.Target{Address: netip.MustParseAddrPort(answers.Addr().String())}
 	nowhere := probe.Target{Address: netip.MustParseAddrPort("127.0.0.1:1")}
+	const own = "default-tea-loadbalancer (x)"
 	for _, c := range []struct {
 		name    string
 		denied  bool
@@ -140,13 +157,17 @@ func TestFailoverOfACloud(t *testing.T) {
 		budget  time.Duration
 		err     string
 		out     string
+		// object is the one that names the load balancer, shown what that is called.
+		object, shown string
 	}{
-		{name: "done", targets: []probe.Target{there}, out: "longest gap"},
-		{name: "within the budget", targets: []probe.Target{there}, budget: time.Minute, out: "longest gap"},
+		{name: "done", targets: []probe.Target{there}, out: "longest gap", shown: own},
+		{name: "within the budget", targets: []probe.Target{there}, budget: time.Minute, out: "longest gap", shown: own},
 		{name: "beyond it", targets: []probe.Target{nowhere}, budget: time.Second, err: "findings",
-			out: "it has never answered from here; FAILED, the budget is 1s"},
-		{name: "no role", denied: true, err: "load balancer x: Policy does not allow this request to be performed."},
-		{name: "dry", dry: dryRunClient, denied: true},
+			out: "it has never answered from here; FAILED, the budget is 1s", shown: own},
+		{name: "no role", denied: true, err: "load balancer x: Policy does not allow this request to be performed.", shown: own},
+		{name: "dry", dry: dryRunClient, denied: true, shown: "what it says (x)"},
+		{name: "another's", object: "coffee", err: "load balancer default-tea-loadbalancer (x) was not made for configmap " +
+			"default/coffee of this cluster, or has lost its tags; nothing was done"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -156,13 +177,13 @@ func TestFailoverOfACloud(t *testing.T) {
 				o.dryRun = dryRunNone
 			}
 			o.wish = drill.Wish{ProbeTimeout: time.Second, Hold: 100 * time.Millisecond}
-			l := &clouded{object: &corev1.ConfigMap{}, targets: c.targets,
-				status: lb.CloudStatus{ID: "x", Name: "default-tea-loadbalancer", Provisioning: "ACTIVE"}}
+			l := &clouded{object: &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: cmp.Or(c.object, "tea")}},
+				targets: c.targets, status: lb.CloudStatus{ID: "x", Name: "what it says", Provisioning: "ERROR"}}
 			err := o.runCloud(t.Context(), l, c.budget)
 			if text := fmt.Sprint(err); err != nil && text != c.err || err == nil && c.err != "" {
 				t.Errorf("%v, not %q", err, c.err)
 			}
-			if !strings.Contains(out.String(), c.out) || !strings.Contains(errOut.String(), "default-tea-loadbalancer (x)") {
+			if !strings.Contains(out.String(), c.out) || !strings.Contains(errOut.String(), c.shown) {
 				t.Errorf("%s\n%s", out, errOut)
 			}
 		})

@@ -33,6 +33,7 @@ are to come from a new image. The addresses stay; connections are cut, and with 
 until a new machine has booted.
 
 It needs your own credentials of OpenStack, the variables OS_* or a clouds.yaml, with the role load-balancer_admin.
+A load balancer whose tags in Octavia do not name the object and this cluster is refused.
 
 A load balancer on this cluster's own nodes has nothing to replace: "drain" moves its address away from a node on
 purpose, and "failover test" proves that it survives one.`,
@@ -69,19 +70,23 @@ func (o *failoverRunOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	operator := o.operator()
-	now, err := operator.Look(ctx, l.ID)
+	uid, err := o.clusterUID(ctx, c)
 	if err != nil {
-		return failoverRefused(l.ID, err)
+		return err
+	}
+	operator := o.operator()
+	now, err := o.findOwn(ctx, operator, uid, cm, *l)
+	if err != nil {
+		return err
 	}
 	if now.Working() {
 		return fmt.Errorf("load balancer %s is in %s: Octavia is at work on it, and takes no other order meanwhile", l.ID,
 			now.Provisioning)
 	}
 	o.note("Octavia is to fail over load balancer %s (%s), which is %s/%s: it replaces what carries it. Its addresses "+
-		"(%s) stay; connections are cut.", l.Name, l.ID, now.Provisioning, now.Operating,
+		"(%s) stay; connections are cut.", now.Name, l.ID, now.Provisioning, now.Operating,
 		printer.Or(listAddresses(view.Addresses(*cm)), "none"))
-	if err := o.confirm(o.program); err != nil {
+	if err := o.confirm(ctx, o.program); err != nil {
 		return err
 	}
 	return o.order(ctx, operator, l.ID)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
@@ -30,6 +31,12 @@ func overcast(t *testing.T, name string) *world {
 // A load balancer is failed over by the one command, which asks, waits and tells.
 func TestFailoverRun(t *testing.T) {
 	w := overcast(t, "failoverrun")
+	system, err := w.client.CoreV1().Namespaces().Get(t.Context(), metav1.NamespaceSystem, metav1.GetOptions{})
+	w.must(err)
+	w.allow("jane", w.user, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}})
+	cluster, object, sharer := "kubectl-lb-cluster="+string(system.UID), "kubectl-lb-configmap="+w.user+"/coffee",
+		"kubectl-lb-sharer="+w.user+"/coffee"
+	const notOwn = "was not made for configmap failoverrun/coffee of this cluster, or has lost its tags; nothing was done"
 	for _, c := range []struct {
 		name  string
 		args  []string
@@ -42,7 +49,7 @@ func TestFailoverRun(t *testing.T) {
 		out, errOut string
 	}{
 		{name: "done", args: []string{"coffee", "--yes"}, orders: 1, out: "configmap/coffee failed over: load balancer " + cloudID +
-			" is ACTIVE/ONLINE after ", errOut: "fail over load balancer default-coffee-loadbalancer (" + cloudID + "), which is " +
+			" is ACTIVE/ONLINE after ", errOut: "fail over load balancer its-own-name (" + cloudID + "), which is " +
 			"ACTIVE/ONLINE: it replaces what carries it. Its addresses (203.0.113.9) stay"},
 		{name: "in error before", args: []string{"cm/coffee", "--yes"}, cloud: &openStack{before: "ERROR"}, orders: 1,
 			out: "is ACTIVE/ONLINE after", errOut: "which is ERROR/ONLINE"},
@@ -71,6 +78,23 @@ func TestFailoverRun(t *testing.T) {
 		{name: "not there yet", args: []string{"young", "--yes"}, code: ExitError, errOut: "young is not in Octavia yet; 'kubectl lb status young'"},
 		{name: "not ours", args: []string{"other", "--yes"}, code: ExitError, errOut: "is not a load balancer"},
 		{name: "nothing", args: []string{"nothing", "--yes"}, code: ExitError, errOut: "not found"},
+		{name: "another's", args: []string{"coffee", "--yes"}, cloud: &openStack{tags: []string{cluster, object + "-shop"}}, code: ExitError,
+			errOut: "load balancer its-own-name (" + cloudID + ") " + notOwn},
+		{name: "another cluster's", args: []string{"coffee", "--yes"}, cloud: &openStack{tags: []string{cluster + "0", object}},
+			code: ExitError, errOut: notOwn},
+		{name: "nobody's", args: []string{"coffee", "--yes"}, cloud: &openStack{tags: []string{""}}, code: ExitError, errOut: notOwn},
+		{name: "shared", args: []string{"coffee", "--yes"}, orders: 1, out: "failed over",
+			cloud: &openStack{tags: []string{cluster, "kubectl-lb-share=" + w.user + "/edge", sharer}}},
+		{name: "shared by others", args: []string{"coffee", "--yes"}, code: ExitError, errOut: notOwn,
+			cloud: &openStack{tags: []string{cluster, "kubectl-lb-share=" + w.user + "/edge", sharer + "-shop"}}},
+		{name: "not to be read", args: []string{"coffee"}, cloud: &openStack{blind: true}, stdin: "n\n", code: ExitError,
+			errOut: "Octavia does not let you read load balancer " + cloudID + ", so that nobody can say whether it is that of " +
+				"failoverrun/coffee, whose annotation calls it default-coffee-loadbalancer."},
+		{name: "cluster unknown", args: []string{"coffee", "--as", "jane"}, cloud: &openStack{tags: []string{"kubectl-lb-cluster=x", object}},
+			stdin: "y\n", orders: 1, out: "failed over", errOut: "You may not get the namespace kube-system, so that nobody can say " +
+				"whether the load balancer is of this cluster."},
+		{name: "cluster unknown, another's", args: []string{"coffee", "--yes", "--as", "jane"},
+			cloud: &openStack{tags: []string{cluster, object + "-shop"}}, code: ExitError, errOut: notOwn},
 		{name: "nobody", code: ExitUsage, errOut: "the load balancer is missing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +102,10 @@ func TestFailoverRun(t *testing.T) {
 			if c.cloud == nil {
 				c.cloud = &openStack{}
 			}
-			c.cloud.id = cloudID
+			c.cloud.id, c.cloud.name = cloudID, "its-own-name"
+			if c.cloud.tags == nil {
+				c.cloud.tags = []string{cluster, object}
+			}
 			c.cloud.start(t)
 			r := call{args: append(w.in([]string{"failover", "run"}), append(c.args, "--kubeconfig", w.kubeconfig)...),
 				env: c.cloud.env(), stdin: c.stdin, terminal: c.stdin != ""}.run(t.Context())

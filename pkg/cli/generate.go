@@ -59,6 +59,7 @@ them. What only the node itself knows, such as its interface, is set by flags.`,
 	_ = cmd.RegisterFlagCompletionFunc("for",
 		cobra.FixedCompletions([]string{forNginx, forKeepalived}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("node", p.completeNodes)
+	_ = cmd.RegisterFlagCompletionFunc("target-namespace", p.completeNamespaces)
 	return cmd
 }
 

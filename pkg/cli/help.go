@@ -6,7 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// addHelp gives cobra's command "help", which completes the names of commands, words and manners of ours.
+// addHelp gives cobra's command "help", which completes the names of commands, words and manners of ours. It comes
+// after configure: a malformed configuration must not be in its way.
 func (p *program) addHelp(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	i := slices.IndexFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == "help" })
@@ -16,8 +17,6 @@ func (p *program) addHelp(root *cobra.Command) {
 	help.Long = "Show the help of a command, or a topic: kubectl lb help lists both."
 	help.Example = p.example("kubectl lb help expose", "kubectl lb help failover test", "kubectl lb help exit-codes")
 	help.Run = nil
-	// A malformed configuration must not be in the way.
-	help.PersistentPreRunE = func(*cobra.Command, []string) error { return nil }
 	help.RunE = func(cmd *cobra.Command, args []string) error {
 		found, rest, err := cmd.Root().Find(args)
 		if err != nil || len(rest) > 0 {

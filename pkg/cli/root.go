@@ -38,7 +38,6 @@ that survives the loss of any load-balancer node.`,
 		SilenceUsage:      true,
 		Args:              p.noSuchCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: p.prepare,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(p.In)
@@ -61,14 +60,35 @@ that survives the loss of any load-balancer node.`,
 		p.versionCommand(), p.completionCommand(), p.optionsCommand(), p.explainCommand(),
 		p.exitCodesTopic(),
 	)
+	p.configure(root)
 	p.addHelp(root)
 	layOut(root)
 	return root
 }
 
-// layOut wraps the descriptions of a command and those below it.
+// configure has a command, and those below it, look at their arguments and flags only after the configuration has been
+// layered below these: what comes from there is judged like what was typed.
+func (p *program) configure(cmd *cobra.Command) {
+	if judge := cmd.Args; judge != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := p.prepare(cmd); err != nil {
+				return err
+			}
+			return judge(cmd, args)
+		}
+	}
+	for _, c := range cmd.Commands() {
+		p.configure(c)
+	}
+}
+
+// layOut wraps the descriptions of a command and those below it, and keeps the shell from completing files where no
+// argument is one.
 func layOut(cmd *cobra.Command) {
 	cmd.Long = wrapParagraphs(cmd.Long)
+	if cmd.ValidArgsFunction == nil && len(cmd.ValidArgs) == 0 {
+		cmd.ValidArgsFunction = cobra.NoFileCompletions
+	}
 	cmd.Flags().BoolP("help", "h", false, "Show this help.")
 	for _, c := range cmd.Commands() {
 		layOut(c)
@@ -91,6 +111,7 @@ func (p *program) addGlobalFlags(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("color",
 		cobra.FixedCompletions(printer.ColorModes(), cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("namespace", p.completeNamespaces)
+	_ = root.RegisterFlagCompletionFunc("system-namespace", p.completeNamespaces)
 }
 
 // noSuchCommand turns a first argument that is no command into a mistake of usage.
@@ -105,8 +126,8 @@ func (p *program) noSuchCommand(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %q for %q", args[0], cmd.CommandPath())
 }
 
-// prepare runs before every command: it layers the configuration below the flags.
-func (p *program) prepare(cmd *cobra.Command, _ []string) error {
+// prepare layers the configuration below the flags of a command that is about to run.
+func (p *program) prepare(cmd *cobra.Command) error {
 	s, err := p.loadSettings(cmd.Root())
 	if err != nil {
 		return err

@@ -129,21 +129,25 @@ func (o *statusOptions) snapshot(ctx context.Context, c *cluster) (view.Snapshot
 	return o.take(ctx, c, namespace, o.selector)
 }
 
-// pick keeps the load balancers that were named. A name that does not exist is an error, like in kubectl.
+// pick keeps the load balancers that were named. A name that does not exist is an error, like in kubectl; the others
+// are kept all the same.
 func (o *statusOptions) pick(list *v1alpha1.LoadBalancerStatusList, namespace string) error {
 	if len(o.names) == 0 {
 		return nil
 	}
 	var picked []v1alpha1.LoadBalancerStatus
+	var missing error
 	for _, name := range o.names {
 		i := slices.IndexFunc(list.Items, func(s v1alpha1.LoadBalancerStatus) bool { return s.Name == name })
-		if i < 0 {
-			return notFound(name, namespace, list)
+		switch {
+		case i >= 0:
+			picked = append(picked, list.Items[i])
+		case missing == nil:
+			missing = notFound(name, namespace, list)
 		}
-		picked = append(picked, list.Items[i])
 	}
 	list.Items = picked
-	return nil
+	return missing
 }
 
 // notFound says that there is no load balancer of a name, and which may have been meant.
@@ -161,10 +165,13 @@ func notFound(name, namespace string, list *v1alpha1.LoadBalancerStatusList) err
 
 // show prints the load balancers: as a tree when one was named, else as a table.
 func (o *statusOptions) show(ctx context.Context, c *cluster, list *v1alpha1.LoadBalancerStatusList) error {
-	if len(o.names) == 1 && !o.output.Name() {
+	if len(o.names) == 1 && len(list.Items) == 1 && !o.output.Name() {
 		o.countEndpoints(ctx, c, &list.Items[0])
 	}
 	switch {
+	case len(o.names) > 0 && len(list.Items) == 0: // Only what is watched can go.
+		o.note("%s: gone", strings.Join(o.names, ", "))
+		return nil
 	case o.output.Name():
 		return o.showNames(list.Items)
 	case !o.output.Human() && len(o.names) == 1:

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -146,42 +145,6 @@ func TestStatusWithoutLeave(t *testing.T) {
 	w.lb(t, args...).expect(t, "status-forbidden", args)
 }
 
-// What is watched in a pipe is appended; a change that only moves a heartbeat is none.
-func TestStatusWatch(t *testing.T) {
-	w := newWorld(t, "watch")
-	w.serve("tea", "10.88.100.1", "lb2", 80)
-	w.publish()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	done := make(chan result, 1)
-	var screen screen
-	c := call{
-		args: append(w.in([]string{"status", "-w"}), "--kubeconfig", w.kubeconfig), now: w.now, screen: &screen,
-	}
-	go func() { done <- c.run(ctx) }()
-	w.eventually("the first picture", func() bool { return strings.Contains(screen.String(), "tea ") })
-	// Heartbeats are no changes.
-	for _, s := range w.statuses {
-		s.Reported = s.Reported.Add(time.Second)
-	}
-	w.publish()
-	w.serve("late", "10.88.100.9", "lb1", 80)
-	w.publish()
-	w.eventually("the change", func() bool { return strings.Contains(screen.String(), "late ") })
-	cancel()
-	r := <-done
-	r.out = screen.String()
-	if r.code != ExitInterrupted || r.errOut != "" {
-		t.Errorf("exit status %d, stderr %q; want a quiet %d", r.code, r.errOut, ExitInterrupted)
-	}
-	if n := strings.Count(r.out, "NAME "); n != 1 {
-		t.Errorf("%d header lines, want 1:\n%s", n, r.out)
-	}
-	if n := strings.Count(r.out, "tea "); n != 1 {
-		t.Errorf("tea is shown %d times, want once:\n%s", n, r.out)
-	}
-}
-
 // The tree says who would take over, which nodes do not carry their share, and what the nodes quarrel about.
 func TestStatusOwners(t *testing.T) {
 	w := newWorld(t, "owners")
@@ -203,4 +166,16 @@ func TestStatusOwners(t *testing.T) {
 	w.publish()
 	w.runs(t, "status-owners-nobody", "status", "tea")
 	w.runs(t, "status-owners-json", "status", "tea", "-o", "jsonpath={.status.vips} {.status.conflicts[0].other}")
+}
+
+// A load balancer whose Service has no pod is served, but nobody is behind it.
+func TestStatusWithoutPods(t *testing.T) {
+	w := newWorld(t, "podless")
+	w.service("tea", port(80, ""))
+	w.serve("tea", "10.88.100.1", "lb2", 80)
+	w.publish()
+	r := w.lb(t, "status", "tea")
+	if r.code != ExitOK || !strings.Contains(r.out, "LB0206") || !strings.Contains(r.out, "no pod of Service podless/tea") {
+		t.Errorf("%+v", r)
+	}
 }

@@ -45,7 +45,8 @@ func (p *program) validateCommand() *cobra.Command {
 are judged as if they were applied: beside the cluster's Services, addresses and other load balancers. With
 --local nothing is asked of a cluster; then only the Services among the files are known.
 
-Without files, the load balancers of the namespace are judged. The exit status is 3 when something is found.`,
+Without files, the load balancers of the namespace are judged. The exit status is 3 when an error is found; with
+--fail-on warning also when there is a warning.`,
 		Example: p.example(
 			"kubectl lb validate -f coffee.yaml",
 			"kubectl lb validate -R -f manifests/ --local",
@@ -275,6 +276,13 @@ func judgeSubjects(ctx context.Context, k *checker, subjects []subject, report *
 	}
 	report.Checked = len(cms)
 	for _, key := range order {
+		if !lb.HasErrors(found[key]) {
+			warnings, err := k.podless(ctx, last[key].ConfigMap)
+			if err != nil {
+				return err
+			}
+			found[key] = append(found[key], warnings...)
+		}
 		for _, f := range slices.Concat(last[key].slips, found[key]) {
 			report.Items = append(report.Items, objectFinding(last[key], f))
 		}

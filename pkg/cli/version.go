@@ -49,6 +49,9 @@ Without a cluster, the client's version is shown and the exit status is 0 only w
 			if err := exactly(0, "")(cmd, args); err != nil {
 				return err
 			}
+			if o.output.Name() {
+				return usagef("-o name makes no sense for versions")
+			}
 			if err := o.output.Validate(); err != nil {
 				return usagef("%w", err)
 			}

@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/informers"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
@@ -22,7 +25,27 @@ const (
 	redrawInterval = 200 * time.Millisecond
 	// restaleInterval is how often the picture is drawn anew without a change: a node that falls silent sends none.
 	restaleInterval = 5 * time.Second
+	// quietLimit is how long nothing is heard before the API server is asked, and askLimit how long it may take then. The
+	// nodes' heartbeats come more often.
+	quietLimit = 10 * time.Second
+	askLimit   = 5 * time.Second
 )
+
+// watcher shows one picture after the other: it redraws a terminal, and elsewhere appends what changed.
+type watcher struct {
+	*statusOptions
+	cluster   *cluster
+	namespace string
+	// documented says that the nodes' documents may be read.
+	documented bool
+	// lost says that the API server does not answer, which the user knows.
+	lost   bool
+	redraw bool
+	drawn  bool
+	headed bool
+	// shown is what was last appended of each load balancer.
+	shown map[lb.Key]v1alpha1.LoadBalancerStatus
+}
 
 // follow shows the load balancers and then every change, until it is interrupted.
 func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
@@ -30,43 +53,85 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	namespace := c.namespace
+	w := &watcher{
+		statusOptions: o, cluster: c, namespace: c.namespace, documented: first.Documents != nil,
+		shown: map[lb.Key]v1alpha1.LoadBalancerStatus{},
+	}
 	if o.allNamespaces {
-		namespace = metav1.NamespaceAll
+		w.namespace = metav1.NamespaceAll
 	}
-	selector := configmap.LabelKey + "=" + configmap.LabelValue
-	if o.selector != "" {
-		selector += "," + o.selector
-	}
-	changed := make(chan struct{}, 1)
-	objects := follower(ctx, c, namespace, selector, changed)
-	documents := func() []corev1.ConfigMap { return nil }
-	if first.Documents != nil {
-		documents = follower(ctx, c, c.system, systemSelector, changed)
-	}
-	w := &watcher{statusOptions: o, shown: map[string]string{}}
 	w.redraw = o.output.Human() && printers.IsTerminal(o.Out)
+	changed := make(chan struct{}, 1)
+	copied := w.copies(ctx, changed)
 	// The first picture is the one that was just read: the informers may not have caught up with it.
 	snap := first
+	var quiet time.Duration
 	for {
 		if err := w.draw(ctx, c, view.Build(snap)); err != nil {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-changed:
-		case <-time.After(restaleInterval):
-		}
-		if !pause(ctx, redrawInterval) {
-			return ctx.Err()
-		}
-		snap = view.Snapshot{Objects: objects(), Now: o.now()}
-		if first.Documents != nil {
-			docs := c.clock.Documents(documents())
-			snap.Documents = &docs
+		for seen := false; !seen; {
+			select {
+			case <-ctx.Done():
+			case <-changed:
+				quiet = 0
+			case <-time.After(restaleInterval):
+				quiet += restaleInterval
+			}
+			if !pause(ctx, redrawInterval) {
+				return ctx.Err()
+			}
+			if snap, seen = copied(), true; quiet >= quietLimit {
+				snap, seen = w.ask(ctx)
+			}
 		}
 	}
+}
+
+// copies follows the ConfigMaps, and returns what makes a snapshot of its copies of them.
+func (w *watcher) copies(ctx context.Context, changed chan<- struct{}) func() view.Snapshot {
+	selector := configmap.LabelKey + "=" + configmap.LabelValue
+	if w.selector != "" {
+		selector += "," + w.selector
+	}
+	objects := follower(ctx, w.cluster, w.namespace, selector, changed)
+	documents := func() []corev1.ConfigMap { return nil }
+	if w.documented {
+		documents = follower(ctx, w.cluster, w.cluster.system, systemSelector, changed)
+	}
+	return func() view.Snapshot { return w.picture(objects(), documents()) }
+}
+
+// picture makes a snapshot.
+func (w *watcher) picture(objects, documents []corev1.ConfigMap) view.Snapshot {
+	snap := view.Snapshot{Objects: objects, Now: w.now()}
+	if w.documented {
+		docs := w.cluster.clock.Documents(documents)
+		snap.Documents = &docs
+	}
+	return snap
+}
+
+// ask reads everything anew where nothing has been heard for long: so is it also while the API server is away, or for
+// users who may list but not watch. It reports false where there is no answer: what was heard last says nothing about
+// the nodes then, which have no way to report.
+func (w *watcher) ask(ctx context.Context) (view.Snapshot, bool) {
+	limited, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	var documents []corev1.ConfigMap
+	objects, err := w.cluster.objects(limited, w.namespace, w.selector)
+	if err == nil && w.documented {
+		documents, err = w.cluster.documents(limited)
+	}
+	switch {
+	case err == nil:
+		w.lost = false
+		return w.picture(objects, documents), true
+	case !w.lost && ctx.Err() == nil:
+		w.lost = true
+		w.note("note: what is shown is no longer up to date: %s", strings.TrimPrefix(explain(err), "error: "))
+	}
+	return view.Snapshot{}, false
 }
 
 // pause waits, and reports false when it was interrupted.
@@ -121,48 +186,60 @@ func observer(ctx context.Context, c *cluster, namespace, selector string, chang
 	}
 }
 
-// watcher shows one picture after the other: it redraws a terminal, and elsewhere appends what changed.
-type watcher struct {
-	*statusOptions
-	redraw bool
-	headed bool
-	// shown is the last line printed for each load balancer.
-	shown map[string]string
-}
-
+// draw shows a picture. What was named has to be there at the first one; later it may go and come back.
 func (w *watcher) draw(ctx context.Context, c *cluster, list *v1alpha1.LoadBalancerStatusList) error {
-	if err := w.pick(list, c.namespace); err != nil && len(w.shown) == 0 {
-		return apierrors.NewNotFound(corev1.Resource("configmaps"), w.names[0])
+	if err := w.pick(list, c.namespace); err != nil && !w.drawn {
+		return err
 	}
+	w.drawn = true
 	if w.redraw {
-		w.shown["drawn"] = ""
 		fmt.Fprint(w.Out, "\x1b[H\x1b[2J")
 		return w.show(ctx, c, list)
 	}
-	return w.appendChanges(list)
+	return w.appendLines(w.changes(list.Items))
 }
 
-// appendChanges prints the load balancers whose line differs from the last one printed.
-func (w *watcher) appendChanges(list *v1alpha1.LoadBalancerStatusList) error {
+// changes returns the load balancers of which there is something new to show, those last that are gone.
+func (w *watcher) changes(items []v1alpha1.LoadBalancerStatus) []v1alpha1.LoadBalancerStatus {
 	var changed []v1alpha1.LoadBalancerStatus
-	for _, s := range list.Items {
-		key, line := s.Namespace+"/"+s.Name, fingerprint(s)
-		if w.shown[key] != line {
-			w.shown[key] = line
+	there := map[lb.Key]bool{}
+	for _, s := range items {
+		key := lb.Key{Namespace: s.Namespace, Name: s.Name}
+		there[key] = true
+		if last, ok := w.shown[key]; !ok || fingerprint(last) != fingerprint(s) {
+			w.shown[key] = s
 			changed = append(changed, s)
 		}
 	}
-	if len(changed) == 0 {
-		return nil
+	for _, key := range slices.SortedFunc(maps.Keys(w.shown), lb.Key.Compare) {
+		if !there[key] {
+			s := w.shown[key]
+			s.Status.State, s.Status.Reason = v1alpha1.Gone, ""
+			changed = append(changed, s)
+			delete(w.shown, key)
+		}
 	}
+	return changed
+}
+
+// appendLines prints load balancers below those that were printed before.
+func (w *watcher) appendLines(changed []v1alpha1.LoadBalancerStatus) error {
 	switch {
+	case len(changed) == 0:
+		return nil
 	case w.output.Name():
 		return w.showNames(changed)
 	case w.output.Human():
 		options := w.tableOptions(w.output)
 		options.NoHeaders = options.NoHeaders || w.headed
 		w.headed = true
-		return w.showTable(changed, options)
+		if err := w.showTable(changed, options); err != nil {
+			return err
+		}
+		if !w.output.Wide() {
+			w.showReasons(changed)
+		}
+		return nil
 	}
 	for i := range changed {
 		if err := w.output.Print(w.Out, &changed[i]); err != nil {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -41,7 +42,8 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 	flags.StringVar(&w.targetNamespace, "target-namespace", "",
 		"Namespace of the Service, whose owner must have allowed it (default: the load balancer's own).")
 	flags.StringVar(&w.protocol, "protocol", "",
-		"HTTP, HTTPS, TCP, TLS, UDP or TLS-PASSTHROUGH (default: that of the Service's port; HTTP with --host or --path).")
+		"HTTP, HTTPS, TCP, TLS, UDP, SCTP or TLS-PASSTHROUGH (default: that of the Service's port; HTTP with --host, --path "+
+			"or --ssl).")
 	flags.StringVar(&w.host, "host", "", "Serve only HTTP requests for this host; \"*.example.com\" for all below.")
 	flags.StringVar(&w.path, "path", "", "Serve only HTTP requests below this path.")
 	flags.StringVar(&w.requestedIP, "requested-ip", "", "Address to ask for (two, of both families, joined by a comma).")
@@ -55,11 +57,30 @@ func (w *wishFlags) addTo(cmd *cobra.Command) {
 		w.options[o.key] = flags.String(o.key, "", o.usage)
 	}
 	arrange(flags, sections())
-	_ = cmd.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(
-		[]string{string(lb.TCP), string(lb.UDP), string(lb.HTTP), "HTTPS", "TLS", string(lb.Passthrough)},
-		cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("ip-families",
-		cobra.FixedCompletions([]string{"IPv4", "IPv6", "IPv4,IPv6"}, cobra.ShellCompDirectiveNoFileComp))
+	for _, k := range configmap.Keys() {
+		if flags.Lookup(k.Name) != nil {
+			_ = cmd.RegisterFlagCompletionFunc(k.Name,
+				cobra.FixedCompletions(choices(k.Takes), cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+}
+
+// choice is a value that a key's documentation gives to choose from, with what joins it to the next one.
+var choice = regexp.MustCompile("`([^`]+)`(, | or |$)")
+
+// choices returns the values of a key that takes nothing but one of a few: "`a`, `b` or `c`". Other keys have none, nor
+// have values with a name in them.
+func choices(takes string) []string {
+	if choice.ReplaceAllString(takes, "") != "" {
+		return nil
+	}
+	var out []string
+	for _, m := range choice.FindAllStringSubmatch(takes, -1) {
+		if !strings.HasSuffix(m[1], "NAME") {
+			out = append(out, m[1])
+		}
+	}
+	return out
 }
 
 // complete reads the Service from the arguments: svc/NAME or svc NAME.

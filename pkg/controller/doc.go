@@ -27,12 +27,11 @@
 //	                  discovery.k8s.io     endpointslices           list watch
 //	                  ""                   secrets                  get list watch
 //	                  ""                   namespaces/kube-system   get
-//	                  discovery.k8s.io     endpointslices           list watch (for Octavia)
 //	                  events.k8s.io        events                   create patch
 //	system namespace: ""                   configmaps               create update
-//	                  ""                   secrets                  create patch delete
 //	                  ""                   events                   create patch (of the leader election)
 //	                  coordination.k8s.io  leases                   get create update
+//	TLS namespace:    ""                   secrets                  create patch delete
 //
 // The missing "create" on users' ConfigMaps is deliberate: a server-side apply then cannot bring a deleted one back.
 package controller

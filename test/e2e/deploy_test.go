@@ -29,6 +29,7 @@ func TestLeastPrivilege(t *testing.T) {
 		{"lb-controller", "patch", "configmaps", "default", "yes"},
 		{"lb-controller", "create", "configmaps", "default", "no"},
 		{"lb-controller", "delete", "configmaps", "default", "no"},
+		{"lb-controller", "delete", "configmaps", "kubectl-lb-system", "no"},
 		// Certificates: it must read those that load balancers name, wherever they are, and writes its copies only.
 		{"lb-controller", "get", "secrets", "default", "yes"},
 		{"lb-controller", "patch", "secrets", "default", "no"},

@@ -183,16 +183,25 @@ func (a *api) stored(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	there := map[string]bool{}
-	for _, p := range parts {
-		there[p.Ref] = true
-	}
+	whole := wholeOnes(all, parts)
 	for _, c := range all {
-		if c.Name == name && c.whole(there) {
+		if c.Name == name && whole[c.Ref] {
 			return c.Ref, nil
 		}
 	}
 	return "", nil
+}
+
+// wholeOnes returns the URLs of those containers that have all that Octavia needs.
+func wholeOnes(containers []storedContainer, parts []storedPart) map[string]bool {
+	there, whole := map[string]bool{}, map[string]bool{}
+	for _, p := range parts {
+		there[p.Ref] = true
+	}
+	for _, c := range containers {
+		whole[c.Ref] = c.whole(there)
+	}
+	return whole
 }
 
 // whole reports whether all that a container names is there, with a certificate and a key among it.

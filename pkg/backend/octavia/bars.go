@@ -1,10 +1,12 @@
 package octavia
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
@@ -17,6 +19,8 @@ type bars struct {
 	version int
 	// by is keyed by the objects' tags. It is never changed, but replaced.
 	by map[string]bar
+	// again are those that are being tried again: what users are told of them stays until that has gone well.
+	again map[string]bar
 	// only is the place of the one sharer that a load balancer is created for, from 1; 0 for all at once.
 	only int
 }
@@ -30,9 +34,47 @@ type bar struct {
 
 func (b bars) any() bool { return len(b.by) > 0 }
 
+// all are those that users are told of.
+func (b bars) all() map[string]bar {
+	all := maps.Clone(b.again)
+	if all == nil {
+		all = make(map[string]bar, len(b.by))
+	}
+	maps.Copy(all, b.by)
+	return all
+}
+
+// of returns a sharer's bar as its user is told of it.
+func (b bars) of(tag string) (bar, bool) {
+	x, ok := b.all()[tag]
+	return x, ok
+}
+
 // equal compares what users are told.
 func (b bars) equal(o bars) bool {
-	return maps.EqualFunc(b.by, o.by, func(x, y bar) bool { return x.finding == y.finding })
+	return maps.EqualFunc(b.all(), o.all(), func(x, y bar) bool { return x.finding == y.finding })
+}
+
+// next returns them for the next step: all are tried again where the wish is another one. Else it is one whose time has
+// come, after the one before it: of several at once nobody could say who is refused.
+func (b bars) next(version int, now time.Time) bars {
+	if b.version != version {
+		return bars{version: version, again: b.all()}
+	}
+	first := ""
+	for _, tag := range slices.Sorted(maps.Keys(b.by)) {
+		x := b.by[tag]
+		if !now.Before(x.until) && (first == "" || x.until.Before(b.by[first].until)) {
+			first = tag
+		}
+	}
+	if first == "" || len(b.again) > 0 {
+		return b
+	}
+	b.again = map[string]bar{first: b.by[first]}
+	b.by = maps.Clone(b.by)
+	delete(b.by, first)
+	return b
 }
 
 // wait is how long it is until one of them is tried again.
@@ -47,12 +89,7 @@ func (b bars) wait(now time.Time) time.Duration {
 // reduce makes the wish one without those who are barred.
 func (s *stepper) reduce(now time.Time) {
 	w := &s.work
-	if w.bars.version != s.version {
-		w.bars = bars{version: s.version}
-	}
-	by := maps.Clone(w.bars.by)
-	maps.DeleteFunc(by, func(_ string, b bar) bool { return !now.Before(b.until) })
-	w.bars.by = by
+	w.bars = w.bars.next(s.version, now)
 	if s.model == nil || !w.bars.any() && w.bars.only == 0 {
 		return
 	}
@@ -69,9 +106,9 @@ func (s *stepper) reduce(now time.Time) {
 	s.want = t
 }
 
-// bar notes that one sharer's wish is refused, the youngest's of those whom the operation is for and whose wish is
-// known, and reports whether it was that; what is refused to all is no business of one.
-func (s *stepper) bar(o Op, f *failure) bool {
+// bar notes that one sharer's wish is refused, of those whom the operation is for and whose wish is known, and reports
+// whether it was that; what is refused to all is no business of one.
+func (s *stepper) bar(o Op, f *failure, seen Seen) bool {
 	looked := !f.taken || s.work.failed > 0 // what is there already may be so since we have not looked
 	if len(s.parts) < 2 || f.trouble != troubleRefused && f.trouble != troubleQuota || !looked {
 		return false
@@ -85,15 +122,56 @@ func (s *stepper) bar(o Op, f *failure) bool {
 	case o.Listener != nil:
 		tags = o.Listener.Tags
 	}
-	for _, p := range slices.Backward(s.parts) {
+	p := s.blamed(o, tags, f, seen)
+	if p == nil {
+		return false
+	}
+	s.engine.log.Warn("refused", "object", p.Model.Origin.Key.String(), "do", o.String(), "error", f)
+	s.work.bars.add(p.tag(), bar{finding: f.finding(), until: time.Now().Add(slow)})
+	return true
+}
+
+// blamed returns the one of those named in tags who is refused: whose certificate Octavia names, else the youngest of
+// those who bring a certificate that the listener has not got yet, else the youngest; nil for nobody.
+func (s *stepper) blamed(o Op, tags []string, f *failure, seen Seen) *Part {
+	var named, fresh, youngest *Part
+	for i := range slices.Backward(s.parts) {
+		p := &s.parts[i]
 		if _, barred := s.work.bars.by[p.tag()]; barred || !p.known() || !slices.Contains(tags, p.tag()) {
 			continue
 		}
-		s.engine.log.Warn("refused", "object", p.Model.Origin.Key.String(), "do", o.String(), "error", f)
-		s.work.bars.add(p.tag(), bar{finding: f.finding(), until: time.Now().Add(slow)})
-		return true
+		youngest = cmp.Or(youngest, p)
+		if o.Listener == nil {
+			continue
+		}
+		for _, ref := range s.certificatesOf(*p, o.Listener.Port) {
+			if id := idOf(ref); id != "" && strings.Contains(f.text, id) {
+				named = cmp.Or(named, p)
+			}
+			h := seen.listener(o.Listener.Protocol, o.Listener.Port)
+			if h != nil && h.Certificate != ref && !slices.Contains(h.Certificates, ref) {
+				fresh = cmp.Or(fresh, p)
+			}
+		}
 	}
-	return false
+	return cmp.Or(named, fresh, youngest)
+}
+
+// certificatesOf returns the URLs of what a sharer brings to a port, as far as they are known.
+func (s *stepper) certificatesOf(p Part, port uint16) (refs []string) {
+	id := Identity{Cluster: s.engine.cluster, Origin: lb.Origin{Key: s.work.key}}
+	for _, l := range p.Model.Listeners {
+		if l.Port != port || l.TLS == nil {
+			continue
+		}
+		refs = append(refs, p.Model.Cloud.Certificates...)
+		for _, pair := range id.pairs(l, p.Model.Origin.Namespace) {
+			if ref := s.work.refs[pair.Container]; ref != "" {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	return refs
 }
 
 // add bars one more.
@@ -103,7 +181,8 @@ func (b *bars) add(tag string, x bar) {
 		by = map[string]bar{}
 	}
 	by[tag] = x
-	b.by = by
+	b.by, b.again = by, maps.Clone(b.again)
+	delete(b.again, tag)
 }
 
 // yield bars those who want what is there of objects whose wish nobody knows, and reports whether there are any: what

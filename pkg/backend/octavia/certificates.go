@@ -116,23 +116,65 @@ func (l Listener) beside(have Listener, refs map[string]string) Listener {
 }
 
 // borrowed returns the tree with what is known of the wanted certificates. A listener of which not all are known has
-// those beside them that it has now; one that is not there yet is left out then. It is false where another one is in
-// the place of one.
-func (t Tree) borrowed(have Seen, refs map[string]string) (Tree, bool) {
+// those beside them that it has now. One that is not there yet is made as soon as its default is known; until then it is
+// left out, and what those have at its port who want it stays.
+func (t Tree) borrowed(have Seen, refs map[string]string) Tree {
 	all := t.Listeners
 	t.Listeners = nil
 	for _, l := range all {
 		full, ok := l.furnished(refs)
-		if h := have.listener(l.Protocol, l.Port); !ok {
-			if h == nil {
+		h := have.listener(l.Protocol, l.Port)
+		switch {
+		case ok:
+		case h != nil && h.Protocol == l.Protocol && h.Certificate != "":
+			full = l.beside(h.Listener, refs)
+		case cmp.Or(l.Certificate, refs[l.Pairs[0].Container]) != "":
+			full = l.beside(Listener{}, refs)
+		case h != nil:
+			if full, ok = t.former(l, *h, have); !ok {
 				continue
 			}
-			if h.Protocol != l.Protocol || h.Certificate == "" {
-				return t, false
-			}
-			full = l.beside(h.Listener, refs)
+		default:
+			continue
 		}
 		t.Listeners = append(t.Listeners, full)
 	}
-	return t, true
+	return t
+}
+
+// former returns what those who want a listener have at its port now, just as it is; what others have there who do not
+// want it is not in it. The tree gets the pools that it needs. It is false where there is nothing of theirs.
+func (t *Tree) former(l Listener, h SeenListener, have Seen) (Listener, bool) {
+	out := h.Listener
+	out.Tags = slices.DeleteFunc(sorted(slices.Clone(h.Tags)), func(t string) bool { return !slices.Contains(l.Tags, t) })
+	out.AllowedCIDRs, out.Certificates = sorted(slices.Clone(h.AllowedCIDRs)), sorted(slices.Clone(h.Certificates))
+	out.Policies, out.DefaultPool = nil, ""
+	theirs := func(name string) bool {
+		p := have.pool(name)
+		if p == nil || !sameObject(p.Tags, l.Tags) {
+			return false
+		}
+		if t.pool(name) == nil {
+			t.Pools = append(slices.Clone(t.Pools), p.Pool)
+		}
+		return true
+	}
+	if theirs(h.DefaultPool) {
+		out.DefaultPool = h.DefaultPool
+	}
+	for _, p := range h.Policies {
+		if !p.Off && theirs(p.Name) { // a policy has the name of its pool
+			rules := make([]Rule, p.Rules)
+			out.Policies = append(out.Policies, Policy{Name: p.Name, Pool: p.Name, Rules: rules, Tags: l.Tags})
+		}
+	}
+	slices.SortFunc(t.Pools, func(a, b Pool) int { return strings.Compare(a.Name, b.Name) })
+	return out, sameObject(h.Tags, l.Tags) || out.DefaultPool != "" || len(out.Policies) > 0
+}
+
+// sameObject reports whether two things have to do with the same object.
+func sameObject(a, b []string) bool {
+	return slices.ContainsFunc(a, func(tag string) bool {
+		return strings.HasPrefix(tag, tagObject) && slices.Contains(b, tag)
+	})
 }

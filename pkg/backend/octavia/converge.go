@@ -2,7 +2,6 @@ package octavia
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -20,10 +19,7 @@ func (s *stepper) converge(ctx context.Context) (time.Duration, error) {
 		return time.Millisecond, nil
 	}
 	w.unfill(s.want)
-	short, err := s.equip(ctx)
-	if err != nil {
-		return 0, err
-	}
+	short := s.equip(ctx)
 	ops := Diff(s.want, *w.seen)
 	if len(ops) > 0 && ops[0].NeedsID {
 		if restless, err := s.read(ctx); err != nil || restless {
@@ -43,35 +39,46 @@ func (s *stepper) perform(ctx context.Context, ops []Op) (time.Duration, error) 
 	s.begin()
 	s.engine.log.InfoContext(ctx, "change", "object", describe(w.key), "id", w.id, "do", ops[0].String(),
 		"left", len(ops)-1)
-	if err := s.engine.api.do(ctx, ops[0], s.want, w.seen); err != nil {
+	seen := *w.seen
+	op, err := s.act(ctx, ops)
+	if err != nil {
 		w.seen = nil // it may have happened all the same, or somebody else is at it
-		if s.bar(ops[0], understand(err)) {
+		if s.bar(op, understand(err), seen) {
 			return time.Millisecond, nil
 		}
-		return 0, fmt.Errorf("%s: %w", ops[0], err)
+		return 0, fmt.Errorf("%s: %w", op, err)
 	}
-	if ops[0].Verb == Fill {
-		w.filled = membersOf(Tree{Pools: []Pool{*ops[0].Pool}}, w.filled)
+	if op.Verb == Fill {
+		w.filled = membersOf(Tree{Pools: []Pool{*op.Pool}}, w.filled)
 	}
 	w.changed(time.Now())
 	if !w.ready {
-		w.reason = fmt.Sprintf("Octavia is at work on it (%s)", ops[0])
+		w.reason = fmt.Sprintf("Octavia is at work on it (%s)", op)
 	}
 	return w.pause(), nil
 }
 
-// equip enters the certificates into the wish. Where some are not to be had it returns why, and enters those that their
-// listeners have: they are good until the new ones are there, and all else goes on. Where that cannot be, it fails.
-func (s *stepper) equip(ctx context.Context) (short, err error) {
-	if short = s.furnish(ctx); short == nil {
-		return nil, nil
+// act does the first operation, and returns which it was. Before a listener makes way for one of HTTPS, Octavia is asked
+// for that one: it fetches the certificates before it sees that the port is taken, so that one that it cannot read takes
+// nothing away. What is in them it looks at only later (11.0, api/v2/controllers/listener.py).
+func (s *stepper) act(ctx context.Context, ops []Op) (Op, error) {
+	api, w := s.engine.api, &s.work
+	if next := successor(ops); next != nil {
+		err := api.do(ctx, *next, s.want, w.seen)
+		if err == nil || !understand(err).taken {
+			return *next, err
+		}
 	}
-	tree, ok := s.want.borrowed(*s.work.seen, s.work.refs)
-	if !ok {
-		return nil, short
+	return ops[0], api.do(ctx, ops[0], s.want, w.seen)
+}
+
+// equip enters the certificates into the wish. Where some are not to be had it returns why, and enters what their
+// listeners have: that is good until the new ones are there, and all else goes on.
+func (s *stepper) equip(ctx context.Context) (short error) {
+	if short = s.furnish(ctx); short != nil {
+		s.borrow(*s.work.seen)
 	}
-	s.want = tree
-	return short, nil
+	return short
 }
 
 // rest notes that nothing differs, once Octavia has said so as well, and but for what falls short of the wish.
@@ -81,8 +88,9 @@ func (s *stepper) rest(ctx context.Context, short error) (time.Duration, error) 
 			return again, err
 		}
 	}
+	s.work.bars.again = nil // what was tried again is there
 	if short != nil {
-		return 0, errors.Join(short, s.anchor(ctx)) // a floating IP does not wait for Barbican
+		return 0, s.makeDo(ctx, short)
 	}
 	return 0, s.settle(ctx)
 }

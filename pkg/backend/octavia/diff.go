@@ -89,11 +89,27 @@ func (d *differ) removeListeners() {
 		i := slices.IndexFunc(d.want.Listeners, func(w Listener) bool {
 			return w.Port == h.Port && carrier(w.Protocol) == carrier(h.Protocol)
 		})
-		if i >= 0 && d.kept(d.want.Listeners[i]) != nil || i < 0 && !d.ours(h.Tags) {
+		if i >= 0 && (d.kept(d.want.Listeners[i]) != nil || d.replaced(d.want.Listeners[i]) != nil) {
+			continue
+		}
+		if i < 0 && !d.ours(h.Tags) {
 			continue
 		}
 		d.add(Op{Verb: Delete, Kind: KindListener, Name: h.Name, ID: h.ID, Port: h.Port})
 	}
+}
+
+// replaced returns the listener of the port that serves until the one of another protocol can take its place: nil for
+// none, and where a pool has to go that it has policies for.
+func (d *differ) replaced(w Listener) *SeenListener {
+	h := d.have.listener(w.Protocol, w.Port)
+	if h == nil || h.Protocol == w.Protocol || h.Status != statusActive ||
+		slices.ContainsFunc(h.Policies, func(p SeenPolicy) bool {
+			return d.want.pool(p.Name) != nil && d.keptPool(p.Name) == nil
+		}) {
+		return nil
+	}
+	return h
 }
 
 // removeStuck removes pools that cannot be mended, after the policies that use them.
@@ -170,11 +186,28 @@ func (d *differ) makeListeners() {
 		h := d.kept(*w)
 		switch {
 		case h == nil:
+			if old := d.replaced(*w); old != nil {
+				d.add(Op{Verb: Delete, Kind: KindListener, Name: old.Name, ID: old.ID, Port: old.Port})
+			}
 			d.add(Op{Verb: Create, Kind: KindListener, Name: w.Name, Listener: w})
 		case !sameListener(*w, h.Listener) || d.want.pool(w.DefaultPool) != nil && d.keptPool(w.DefaultPool) == nil:
 			d.add(Op{Verb: Update, Kind: KindListener, Name: w.Name, ID: h.ID, Listener: w})
 		}
 	}
+}
+
+// successor returns the operation that makes a listener of HTTPS in place of the one that the first one deletes; nil where
+// that is something else.
+func successor(ops []Op) *Op {
+	if len(ops) < 2 {
+		return nil
+	}
+	old, next := ops[0], &ops[1]
+	if old.Kind != KindListener || old.Verb != Delete || next.Kind != KindListener || next.Verb != Create ||
+		next.Listener.Port != old.Port || next.Listener.Protocol != protocolHTTPS {
+		return nil
+	}
+	return next
 }
 
 func sameListener(w, h Listener) bool {

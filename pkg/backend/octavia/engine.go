@@ -136,7 +136,8 @@ func (e *engine) keep(it *item, s *stepper) bool {
 		it.buoy.address() != w.buoy.address() || !slices.Equal(it.last.Tags, w.last.Tags) ||
 		it.last.Provisioning != w.last.Provisioning || it.last.Operating != w.last.Operating ||
 		isShare(it.key) && it.settled != w.settled && w.settled == it.version || // what its sharers had alone may go
-		!reflect.DeepEqual(it.children, w.children) || !it.bars.equal(w.bars) || !slices.Equal(it.findings, w.findings)
+		!reflect.DeepEqual(it.children, w.children) || !it.bars.equal(w.bars) || !sameLacks(it, &w) ||
+		!slices.Equal(it.findings, w.findings)
 	model, want, version, held, parts := it.model, it.want, it.version, it.held, it.parts
 	*it = w
 	it.model, it.want, it.version, it.held, it.parts = model, want, version, held, parts

@@ -42,6 +42,8 @@ type failure struct {
 	taken bool
 	// aside says that it is about something beside the load balancer and what is below it.
 	aside bool
+	// lacking says that it is about a certificate that is not to be had.
+	lacking bool
 	// service is who refused it, where it is not Octavia; absent says that there is no such service.
 	service string
 	absent  bool

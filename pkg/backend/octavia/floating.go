@@ -74,9 +74,12 @@ type floatingIP struct {
 	Description string `json:"description"`
 }
 
+// floatingMark begins the description of the floating IPs that are made for objects.
+const floatingMark = "kubectl-lb "
+
 // floatingOwner is the description of the floating IPs that are made for an object.
 func floatingOwner(cluster string, key lb.Key) string {
-	return shorten("kubectl-lb " + cluster + " " + key.String())
+	return shorten(floatingMark + cluster + " " + key.String())
 }
 
 // neutron makes one call to Neutron.
@@ -198,7 +201,7 @@ func (s *stepper) float(ctx context.Context) error {
 		f.aside = true
 		return fmt.Errorf("floating IP: %w", &f)
 	}
-	w.buoy = buoy{ip: ip, port: w.last.PortID, want: asked}
+	w.buoy, w.lost = buoy{ip: ip, port: w.last.PortID, want: asked}, nil
 	return nil
 }
 
@@ -277,15 +280,27 @@ func sameID(a, b string) bool {
 	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
 }
 
-// idle returns a floating IP that is there and leads nowhere: the one that is asked for, or one that was made for the
-// object before, nil for none.
+// idle returns a floating IP that is there and leads nowhere: the one that is asked for, or one that has led to the load
+// balancer and was lost, or one that was made for the object before, nil for none.
 func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*floatingIP, error) {
-	list, err := s.engine.api.floatingOwned(ctx, owner)
-	if want.Address != "" && err == nil {
-		list, err = s.engine.api.floatingAt(ctx, want.Address)
+	addresses := s.work.lost
+	if want.Address != "" {
+		addresses = []string{want.Address}
 	}
-	if err != nil {
-		return nil, err
+	var list []floatingIP
+	for _, a := range addresses {
+		at, err := s.engine.api.floatingAt(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, at...)
+	}
+	if want.Address == "" {
+		owned, err := s.engine.api.floatingOwned(ctx, owner)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, owned...)
 	}
 	for _, ip := range list {
 		switch {

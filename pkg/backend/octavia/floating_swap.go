@@ -3,7 +3,10 @@ package octavia
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
 
 const (
@@ -78,7 +81,7 @@ func (s *stepper) restore(ctx context.Context, old []floatingIP) bool {
 		if err == nil || o.PortID != "" && understand(err).taken { // it has never been away
 			continue
 		}
-		back = false
+		back, s.work.lost = false, append(slices.Clone(s.work.lost), o.Address)
 		s.engine.log.WarnContext(ctx, "floating IP is lost", "object", describe(s.work.key), "address", o.Address,
 			"error", err)
 	}
@@ -88,22 +91,46 @@ func (s *stepper) restore(ctx context.Context, old []floatingIP) bool {
 	return back
 }
 
-// fallBack lets a floating IP that was made for the object lead to its port, which has none, while the one that is
-// wanted cannot be had: one that was taken from there for that, and could not be brought back. It is the object's until
-// the next try.
+// fallBack lets a floating IP lead to the load balancer's port, which has none, while the one that is wanted cannot be
+// had: one that was taken from there for that, and could not be brought back. It is the object's until the next try.
 func (s *stepper) fallBack(ctx context.Context, want Floating, owner string) {
-	list, err := s.engine.api.floatingOwned(ctx, owner)
-	i := slices.IndexFunc(list, func(f floatingIP) bool { return f.PortID == "" && !want.fits(f) })
-	if err != nil || i < 0 {
+	for _, ip := range s.former(ctx, owner) {
+		if ip.PortID != "" || want.fits(ip) || s.engine.api.attach(ctx, ip.ID, s.work.last.PortID) != nil {
+			continue // the trouble with the one that is wanted is what the user is told of
+		}
+		s.engine.log.InfoContext(ctx, "floating IP is back", "object", describe(s.work.key), "address", ip.Address)
+		ip.PortID = s.work.last.PortID
+		s.work.buoy = buoy{ip: &ip}
 		return
 	}
-	ip := list[i]
-	if err := s.engine.api.attach(ctx, ip.ID, s.work.last.PortID); err != nil {
-		return // the trouble with the one that is wanted is what the user is told of
+}
+
+// former returns the floating IPs that may have led to the load balancer before: those with the address that the object
+// says that it has, or that this process has lost, which its user may have made; and those that were made for it.
+func (s *stepper) former(ctx context.Context, owner string) (all []floatingIP) {
+	addresses := slices.Clone(s.work.lost)
+	for _, a := range s.model.Cloud.Recorded {
+		if lb.FamilyOf(a) == lb.IPv4 && !slices.Contains(addresses, a.String()) {
+			addresses = append(addresses, a.String())
+		}
 	}
-	s.engine.log.InfoContext(ctx, "floating IP is back", "object", describe(s.work.key), "address", ip.Address)
-	ip.PortID = s.work.last.PortID
-	s.work.buoy = buoy{ip: &ip}
+	for _, a := range addresses {
+		ips, err := s.engine.api.floatingAt(ctx, a)
+		if err != nil {
+			return nil
+		}
+		all = append(all, slices.DeleteFunc(ips, func(f floatingIP) bool { return s.others(f, owner) })...)
+	}
+	ips, err := s.engine.api.floatingOwned(ctx, owner)
+	if err != nil {
+		return nil
+	}
+	return append(all, ips...)
+}
+
+// others reports whether a floating IP was made for another object.
+func (s *stepper) others(ip floatingIP, owner string) bool {
+	return strings.HasPrefix(ip.Description, floatingMark) && !s.made(ip, owner)
 }
 
 // retire makes floating IPs go that another one has taken the place of. One of somebody else's, or one that is to be

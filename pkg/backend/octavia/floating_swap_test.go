@@ -155,6 +155,72 @@ func TestFloatingIPLost(t *testing.T) {
 	})
 }
 
+// One of the user's own making that was taken from the port, and could not be brought back at once, leads there again as
+// soon as it can: in the same process, in the next one, and where the user asks for no other one any more.
+func TestFloatingIPOfUserLost(t *testing.T) {
+	for _, then := range []string{"same", "next", "taken back"} {
+		synctest.Test(t, func(t *testing.T) {
+			other, free := elsewhere(named("a", 80))
+			mine := floatingIP{ID: "u", Address: "203.0.113.50", NetworkID: "public", Description: "mine"}
+			n := &fakeNeutron{ips: []floatingIP{free, mine}, late: "x", status: http.StatusInternalServerError}
+			e := &estate{neutron: n}
+			b, stop := e.begin(t, afloat)
+			l := named("a", 80)
+			l.VIPs = []netip.Addr{netip.MustParseAddr("203.0.113.50")}
+			apply(t, b, l)
+			time.Sleep(time.Minute)
+			had := n.String()
+			away := false
+			n.fault = func(_, port string) int {
+				if away = away || port == ""; away && port != "" {
+					return http.StatusBadGateway
+				}
+				return 0
+			}
+			other.Cloud.Recorded = l.VIPs
+			apply(t, b, other)
+			time.Sleep(time.Minute)
+			if bound(t, b) != "" || n.String() != "203.0.113.99> 203.0.113.50>" {
+				t.Fatalf("%s, bound to %q", n, bound(t, b))
+			}
+			switch then {
+			case "next":
+				stop()
+				b, _ = e.begin(t, afloat)
+				apply(t, b, other)
+			case "taken back":
+				other.VIPs = nil
+				apply(t, b, other)
+			}
+			time.Sleep(time.Minute)
+			e.mu.Lock()
+			n.fault = nil
+			e.mu.Unlock()
+			time.Sleep(2 * time.Minute)
+			if bound(t, b) != "203.0.113.50" || n.String() != had || n.made != 0 {
+				t.Errorf("%s: %s, bound to %q", then, n, bound(t, b))
+			}
+		})
+	}
+}
+
+// One that was made for another object is not taken, whatever an object says that its address is.
+func TestFloatingIPOfAnotherObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, free := elsewhere(tcp(80, "192.0.2.11:30080"))
+		other := floatingIP{ID: "o", Address: "203.0.113.50", NetworkID: "public",
+			Description: floatingOwner("c", lb.Key{Namespace: "default", Name: "other"})}
+		c := &cloud{neutron: &fakeNeutron{ips: []floatingIP{free, other}, late: "x"}}
+		l.Cloud.Recorded = []netip.Addr{netip.MustParseAddr("203.0.113.50")}
+		b := c.begin(t, afloat)
+		apply(t, b, l)
+		time.Sleep(time.Minute)
+		if got := c.neutron.String(); got != "203.0.113.99> 203.0.113.50>" || bound(t, b) != "" {
+			t.Errorf("%s, bound to %q", got, bound(t, b))
+		}
+	})
+}
+
 // What a process that was killed amid a change has left detached leads there again where the new one cannot.
 func TestFloatingIPCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

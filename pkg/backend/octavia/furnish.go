@@ -1,6 +1,7 @@
 package octavia
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (s *stepper) furnish(ctx context.Context) error {
 	w, pairs := &s.work, s.want.pairs()
 	if len(pairs) == 0 {
 		w.untidy = w.untidy || len(w.refs) > 0
-		w.refs = nil
+		w.refs, w.lacks, w.waits = nil, nil, nil
 		return nil
 	}
 	w.stores = true
@@ -37,26 +38,31 @@ func (s *stepper) furnish(ctx context.Context) error {
 		}
 	}
 	w.untidy = w.untidy || len(refs) < len(w.refs)
-	var err error
-	for _, p := range pairs {
-		if refs[p.Container] != "" {
-			continue
-		}
-		ref, failed := s.deposit(ctx, p)
-		if failed == nil {
-			refs[p.Container] = ref
-			continue
-		}
-		if err == nil {
-			err = failed
-		}
-		if hopeless(failed) {
-			break
-		}
+	lacks, had := map[string]lack{}, maps.Clone(w.had)
+	if had == nil {
+		had = map[lb.Key]bool{}
 	}
-	w.refs = refs
-	if err != nil {
-		return fmt.Errorf("certificate: %w", err)
+	var first, last error
+	for _, p := range pairs {
+		if refs[p.Container] == "" {
+			var ref string
+			if last == nil || !hopeless(last) {
+				ref, last = s.deposit(ctx, p)
+			}
+			if last != nil {
+				first = cmp.Or(first, last)
+				lacks[p.Container] = w.lacking(p, last, time.Now())
+				continue
+			}
+			refs[p.Container] = ref
+		}
+		had[p.Secret] = true
+	}
+	w.refs, w.lacks, w.had, w.waits = refs, lacks, had, nil
+	if first != nil {
+		f := *understand(first) // a copy: a login's failure is of all who wait for that
+		f.lacking = true
+		return fmt.Errorf("certificate: %w", &f)
 	}
 	s.want = s.want.furnished(refs)
 	return nil
@@ -212,14 +218,18 @@ func (e *engine) briefed() bool {
 }
 
 // sweep deletes what the cluster has in Barbican and nobody needs, and lets load balancers look again whose containers
-// are gone. It leaves to a load balancer that has a step coming what was made for that one.
+// are gone, or a secret of them. It leaves to a load balancer that has a step coming what was made for that one.
 func (e *engine) sweep(ctx context.Context) error {
 	prefix := storedPrefix(e.cluster)
 	containers, err := e.api.containers(ctx, prefix+"%")
 	if err != nil {
 		return err
 	}
-	e.miss(containers)
+	parts, err := e.api.parts(ctx, prefix+"%") // after the containers: what is being made has all its parts then
+	if err != nil {
+		return err
+	}
+	e.miss(containers, parts)
 	return e.api.clear(ctx, prefix, func(name, ref string, listed map[string]bool) bool {
 		object, ours := storedFor(e.cluster, name)
 		if !ours {
@@ -236,12 +246,9 @@ func (e *engine) sweep(ctx context.Context) error {
 	})
 }
 
-// miss lets those load balancers look again that need a container which is not there any more.
-func (e *engine) miss(containers []storedContainer) {
-	there := map[string]bool{}
-	for _, c := range containers {
-		there[c.Ref] = true
-	}
+// miss lets those load balancers look again that need a container which is not there any more, or not as a whole.
+func (e *engine) miss(containers []storedContainer, parts []storedPart) {
+	there := wholeOnes(containers, parts)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for key, it := range e.items {

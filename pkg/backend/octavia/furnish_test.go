@@ -226,13 +226,13 @@ func TestBarbicanRefuses(t *testing.T) {
 // A listener keeps what it has as long as it is not known what the new is in.
 func TestBorrowed(t *testing.T) {
 	tree := Tree{Listeners: []Listener{{Port: 443, Protocol: protocolHTTPS, Pairs: []Pair{{Container: "new"}}}}}
-	if got, _ := tree.borrowed(Seen{}, nil); len(got.Listeners) != 0 {
+	if got := tree.borrowed(Seen{}, nil); len(got.Listeners) != 0 {
 		t.Error("there is nothing to borrow")
 	}
 	have := grown(tree)
 	have.Listeners[0].Certificate, have.Listeners[0].Certificates = "old", []string{"z", "a"}
-	got, ok := tree.borrowed(have, nil)
-	if l := got.Listeners[0]; !ok || l.Certificate != "old" || !slices.Equal(l.Certificates, []string{"a", "z"}) {
+	got := tree.borrowed(have, nil)
+	if l := got.Listeners[0]; l.Certificate != "old" || !slices.Equal(l.Certificates, []string{"a", "z"}) {
 		t.Errorf("%+v", got)
 	}
 	if tree.Listeners[0].Certificate != "" {

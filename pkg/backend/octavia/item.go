@@ -65,12 +65,19 @@ type item struct {
 	address string
 	// buoy is the floating IP. It outlives the load balancer, whose successor takes it over.
 	buoy buoy
+	// lost are the addresses of floating IPs that were taken from it and could not be brought back.
+	lost []string
 	// mark is the tag about floating IPs that the load balancer had when it was last seen with one; it outlives it, too.
 	mark string
 	// refs are the URLs in Barbican of what is wanted, by the names there; it is never written to, but replaced. stores
 	// says that there may be something of the item's there, untidy that there may be something that it does not need.
 	refs           map[string]string
 	stores, untidy bool
+	// lacks are those of the certificates that are not to be had, by the names in Barbican, had are the Secrets of which
+	// some version has been; neither is ever written to, but replaced. waits are the ports that are not there for that.
+	lacks map[string]lack
+	had   map[lb.Key]bool
+	waits []uint16
 	// recheck is when to look whether a create of the process before has made another one after all; zero for never.
 	recheck time.Time
 	// reread says that everything is read then as well: a change of the process before may have come through late.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"slices"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 )
@@ -46,6 +47,28 @@ func (s Statuses) Working() bool {
 // Failover asks Octavia to replace what carries the load balancer. It needs the role load-balancer_admin.
 func (o *Operator) Failover(ctx context.Context, id string) error {
 	return o.api.call(ctx, http.MethodPut, "loadbalancers/"+id+"/failover", nil, nil)
+}
+
+// Found is a load balancer as Octavia has it.
+type Found struct {
+	ID, Name string
+	Statuses
+	tags []string
+}
+
+// Of reports whether the load balancer was made for an object of a cluster, alone or with others. The cluster is the UID
+// of its namespace kube-system; empty stands for any.
+func (f Found) Of(cluster string, key lb.Key) bool {
+	return (cluster == "" || slices.Contains(f.tags, tagCluster+cluster)) &&
+		(slices.Contains(f.tags, objectTag(key)) || shared(f.tags) && slices.Contains(f.tags, sharerTag(key)))
+}
+
+// Find returns a load balancer.
+func (o *Operator) Find(ctx context.Context, id string) (Found, error) {
+	r, err := o.api.get(ctx, id)
+	return Found{
+		ID: r.ID, Name: r.Name, Statuses: Statuses{Provisioning: r.Provisioning, Operating: r.Operating}, tags: r.Tags,
+	}, err
 }
 
 // Look returns the statuses of a load balancer.

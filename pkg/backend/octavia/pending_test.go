@@ -137,3 +137,23 @@ func TestBalks(t *testing.T) {
 		}
 	})
 }
+
+// TestCreateUnderWay: a create may take minutes, and what it is at is told meanwhile, of one alone and of a share.
+func TestCreateUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, changes := &estate{cut: func(int, bool) bool { return true }}, 0
+		b, _ := e.begin(t, func(o *Options) { o.Changed = func() { changes++ } })
+		apply(t, b, named("a", 80), sharer("b", 81))
+		time.Sleep(10 * time.Second)
+		s, err := b.State(t.Context())
+		if err != nil || changes == 0 {
+			t.Errorf("%v, %d changes", err, changes)
+		}
+		for _, name := range []string{"a", "b"} {
+			h, ok := s.Health[named(name, 1).Origin.Key]
+			if !ok || h.Ready || h.Reason != "Octavia has been asked to make it" {
+				t.Errorf("%s: %v, %+v", name, ok, h)
+			}
+		}
+	})
+}

@@ -108,7 +108,7 @@ func (b *Backend) awaits(key lb.Key) bool {
 // serves reports whether all that a sharer wants of a load balancer is there. Where a step has begun to look again, or
 // has failed, nobody knows: it may be about one who was barred.
 func (i *item) serves(tag string) bool {
-	_, barred := i.bars.by[tag]
+	_, barred := i.bars.of(tag)
 	return !barred && i.settled == i.version && i.last.Provisioning == statusActive && i.seen != nil && i.failed == 0
 }
 
@@ -216,7 +216,7 @@ func (i *item) shared(state *backend.State, cluster string, alone func(lb.Key) b
 			continue
 		}
 		state.Health[o.Key] = i.health(p, cluster)
-		bar, barred := i.bars.by[p.tag()]
+		bar, barred := i.bars.of(p.tag())
 		outside := barred && bar.outside || !p.known() && !slices.Contains(i.last.Tags, sharerTag(o.Key))
 		if outside || alone(o.Key) || len(vips) == 0 {
 			continue
@@ -241,9 +241,10 @@ func (i *item) health(p Part, cluster string) backend.Health {
 			h.Findings = append(h.Findings, i.degraded("members do not answer the health monitor", failing))
 		}
 	}
-	if bar, ok := i.bars.by[p.tag()]; ok {
+	if bar, ok := i.bars.of(p.tag()); ok {
 		h.Findings = append(h.Findings, bar.finding)
 	}
+	i.lacked(&h, p, cluster)
 	if h.Cloud != nil {
 		h.Cloud.Findings = slices.Clone(h.Findings)
 	}

@@ -215,7 +215,7 @@ func (s *stepper) recognise(r root) bool {
 func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	w := &s.work
 	if short := s.furnish(ctx); short != nil {
-		s.want, _ = s.want.borrowed(Seen{}, w.refs)
+		s.borrow(Seen{})
 		switch {
 		case len(s.want.Listeners) > 0:
 		case w.bars.only > 0 && s.alone(&failure{trouble: troubleRefused}):
@@ -224,6 +224,7 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 			return 0, short
 		}
 	}
+	s.tell("Octavia has been asked to make it")
 	tree := s.want
 	tree.Placement.Address = orElse(tree.Placement.Address, w.address)
 	r, err := s.engine.api.create(ctx, tree)
@@ -257,6 +258,18 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	return s.wait(), nil
+}
+
+// tell says why the load balancer is not ready while a call is under way that may take minutes, unless more is known.
+func (s *stepper) tell(reason string) {
+	if s.work.reason != "" {
+		return
+	}
+	s.work.reason = reason
+	s.engine.mu.Lock()
+	s.item.reason = reason
+	s.engine.mu.Unlock()
+	s.engine.changed()
 }
 
 // afterlifeOf is how long a create may go on that ended in an error: one that took too long may still be waiting for
@@ -419,19 +432,23 @@ func (s *stepper) fail(err error) time.Duration {
 			return time.Millisecond
 		}
 	}
-	if f.trouble == troubleRefused {
+	if f.trouble == troubleRefused && !f.aside {
 		w.refs = nil // it may be that what was in Barbican is no more
 	}
+	ofOne := f.lacking && isShare(w.key) // that one is told, and to the others it is at most why they wait
+	if !w.ready && (ofOne || !f.stays()) {
+		w.reason = f.text
+	}
 	if f.stays() {
-		if w.findings = []lb.Finding{f.finding()}; !f.aside {
+		if !ofOne {
+			w.findings = []lb.Finding{f.finding()}
+		}
+		if !f.aside {
 			w.seen = nil
 		}
 		return slow
 	}
-	switch {
-	case !w.ready:
-		w.reason = f.text
-	case w.settled != s.version && time.Since(w.failing) >= lateAfter:
+	if w.ready && !ofOne && w.settled != s.version && time.Since(w.failing) >= lateAfter {
 		w.findings = []lb.Finding{{Code: lb.CodeCloudLate, Message: "the last change does not serve yet, but what was " +
 			"there before it, for OpenStack fails: " + f.text}}
 	}

@@ -81,6 +81,32 @@ func TestContainerLost(t *testing.T) {
 	})
 }
 
+// A secret that somebody has deleted beneath its container is missed as the container would be.
+func TestSecretLostBeneath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := &cloud{barbican: &fakeBarbican{}}, newSafe(t)
+		s.renew("one")
+		b := vaulted(t, c, s)
+		apply(t, b, s.https("one"))
+		time.Sleep(20 * time.Second)
+		before := c.refs(t)
+		c.mu.Lock()
+		c.barbican.secrets = c.barbican.secrets[1:]
+		c.mu.Unlock()
+		time.Sleep(sweepEvery + time.Minute)
+		after := c.refs(t)
+		if slices.Equal(after, before) || c.barbican.payload(after[0], partCertificate) == "" ||
+			c.barbican.payload(after[0], partKey) == "" || c.left() != [2]int{1, 2} {
+			t.Errorf("%v, then %v; %v are left", before, after, c.left())
+		}
+		c.calls = nil
+		time.Sleep(sweepEvery)
+		if n := c.count("barbican POST"); n > 0 {
+			t.Errorf("%d more were stored", n)
+		}
+	})
+}
+
 // A container of which a secret is gone counts for nothing.
 func TestSecretLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -143,12 +169,15 @@ func TestBorrowedNewPort(t *testing.T) {
 		{Port: 80, Protocol: protocolHTTP}, {Port: 443, Protocol: protocolHTTPS, Pairs: []Pair{{Container: "new"}}},
 	}}
 	have := grown(Tree{Listeners: tree.Listeners[:1]})
-	if got, ok := tree.borrowed(have, nil); !ok || len(got.Listeners) != 1 || got.Listeners[0].Port != 80 {
-		t.Errorf("%v, %+v", ok, got.Listeners)
+	if got := tree.borrowed(have, nil); len(got.Listeners) != 1 || got.Listeners[0].Port != 80 {
+		t.Errorf("%+v", got.Listeners)
 	}
-	have = grown(Tree{Listeners: []Listener{{Port: 443, Protocol: "TCP"}}})
-	if _, ok := tree.borrowed(have, nil); ok {
-		t.Error("another listener would have to go first")
+	have = grown(Tree{Listeners: []Listener{{Port: 443, Protocol: "TCP", Tags: []string{tagObject + "a/b"}}}})
+	for tag, want := range map[string]int{tagObject + "a/b": 2, tagObject + "a/c": 1} {
+		tree.Listeners[1].Tags = []string{tag}
+		if got := tree.borrowed(have, nil); len(got.Listeners) != want || want == 2 && got.Listeners[1].Protocol != "TCP" {
+			t.Errorf("%s: %+v", tag, got.Listeners)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/printers"
@@ -45,11 +46,28 @@ func (f *Flags) AddTo(cmd *cobra.Command) {
 	cmd.Flags().Lookup("allow-missing-template-keys").Usage = "Templates may name fields that are not there."
 	cmd.Flags().StringVarP(f.print.OutputFormat, "output", "o", "",
 		"Output format: "+strings.Join(f.Formats(), ", ")+".")
+	SetFormats(cmd.Flags().Lookup("output"), f.Formats())
 	f.print.OutputFlagSpecified = func() bool { return cmd.Flag("output").Changed }
 	if f.table {
 		cmd.Flags().BoolVar(&f.noHeaders, "no-headers", false, "Leave the column headers out.")
 	}
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(f.Formats(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// formatsAnnotation on a flag holds the formats that it takes.
+const formatsAnnotation = "kubectl-lb.io/formats"
+
+// SetFormats notes the formats that a flag takes.
+func SetFormats(f *pflag.Flag, formats []string) {
+	f.Annotations = map[string][]string{formatsAnnotation: formats}
+}
+
+// Takes reports whether a flag takes a value, which may be a format with its template, such as "jsonpath={.status}". A
+// flag whose formats are not noted takes everything.
+func Takes(f *pflag.Flag, value string) bool {
+	formats, noted := f.Annotations[formatsAnnotation]
+	format, _, _ := strings.Cut(value, "=")
+	return !noted || slices.Contains(formats, format)
 }
 
 // Validate reports a format that does not exist.

@@ -3,6 +3,7 @@ package v1alpha1
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -221,6 +222,6 @@ func (m Millis) Duration() time.Duration { return time.Duration(m) }
 // DeepCopyObject implements runtime.Object. The printers only read, so the slices below the runs stay shared.
 func (r *FailoverReport) DeepCopyObject() runtime.Object {
 	c := *r
-	c.Runs = append([]FailoverRun(nil), r.Runs...)
+	c.Runs = slices.Clone(r.Runs)
 	return &c
 }

@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -29,6 +31,6 @@ type ObjectFinding struct {
 // DeepCopyObject implements runtime.Object.
 func (r *FindingReport) DeepCopyObject() runtime.Object {
 	c := *r
-	c.Items = append([]ObjectFinding(nil), r.Items...)
+	c.Items = slices.Clone(r.Items)
 	return &c
 }

@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -45,6 +47,6 @@ type NodeStatus struct {
 // DeepCopyObject implements runtime.Object. The printers only read, so what the items point to stays shared.
 func (l *NodeStatusList) DeepCopyObject() runtime.Object {
 	c := *l
-	c.Items = append([]NodeStatus(nil), l.Items...)
+	c.Items = slices.Clone(l.Items)
 	return &c
 }

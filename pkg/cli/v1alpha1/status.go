@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"net/netip"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -33,6 +34,8 @@ const (
 	Down State = "Down"
 	// Deleting: it is being withdrawn.
 	Deleting State = "Deleting"
+	// Gone: it was deleted, or is no longer one of those that are watched. Only --watch says so, and only once.
+	Gone State = "Gone"
 )
 
 // LoadBalancerStatusList is how load balancers fare.
@@ -190,7 +193,7 @@ type Finding struct {
 // DeepCopyObject implements runtime.Object. The printers only read, so the slices below the items stay shared.
 func (l *LoadBalancerStatusList) DeepCopyObject() runtime.Object {
 	c := *l
-	c.Items = append([]LoadBalancerStatus(nil), l.Items...)
+	c.Items = slices.Clone(l.Items)
 	return &c
 }
 

@@ -6,44 +6,26 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/internal/ifaddr"
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/nstest"
 )
 
-// apart runs a function in a network namespace of its own.
+// apart runs a function in a network namespace of its own, whose loopback interface is up.
 func apart(t *testing.T, f func()) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: a network namespace")
-	}
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		runtime.LockOSThread()
-		if syscall.Gettid() == os.Getpid() { // the first thread cannot be thrown away
-			defer runtime.UnlockOSThread()
-			apart(t, f)
-			return
-		}
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("make a namespace: %v", err)
-			return
-		}
+	nstest.Apart(t, func() {
 		if lo, err := netlink.LinkByName(loopback); err != nil || netlink.LinkSetUp(lo) != nil {
 			t.Errorf("the loopback interface is not up: %v", err)
 			return
 		}
 		f()
 	})
-	wait.Wait()
 }
 
 // onLoopback returns the addresses of the loopback interface but its own.

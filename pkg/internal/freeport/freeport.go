@@ -3,7 +3,6 @@ package freeport
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 )
@@ -15,7 +14,9 @@ const (
 	count = 20_000
 )
 
-// next counts what this process was given. It begins elsewhere in each process, for tests of several packages run at once.
+// next counts what this process was given. It begins elsewhere in each process, for several packages are tested at once.
+//
+//nolint:gochecknoglobals // what was given is a matter of the whole process
 var next atomic.Uint32
 
 // Take returns a port of 127.0.0.1 that nobody listens on now, and that this process was not given before.
@@ -23,7 +24,7 @@ func Take() (uint16, error) {
 	next.CompareAndSwap(0, uint32(os.Getpid()*97%count)) //nolint:gosec // below count
 	for range count {
 		port := uint16(first + next.Add(1)%count) //nolint:gosec // below first+count
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)))
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
 		if err != nil {
 			continue
 		}

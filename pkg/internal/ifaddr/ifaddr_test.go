@@ -4,35 +4,20 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/nstest"
 )
 
 // apart runs a function in a network namespace of its own, whose interface veth0 has some addresses.
 func apart(t *testing.T, f func()) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: a network namespace")
-	}
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		runtime.LockOSThread()
-		if syscall.Gettid() == os.Getpid() { // the first thread cannot be thrown away
-			defer runtime.UnlockOSThread()
-			apart(t, f)
-			return
-		}
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("make a namespace: %v", err)
-			return
-		}
+	nstest.Apart(t, func() {
 		veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "veth0"}, PeerName: "veth1"}
 		if err := netlink.LinkAdd(veth); err != nil {
 			t.Errorf("make an interface: %v", err)
@@ -43,7 +28,6 @@ func apart(t *testing.T, f func()) {
 		}
 		f()
 	})
-	wait.Wait()
 }
 
 func add(t *testing.T, text string) {
