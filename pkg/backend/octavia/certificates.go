@@ -116,8 +116,8 @@ func (l Listener) beside(have Listener, refs map[string]string) Listener {
 }
 
 // borrowed returns the tree with what is known of the wanted certificates. A listener of which not all are known has
-// those beside them that it has now. One that is not there yet is made as soon as its default is known; until then it is
-// left out, and what those have at its port who want it stays.
+// those beside them that it has now. One that is not there yet is made as soon as its default is known; until then it
+// is left out, and what those have at its port who want it stays.
 func (t Tree) borrowed(have Seen, refs map[string]string) Tree {
 	all := t.Listeners
 	t.Listeners = nil

@@ -58,9 +58,9 @@ func (s *stepper) perform(ctx context.Context, ops []Op) (time.Duration, error) 
 	return w.pause(), nil
 }
 
-// act does the first operation, and returns which it was. Before a listener makes way for one of HTTPS, Octavia is asked
-// for that one: it fetches the certificates before it sees that the port is taken, so that one that it cannot read takes
-// nothing away. What is in them it looks at only later (11.0, api/v2/controllers/listener.py).
+// act does the first operation, and returns which it was. Before a listener makes way for one of HTTPS, Octavia is
+// asked for that one: it fetches the certificates before it sees that the port is taken, so that one that it cannot
+// read takes nothing away. What is in them it looks at only later (11.0, api/v2/controllers/listener.py).
 func (s *stepper) act(ctx context.Context, ops []Op) (Op, error) {
 	api, w := s.engine.api, &s.work
 	if next := successor(ops); next != nil {

@@ -196,8 +196,8 @@ func (d *differ) makeListeners() {
 	}
 }
 
-// successor returns the operation that makes a listener of HTTPS in place of the one that the first one deletes; nil where
-// that is something else.
+// successor returns the operation that makes a listener of HTTPS in place of the one that the first one deletes; nil
+// where that is something else.
 func successor(ops []Op) *Op {
 	if len(ops) < 2 {
 		return nil

@@ -280,8 +280,8 @@ func sameID(a, b string) bool {
 	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
 }
 
-// idle returns a floating IP that is there and leads nowhere: the one that is asked for, or one that has led to the load
-// balancer and was lost, or one that was made for the object before, nil for none.
+// idle returns a floating IP that is there and leads nowhere: the one that is asked for, or one that has led to the
+// load balancer and was lost, or one that was made for the object before, nil for none.
 func (s *stepper) idle(ctx context.Context, want Floating, owner string) (*floatingIP, error) {
 	addresses := s.work.lost
 	if want.Address != "" {

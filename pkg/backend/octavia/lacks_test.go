@@ -64,7 +64,8 @@ func TestProtocolWithoutCertificate(t *testing.T) {
 			now := e.text()
 			for line := range strings.Lines(was) {
 				if strings.Contains(line, "-443") && !strings.Contains(line, "pool http-443 ") {
-					if lines++; !strings.Contains(now, strings.TrimSpace(line)) {
+					lines++
+					if !strings.Contains(now, strings.TrimSpace(line)) {
 						t.Errorf("gone: %s", line)
 					}
 				}

@@ -56,8 +56,8 @@ type Found struct {
 	tags []string
 }
 
-// Of reports whether the load balancer was made for an object of a cluster, alone or with others. The cluster is the UID
-// of its namespace kube-system; empty stands for any.
+// Of reports whether the load balancer was made for an object of a cluster, alone or with others. The cluster is the
+// UID of its namespace kube-system; empty stands for any.
 func (f Found) Of(cluster string, key lb.Key) bool {
 	return (cluster == "" || slices.Contains(f.tags, tagCluster+cluster)) &&
 		(slices.Contains(f.tags, objectTag(key)) || shared(f.tags) && slices.Contains(f.tags, sharerTag(key)))

@@ -435,23 +435,30 @@ func (s *stepper) fail(err error) time.Duration {
 	if f.trouble == troubleRefused && !f.aside {
 		w.refs = nil // it may be that what was in Barbican is no more
 	}
-	ofOne := f.lacking && isShare(w.key) // that one is told, and to the others it is at most why they wait
-	if !w.ready && (ofOne || !f.stays()) {
-		w.reason = f.text
-	}
+	s.lament(f)
 	if f.stays() {
-		if !ofOne {
-			w.findings = []lb.Finding{f.finding()}
-		}
 		if !f.aside {
 			w.seen = nil
 		}
 		return slow
 	}
-	if w.ready && !ofOne && w.settled != s.version && time.Since(w.failing) >= lateAfter {
+	pause := min(time.Second<<min(w.failed-1, 10), maxBackoff)
+	return max(pause, f.retryAfter)
+}
+
+// lament lets the user know of a failure. What one of several is short of is told to that one, and is to the others at
+// most why they wait.
+func (s *stepper) lament(f *failure) {
+	w, ofOne := &s.work, f.lacking && isShare(s.work.key)
+	if !w.ready && (ofOne || !f.stays()) {
+		w.reason = f.text
+	}
+	switch {
+	case ofOne:
+	case f.stays():
+		w.findings = []lb.Finding{f.finding()}
+	case w.ready && w.settled != s.version && time.Since(w.failing) >= lateAfter:
 		w.findings = []lb.Finding{{Code: lb.CodeCloudLate, Message: "the last change does not serve yet, but what was " +
 			"there before it, for OpenStack fails: " + f.text}}
 	}
-	pause := min(time.Second<<min(w.failed-1, 10), maxBackoff)
-	return max(pause, f.retryAfter)
 }

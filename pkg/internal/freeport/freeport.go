@@ -14,7 +14,8 @@ const (
 	count = 20_000
 )
 
-// next counts what this process was given. It begins elsewhere in each process, for several packages are tested at once.
+// next counts what this process was given. It begins elsewhere in each process, for several packages are tested at
+// once.
 //
 //nolint:gochecknoglobals // what was given is a matter of the whole process
 var next atomic.Uint32
