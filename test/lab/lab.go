@@ -150,9 +150,6 @@ func (l *Lab) Dialer(node string) (*netspace.Dialer, error) {
 	return netspace.NewDialer(netspace.Path(n.Namespace))
 }
 
-// NodeDir is the machine's own file system where Pods mount hostPath volumes.
-func (l *Lab) NodeDir(node string) string { return filepath.Join(l.info.Dir, "nodes", node, "root") }
-
 // control asks the supervisor for something.
 func (l *Lab) control(ctx context.Context, verb string) error {
 	socket := filepath.Join(l.info.Dir, socketFile)

@@ -146,21 +146,3 @@ func readJSON(path string, value any) error {
 
 // ErrNotRunning says that there is no such lab.
 var ErrNotRunning = errors.New("no such lab runs")
-
-// Names returns the sorted names of the labs of this machine that have state, running or dead.
-func Names() ([]string, error) {
-	entries, err := os.ReadDir(BaseDir())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list labs: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if e.IsDir() {
-			names = append(names, e.Name())
-		}
-	}
-	return names, nil
-}

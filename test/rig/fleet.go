@@ -98,16 +98,6 @@ func (r *Rig) Order(ctx context.Context, node string, o *nodeconfig.Order) error
 	return r.order(ctx, nodeconfig.OrderKey(node), value)
 }
 
-// Rebalance asks for the groups to be spread anew.
-func (r *Rig) Rebalance(ctx context.Context, o nodeconfig.Rebalance) error {
-	o.Version = nodeconfig.Version
-	text, err := nodeconfig.Encode(o)
-	if err != nil {
-		return err
-	}
-	return r.order(ctx, nodeconfig.KeyRebalance, text)
-}
-
 func (r *Rig) order(ctx context.Context, key string, value any) error {
 	patch, err := json.Marshal(map[string]any{"data": map[string]any{key: value}})
 	if err != nil {

@@ -40,9 +40,6 @@ func (h *Host) Keepalived(config string) *Keepalived {
 	return k
 }
 
-// Dir is where keepalived writes its dumps.
-func (k *Keepalived) Dir() string { return k.dir }
-
 // PIDs returns keepalived's process and that of its VRRP child, which exist while it runs.
 func (k *Keepalived) PIDs() []int {
 	var pids []int
