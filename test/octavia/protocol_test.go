@@ -19,6 +19,13 @@ func (s *site) ports() string {
 		" order by i.name"), " ")
 }
 
+// refused reports whether Octavia is said to refuse what the object wants.
+func (s *site) refused(l lb.LoadBalancer) bool {
+	return slices.ContainsFunc(s.healths()[l.Origin.Key].Findings, func(f lb.Finding) bool {
+		return f.Code == lb.CodeCloudRefused
+	})
+}
+
 // nowhere is a container that is not there.
 const nowhere = "http://127.0.0.1:9311/v1/containers/11111111-2222-4333-8444-555555555555"
 
@@ -60,7 +67,10 @@ func TestProtocolKept(t *testing.T) {
 	s.apply(l)
 	s.until("HTTPS", func() bool { return s.ports() == "https-443 tcp-81" })
 	s.ready(l)
-	s.holds(2)
+	s.until("one certificate in Barbican", func() bool {
+		containers, secrets := s.vault()
+		return len(containers) == 1 && secrets == 2
+	})
 }
 
 // TestShareCertificateBlame has three objects share a port of HTTPS. The certificate of the second is not taken by
@@ -85,15 +95,11 @@ func TestShareCertificateBlame(t *testing.T) {
 	if text := s.finding(b, lb.CodeCloudRefused); !strings.Contains(text, "wants a common name in it") {
 		t.Error(text)
 	}
-	s.until("the youngest's certificate", func() bool { return len(s.shown()) == 2 })
+	// A token that ends while Octavia fetches makes it refuse the others for once, too.
+	s.until("the youngest's certificate", func() bool {
+		return len(s.shown()) == 2 && !s.refused(a) && !s.refused(c) && s.refused(b)
+	})
 	s.ready(a, c)
-	for _, l := range []lb.LoadBalancer{a, c} {
-		if fs := s.healths()[l.Origin.Key].Findings; slices.ContainsFunc(fs, func(f lb.Finding) bool {
-			return f.Code == lb.CodeCloudRefused
-		}) {
-			t.Errorf("%s: %v", l.Origin.Key, fs)
-		}
-	}
 	secrets.renew(t, "b")
 	b = at("b", 2*time.Hour)
 	s.apply(a, b, c)
