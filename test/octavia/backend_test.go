@@ -18,7 +18,7 @@ import (
 )
 
 // limit is how long anything may take on a busy machine.
-const limit = 5 * time.Minute
+const limit = 8 * time.Minute
 
 // site is a backend before a real Octavia, with a gate of its own between the two.
 type site struct {
