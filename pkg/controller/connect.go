@@ -157,7 +157,8 @@ func (k *connector) connect(ctx context.Context) (*clouds, error) {
 		watched: k.services,
 		finalizers: &finalizers{
 			client: k.mgr.GetClient(), api: k.mgr.GetAPIReader(), backend: b, log: k.log, held: map[types.UID]lb.Origin{},
-			releasing: map[types.UID]bool{}, versions: map[types.UID]string{}, asked: map[string]bool{},
+			releasing: map[types.UID]bool{}, versions: map[types.UID]string{},
+			begun: map[types.UID]bool{}, asked: map[string]bool{},
 		},
 	}, nil
 }

@@ -38,6 +38,8 @@ type finalizers struct {
 	releasing map[types.UID]bool
 	// versions are those in which the objects were seen with the finalizer, or got it.
 	versions map[types.UID]string
+	// begun are the objects that had the finalizer when this process first saw them.
+	begun map[types.UID]bool
 	// asked are the orphans, by id, whose objects were looked for.
 	asked map[string]bool
 }
@@ -80,6 +82,9 @@ func (f *finalizers) findOne(ctx context.Context, key lb.Key) error {
 func (f *finalizers) hold(ctx context.Context, cms []*corev1.ConfigMap, want []lb.LoadBalancer) error {
 	for _, cm := range cms {
 		if slices.Contains(cm.Finalizers, configmap.Finalizer) {
+			if _, known := f.held[cm.UID]; !known {
+				f.begun[cm.UID] = true
+			}
 			f.held[cm.UID], f.versions[cm.UID] = originOf(cm), cm.ResourceVersion
 			continue
 		}
@@ -92,6 +97,7 @@ func (f *finalizers) hold(ctx context.Context, cms []*corev1.ConfigMap, want []l
 	var errs []error
 	for i := range want {
 		o := want[i].Origin
+		want[i].Cloud.Begun = f.begun[types.UID(o.UID)]
 		if _, ok := f.held[types.UID(o.UID)]; ok || len(want[i].Listeners) == 0 {
 			continue
 		}
@@ -121,6 +127,7 @@ func (f *finalizers) release(ctx context.Context, want []lb.LoadBalancer) error 
 		case keys[o.Key]:
 			// Its name has a new object by now, which has taken over what there was.
 			delete(f.held, uid)
+			delete(f.begun, uid)
 		case !f.releasing[uid]:
 			f.releasing[uid] = true
 			f.backend.Release([]lb.Origin{o})
@@ -133,6 +140,7 @@ func (f *finalizers) release(ctx context.Context, want []lb.LoadBalancer) error 
 			delete(f.held, uid)
 			delete(f.releasing, uid)
 			delete(f.versions, uid)
+			delete(f.begun, uid)
 		}
 	}
 	return errors.Join(errs...)

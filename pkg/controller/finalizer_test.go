@@ -33,7 +33,7 @@ func TestFindHeld(t *testing.T) {
 		heldMap("sharer", "", configmap.Finalizer), heldMap("labelled", appLoadBalancer, configmap.Finalizer), heldMap("free", "", "other")).Build()
 	f := &finalizers{client: objects, api: objects, backend: b, log: slog.New(slog.DiscardHandler),
 		held: map[types.UID]lb.Origin{}, releasing: map[types.UID]bool{}, versions: map[types.UID]string{},
-		asked: map[string]bool{}}
+		begun: map[types.UID]bool{}, asked: map[string]bool{}}
 	var orphans []octavia.Orphan
 	for _, name := range []string{"unlabelled", "labelled", "free", "gone"} {
 		orphans = append(orphans, octavia.Orphan{ID: name, Key: lb.Key{Namespace: "default", Name: name}})
@@ -57,7 +57,7 @@ func TestFindHeld(t *testing.T) {
 // TestHoldAgain: a finalizer that somebody has taken away is not believed to be there. An older cache says nothing.
 func TestHoldAgain(t *testing.T) {
 	for version, held := range map[string]bool{"6": true, "7": true, "8": false} {
-		f := &finalizers{held: map[types.UID]lb.Origin{"a": {}}, versions: map[types.UID]string{"a": "7"}}
+		f := &finalizers{held: map[types.UID]lb.Origin{"a": {}}, versions: map[types.UID]string{"a": "7"}, begun: map[types.UID]bool{}}
 		cm := heldMap("a", appLoadBalancer)
 		cm.ResourceVersion = version
 		if err := f.hold(t.Context(), []*corev1.ConfigMap{cm}, nil); err != nil {
@@ -66,5 +66,27 @@ func TestHoldAgain(t *testing.T) {
 		if _, ok := f.held["a"]; ok != held {
 			t.Errorf("version %s: held %v", version, ok)
 		}
+	}
+}
+
+// TestBegun: what has the finalizer when this process first sees it may be under way, whatever this one does to it.
+func TestBegun(t *testing.T) {
+	ours, before := heldMap("ours", appLoadBalancer), heldMap("before", appLoadBalancer, configmap.Finalizer)
+	objects := fake.NewClientBuilder().WithObjects(ours, before).Build()
+	f := &finalizers{client: objects, held: map[types.UID]lb.Origin{}, versions: map[types.UID]string{},
+		begun: map[types.UID]bool{}}
+	for range 2 {
+		want := []lb.LoadBalancer{{Origin: originOf(ours)}, {Origin: originOf(before)}}
+		for i := range want {
+			want[i].Listeners = []lb.Listener{{Port: 80}}
+		}
+		if err := f.hold(t.Context(), []*corev1.ConfigMap{ours, before}, want); err != nil {
+			t.Fatal(err)
+		}
+		if want[0].Cloud.Begun || !want[1].Cloud.Begun {
+			t.Errorf("begun %v, %v", want[0].Cloud.Begun, want[1].Cloud.Begun)
+		}
+		ours = ours.DeepCopy()
+		ours.Finalizers = []string{configmap.Finalizer}
 	}
 }

@@ -58,6 +58,8 @@ type Cloud struct {
 	// Recorded are the addresses that the object's status says it has: claims, see [AddressWish.Recorded]. They tell which
 	// one serves where there are two after a start.
 	Recorded []netip.Addr
+	// Begun says that an earlier controller may have asked the cloud to make it, be it that nothing is there yet.
+	Begun bool
 	// Adopt is the ID of a load balancer that is there already, and is to be this one.
 	Adopt string
 	// NodeSelector is a label selector of the nodes that get traffic, beside the configuration's; empty for all.

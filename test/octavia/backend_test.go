@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,12 +29,15 @@ type site struct {
 	gate    *lab.Gate
 	options octavia.Options
 	stop    func()
+	// applied are those that were wanted; begun are those of them that were so before the last restart, whose objects have
+	// the controller's finalizer then.
+	applied, begun map[lb.Key]bool
 }
 
 // newSite starts a backend of a cluster of its own, and deletes what it has made when the test ends.
 func newSite(t *testing.T, change ...func(*octavia.Options)) *site {
 	t.Helper()
-	s := &site{t: t, gate: openGate(t), stop: func() {}}
+	s := &site{t: t, gate: openGate(t), stop: func() {}, applied: map[lb.Key]bool{}}
 	file := filepath.Join(t.TempDir(), "clouds.yaml")
 	if err := os.WriteFile(file, []byte(s.gate.CloudsYAML()), 0o600); err != nil {
 		t.Fatal(err)
@@ -61,7 +66,7 @@ func (s *site) restart() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.Backend = b
+	s.Backend, s.begun = b, maps.Clone(s.applied)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.t.Context()))
 	done := make(chan struct{})
 	go func() {
@@ -92,6 +97,11 @@ func (s *site) cleanUp() {
 
 func (s *site) apply(want ...lb.LoadBalancer) {
 	s.t.Helper()
+	want = slices.Clone(want)
+	for i := range want {
+		key := want[i].Origin.Key
+		want[i].Cloud.Begun, s.applied[key] = s.begun[key], true
+	}
 	var err error
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err = s.Apply(context.Background(), want); err == nil {

@@ -25,7 +25,7 @@ func ways() []way {
 }
 
 // TestCrash kills the backend at each of its calls that change something, on the way of create, update and delete. The
-// next backend knows nothing, and goes on: nothing is left over, or there twice.
+// next backend knows nothing but which objects there were, and goes on: nothing is left over, or there twice, at no time.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	crash(t, ways(), 5)
@@ -37,7 +37,7 @@ func TestCrash(t *testing.T) {
 // such calls is covered by that: reads change nothing, and to be killed before the first one is to start.
 func crash(t *testing.T, ways []way, least int) {
 	t.Helper()
-	most := 0
+	most, creates := 0, 0
 	s := newSite(t)
 	for _, w := range ways {
 		s.gate.Reset()
@@ -50,7 +50,7 @@ func crash(t *testing.T, ways []way, least int) {
 			}
 		}
 		t.Logf("%d calls that change something", writes)
-		most = max(most, writes)
+		most, creates = max(most, writes), creates+s.posts()
 	}
 	if most < least {
 		t.Fatalf("only %d calls that change something; the test is blind", most)
@@ -63,6 +63,9 @@ func crash(t *testing.T, ways []way, least int) {
 				for _, w := range ways {
 					s.drive(n, done, w.want)
 					s.becomes(w)
+				}
+				if made := s.posts(); made != creates {
+					t.Errorf("%d load balancers were made, not %d", made, creates)
 				}
 			})
 		}

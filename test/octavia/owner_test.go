@@ -93,9 +93,10 @@ func TestOrphans(t *testing.T) {
 	s.ready(want)
 	s.restart()
 	s.apply()
-	if o := s.Orphans(); len(o) != 1 || o[0].Key != want.Origin.Key {
-		t.Errorf("orphans %+v", o)
-	}
+	s.until("reported", func() bool {
+		o := s.Orphans()
+		return len(o) == 1 && o[0].Key == want.Origin.Key
+	})
 	s.settled()
 	if s.count("") != 1 {
 		t.Error("it is gone")

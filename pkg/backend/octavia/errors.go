@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -38,6 +39,8 @@ type failure struct {
 	trouble trouble
 	// retryAfter is what the service asked for; 0 where it did not.
 	retryAfter time.Duration
+	// unsent says that the service has not begun with what was asked for.
+	unsent bool
 	// taken says that it is refused since something else is there already.
 	taken bool
 	// aside says that it is about something beside the load balancer and what is below it.
@@ -70,9 +73,7 @@ func understand(err error) *failure {
 	}
 	var code gophercloud.ErrUnexpectedResponseCode
 	if !errors.As(err, &code) {
-		if errors.Is(err, context.DeadlineExceeded) {
-			f.text = "no answer in time"
-		}
+		f.unanswered()
 		return f
 	}
 	f.text = words(err)
@@ -94,13 +95,24 @@ func understand(err error) *failure {
 			f.trouble = troubleQuota
 		}
 		f.taken = f.trouble == troubleRefused
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, 498: // the last is a rate limit of Swift's middleware
+	case http.StatusRequestTimeout:
+	case http.StatusTooManyRequests, 498: // the latter is a rate limit of Swift's middleware
+		f.unsent = true
 	default:
 		if code.Actual >= 400 && code.Actual < 500 || code.Actual == http.StatusNotImplemented {
 			f.trouble = troubleRefused
 		}
 	}
 	return f
+}
+
+// unanswered says what became of a call without an answer.
+func (f *failure) unanswered() {
+	if errors.Is(f.err, context.DeadlineExceeded) {
+		f.text = "no answer in time"
+	}
+	dial, ok := errors.AsType[*net.OpError](f.err)
+	f.unsent = ok && dial.Op == "dial"
 }
 
 // absence tells what is not there from a way that is not: so says Neutron where no router leads from the network of a

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -58,8 +60,14 @@ func TestUnderstandOther(t *testing.T) {
 		"unexpected EOF":    io.ErrUnexpectedEOF,
 	} {
 		f := understand(fmt.Errorf("%w", err))
-		if f.trouble != troubleWeather || !strings.Contains(f.text, want) || !errors.Is(f, err) {
+		if f.trouble != troubleWeather || !strings.Contains(f.text, want) || !errors.Is(f, err) || f.unsent {
 			t.Errorf("%v: %+v", err, f)
+		}
+	}
+	for op, unsent := range map[string]bool{"dial": true, "read": false} {
+		err := &url.Error{Op: "Post", URL: "u", Err: &net.OpError{Op: op, Err: io.ErrUnexpectedEOF}}
+		if f := understand(fmt.Errorf("%w", err)); f.unsent != unsent {
+			t.Errorf("%s: unsent %v", op, f.unsent)
 		}
 	}
 }

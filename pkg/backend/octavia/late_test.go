@@ -76,6 +76,71 @@ func TestLateCall(t *testing.T) {
 	}
 }
 
+// TestBegun has a create of the controller before come through late: it is waited for, and not made once more.
+func TestBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		begun := tcp(80, "192.0.2.11:30080")
+		begun.Cloud.Begun = true
+		b := c.begin(t)
+		apply(t, b, begun)
+		time.Sleep(afterlife / 2)
+		if n := c.count("POST"); n != 0 {
+			t.Fatalf("made at once: %v", c.calls)
+		}
+		apply(t, c.begin(t), tcp(80, "192.0.2.11:30080")) // the one before
+		time.Sleep(afterlife)
+		if n := c.count("POST"); n != 1 || len(c.lbs) != 1 || !healthOf(t, b).Ready {
+			t.Errorf("%d creates, %d there, %+v", n, len(c.lbs), healthOf(t, b))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{}
+		begun := tcp(80, "192.0.2.11:30080")
+		begun.Cloud.Begun = true
+		b := c.begin(t)
+		apply(t, b, begun)
+		time.Sleep(afterlife + 3*time.Second)
+		if n := c.count("POST"); n != 1 || !healthOf(t, b).Ready {
+			t.Errorf("nothing has come through: %d creates, %+v", n, healthOf(t, b))
+		}
+	})
+}
+
+// TestLateCreate has a create without an answer come through late: it is not sent again meanwhile, but for what was
+// never taken.
+func TestLateCreate(t *testing.T) {
+	for status, again := range map[int]bool{http.StatusGatewayTimeout: false, hang: false, http.StatusTooManyRequests: true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, denied := &cloud{}, false
+			c.deny = func(method, _ string) (int, string) {
+				if method != http.MethodPost || denied {
+					return 0, ""
+				}
+				denied = true
+				return status, ""
+			}
+			b := c.begin(t)
+			l := tcp(80, "192.0.2.11:30080")
+			apply(t, b, l)
+			if status == hang {
+				time.Sleep(DefaultWriteLimit)
+			}
+			time.Sleep(afterlife - time.Second) // Retry-After is 7 s
+			if made := len(c.lbs) > 0; made != again {
+				t.Errorf("%d: made again %v: %v", status, made, c.calls)
+			}
+			if !again {
+				apply(t, c.begin(t), l) // it comes through
+			}
+			time.Sleep(longAfterlife)
+			if n := c.count("POST"); n != 2 || len(c.lbs) != 1 || !healthOf(t, b).Ready {
+				t.Errorf("%d: %d creates, %d there, %+v", status, n, len(c.lbs), healthOf(t, b))
+			}
+		})
+	}
+}
+
 // TestDoubleStuck has one too many that Octavia never gets done with: the one that serves does, what hinders is
 // reported after a while, and looked at slowly.
 func TestDoubleStuck(t *testing.T) {

@@ -24,6 +24,8 @@ type stepper struct {
 	parts   []Part
 	version int
 	work    item
+	// unsure says that the step waits for a create that may come through late.
+	unsure bool
 }
 
 // run makes the step, and returns when the next one is due; 0 means that there is nothing left to do.
@@ -34,6 +36,8 @@ func (s *stepper) run(ctx context.Context) time.Duration {
 		return 0 // the program ends; whatever came of the call, the next one finds it
 	case err != nil:
 		return s.fail(err)
+	case s.unsure:
+		return again // what failed before is not over
 	}
 	s.work.failed, s.work.trouble, s.work.failing = 0, nil, time.Time{}
 	if again == 0 && s.work.bars.any() {
@@ -131,8 +135,24 @@ func (s *stepper) obtain(ctx context.Context) (again time.Duration, done bool, e
 		err := s.adopt(ctx, s.model.Cloud.Adopt)
 		return 0, err != nil, err
 	}
+	if again := time.Until(s.sure()); again > 0 {
+		s.unsure, w.doubt = true, true
+		w.reason = orElse(w.reason, "Octavia may be at work on it already")
+		return min(again, freshness), true, nil
+	}
 	again, err = s.create(ctx)
 	return again, true, err
+}
+
+// sure is when every create of the load balancer that was sent before must have come through. Until then it is looked
+// for and not made: Octavia has no create that can be repeated.
+func (s *stepper) sure() time.Time {
+	sure, before := s.work.lastWord, s.engine.started.Add(afterlife)
+	begun := slices.ContainsFunc(s.parts, func(p Part) bool { return p.Model.Cloud.Begun })
+	if begun && before.After(sure) {
+		return before
+	}
+	return sure
 }
 
 // find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
@@ -232,7 +252,7 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 		// An answer that says no means that nothing was made; anything else means that nobody knows.
 		f := understand(err)
 		w.doubt = !f.stays() && f.trouble != troubleLogin
-		if w.doubt {
+		if w.doubt && !f.unsent {
 			w.lastWord = time.Now().Add(afterlifeOf(err))
 		}
 		if f.trouble == troubleRefused {
