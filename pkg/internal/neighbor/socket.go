@@ -7,10 +7,11 @@ import (
 	"os"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/sockfilter"
 )
 
 // receiveBuffer holds the answers of a thousand addresses.
@@ -26,7 +27,7 @@ func open(index int, kind uint16, keep []bpf.Instruction) (*os.File, error) {
 	var network [2]byte
 	binary.BigEndian.PutUint16(network[:], kind)
 	err = errors.Join(
-		attach(fd, keep),
+		sockfilter.Attach(fd, keep),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer),
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: binary.NativeEndian.Uint16(network[:]), Ifindex: index}),
 	)
@@ -70,20 +71,6 @@ const maxFrame = 256
 
 // maxDrain is more than the buffer holds.
 const maxDrain = 10000
-
-func attach(fd int, keep []bpf.Instruction) error {
-	raw, err := bpf.Assemble(keep)
-	if err != nil {
-		return err
-	}
-	filters := make([]unix.SockFilter, len(raw))
-	for i, r := range raw {
-		filters[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
-		Len: uint16(len(filters)), Filter: unsafe.SliceData(filters),
-	})
-}
 
 // keepAll and keepAdvertisements are filters. The latter spares this program the IPv6 traffic of the node.
 func keepAll() []bpf.Instruction { return []bpf.Instruction{bpf.RetConstant{Val: 1 << 16}} }

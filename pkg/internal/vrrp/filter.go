@@ -3,10 +3,10 @@ package vrrp
 import (
 	"encoding/binary"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/net/bpf"
-	"golang.org/x/sys/unix"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/internal/sockfilter"
 )
 
 // networkHeader makes a filter's offset count from the IP header: a raw socket's data begins there for IPv4, behind it
@@ -15,17 +15,7 @@ const networkHeader = 0xfff00000
 
 // filter has the kernel drop what comes from the known senders, and what a router has passed on.
 func filter(fd int, known []netip.Addr, six bool) error {
-	raw, err := bpf.Assemble(program(known, six))
-	if err != nil {
-		return err
-	}
-	filters := make([]unix.SockFilter, len(raw))
-	for i, r := range raw {
-		filters[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{
-		Len: uint16(len(filters)), Filter: unsafe.SliceData(filters),
-	})
+	return sockfilter.Attach(fd, program(known, six))
 }
 
 // program compares the sender with each known one, word by word. It keeps what it does not understand. What has not the
