@@ -20,6 +20,8 @@ const (
 	// oneInterval is the time between two probes of one target alone, and manyInterval of each of several.
 	oneInterval  = 5 * time.Millisecond
 	manyInterval = 10 * time.Millisecond
+	// notable is the number of intervals from which on a silence counts as one.
+	notable = 3
 )
 
 // Wish is what a test was asked for. One of Node, Address and Key says where.
@@ -67,6 +69,11 @@ func Plan(w Wish, docs view.Documents, now time.Time) (plan v1alpha1.FailoverPla
 		return plan, nil, fmt.Errorf("%s has no address, so there is nothing to fail over", node)
 	}
 	w.addTargets(&plan, named, node)
+	interval := plan.ProbeIntervalMillis.Duration()
+	if finest := notable * interval; len(plan.Targets) > 0 && w.MaxGap < finest {
+		return plan, nil, fmt.Errorf("--max-gap %s is finer than probes that are %s apart can tell; give %s or more",
+			w.MaxGap, interval, finest)
+	}
 	plan.Warnings = w.warnings(plan, docs, now)
 	return plan, standbyObjections(plan, docs, now), nil
 }

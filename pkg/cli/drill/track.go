@@ -119,7 +119,7 @@ func (t *Track) silence(now time.Time) Span {
 	return Span{from, now}
 }
 
-func (t *Track) worthNoting() time.Duration { return 3 * t.Interval }
+func (t *Track) worthNoting() time.Duration { return notable * t.Interval }
 
 // tolerable silences may be mere delays, of the network or of this machine.
 func (t *Track) tolerable() time.Duration { return max(t.worthNoting(), hiccup) }
