@@ -48,6 +48,9 @@ type Health struct {
 	Ready bool
 	// Reason says in plain words what is missing while it is not ready, such as "1 of 3 nodes run it".
 	Reason string
+	// Moving says that nothing is missing but an owner of an address that may be on its way between nodes, as in a drain:
+	// who called it ready so far had better wait for what comes of it.
+	Moving bool
 	// Findings are the backend's own, such as a node that refused the configuration.
 	Findings []lb.Finding
 	// Cloud is what the cloud says of it; nil where there is no cloud, or nothing is known yet.

@@ -245,7 +245,7 @@ func newBenchReconciler(b *testing.B, c *benchCluster) *reconciler {
 		},
 		provider: lb.ProviderSoftware, pools: []ipam.Pool{pool},
 		statuses: &statusWriter{client: c, log: log, written: map[types.UID]written{}, herald: &herald{
-			events: &events.FakeRecorder{}, log: log, warned: map[types.UID]map[string]bool{},
+			events: &events.FakeRecorder{}, log: log,
 		}},
 		metrics: newMetrics(), log: log,
 	}

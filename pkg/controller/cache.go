@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -91,10 +92,9 @@ func stripConfigMap(in any) (any, error) {
 	if cm.Labels[nodeconfig.LabelApp] != appLoadBalancer {
 		return cm, nil
 	}
-	told := cm.Annotations[configmap.AnnotationCloud]
-	if cm.Annotations = nil; told != "" {
-		cm.Annotations = map[string]string{configmap.AnnotationCloud: told}
-	}
+	maps.DeleteFunc(cm.Annotations, func(key, _ string) bool {
+		return key != configmap.AnnotationCloud && key != configmap.AnnotationWarnings
+	})
 	for k, v := range cm.Data {
 		if most := configmap.MaxValue(k) + 1; len(v) > most {
 			cm.Data[k] = string([]byte(v[:most]))

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"sync"
@@ -22,13 +23,13 @@ type herald struct {
 	events events.EventRecorder
 	log    *slog.Logger
 	mu     sync.Mutex
-	warned map[types.UID]map[string]bool
 	// noticed are the notices about nodes that stand, by node.
 	noticed map[string][]backend.Notice
 }
 
 // tell records the Events for a status that has just been written over an earlier one.
-func (h *herald) tell(cm *corev1.ConfigMap, earlier written, v verdict) {
+func (h *herald) tell(cm *corev1.ConfigMap, earlier, now written, v verdict) {
+	h.warn(cm, earlier.warnings, now.warnings)
 	if v.bindIP != earlier.bindIP {
 		if v.bindIP != "" {
 			h.event(cm, corev1.EventTypeNormal, "AddressAssigned", "Assign", "it has "+v.bindIP)
@@ -67,24 +68,23 @@ func (h *herald) invalid(cm *corev1.ConfigMap, findings []lb.Finding) {
 	}
 }
 
-// warn records a warning among the findings as an Event, once as long as it stands.
-func (h *herald) warn(cm *corev1.ConfigMap, v verdict) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	standing := map[string]bool{}
-	for _, f := range v.findings {
-		if text := f.String(); f.Severity() == lb.SeverityWarning && len(standing) < maxFindings {
-			standing[text] = true
-			if !h.warned[cm.UID][text] {
-				h.event(cm, corev1.EventTypeWarning, "Warning", string(f.Code), text)
-			}
+// warn records the warnings that did not stand before as Events.
+func (h *herald) warn(cm *corev1.ConfigMap, before, now string) {
+	stood := warningsOf(before)
+	for _, f := range warningsOf(now) {
+		if !slices.Contains(stood, f) {
+			h.event(cm, corev1.EventTypeWarning, "Warning", string(f.Code), f.String())
 		}
 	}
-	if len(standing) > 0 {
-		h.warned[cm.UID] = standing
-	} else {
-		delete(h.warned, cm.UID)
+}
+
+// warningsOf reads the annotation about what is to be warned of. What cannot be read is none.
+func warningsOf(text string) []lb.Finding {
+	var out []lb.Finding
+	if text == "" || json.Unmarshal([]byte(text), &out) != nil {
+		return nil
 	}
+	return out
 }
 
 // notice records what people should know about the nodes as Events on the Nodes, once as long as it stands.
@@ -109,16 +109,6 @@ func (h *herald) notice(nodes []backend.Node) {
 		}
 	}
 	h.noticed = standing
-}
-
-func (h *herald) forget(there map[types.UID]bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for uid := range h.warned {
-		if !there[uid] {
-			delete(h.warned, uid)
-		}
-	}
 }
 
 // event records an Event. The object's version is part of what it regards: Events that differ in their text only would

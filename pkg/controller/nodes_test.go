@@ -179,4 +179,10 @@ func TestDisputes(t *testing.T) {
 	r.waitEvent(node, "Warning", "ForeignVRID", "10.0.0.99, which is no load-balancer node, sends adverts")
 	report("lb1", false)
 	r.waitStatus(cm, "PENDING : LB0405 no node holds 10.88.0.1, although they could: lb1, lb2, lb3")
+	// Until either had lasted, it may have been a move, of which nobody was told.
+	for _, e := range r.eventsOf(cm) {
+		if strings.Contains(e, "NotReady") && !strings.Contains(e, "LB040") {
+			t.Errorf("told: %s", e)
+		}
+	}
 }

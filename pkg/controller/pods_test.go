@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // pod is an endpoint: "10.244.0.1", or "10.244.0.1 ending" for one that ends but serves.
@@ -92,14 +93,16 @@ func TestPods(t *testing.T) {
 	r.waitEndpoints("tea", "10.244.0.3:8080")
 	r.pods("coffee", "10.244.0.3 ending")
 	r.waitEndpoints("tea", "10.244.0.3:8080")
-	r.pods("coffee")
-	r.waitEndpoints("tea", "")
-	r.waitEvent(cm, "Warning", "Warning", "LB0206 data[upstream]: no pod behind port 80 of Service default/coffee is ready")
 	r.pods("coffee", "10.244.0.4")
 	r.waitEndpoints("tea", "10.244.0.4:8080")
 	if after := version(); after != before {
 		t.Errorf("the objects were written: versions %s, then %s", before, after)
 	}
+	r.pods("coffee")
+	r.waitEndpoints("tea", "")
+	r.waitEvent(cm, "Warning", "Warning", "LB0206 data[upstream]: no pod behind port 80 of Service default/coffee is ready")
+	r.pods("coffee", "10.244.0.4")
+	r.waitEndpoints("tea", "10.244.0.4:8080")
 	// The last good version goes on with the pods of now.
 	bad := r.get(cm)
 	bad.Data["lb-method"] = "fastest"
@@ -131,6 +134,27 @@ func TestPodless(t *testing.T) {
 	routed := r.waitStatus(r.configMap("default", "routed", map[string]string{"routes": "path=/ service=coffee"}), "SUCCESS")
 	r.pods("coffee")
 	r.waitEvent(routed, "Warning", "Warning", "LB0206 data[routes]: "+text)
+	warns := func(want string) {
+		t.Helper()
+		r.eventually(func() string {
+			if got := r.get(fine).Annotations[configmap.AnnotationWarnings]; got != want {
+				return fmt.Sprintf("warnings %s, want %s", got, want)
+			}
+			return ""
+		})
+	}
+	warned := `[{"code":"LB0206","field":"data[target-service-name]","message":"` + text +
+		`; see that its selector finds pods and that they are ready"}]`
+	warns(warned)
+	// What stood already is not said again, by another controller either.
+	said := strings.Count(strings.Join(r.eventsOf(fine), "\n"), "LB0206")
+	r.stop()
+	r.stop = r.start()
+	r.pods("coffee", "10.244.0.2")
+	warns("")
+	if told := strings.Count(strings.Join(r.eventsOf(fine), "\n"), "LB0206"); told != said || said == 0 {
+		t.Errorf("told %d times, and then %d: %q", said, told, r.eventsOf(fine))
+	}
 	if after := r.endpointsOf("fine"); after != before || after == "" {
 		t.Errorf("the nodes are told %q, and then %q", before, after)
 	}

@@ -249,19 +249,28 @@ func (r *rig) waitStatus(cm *corev1.ConfigMap, prefix string) *corev1.ConfigMap 
 func (r *rig) waitEvent(cm *corev1.ConfigMap, kind, reason, text string) {
 	r.t.Helper()
 	r.eventually(func() string {
-		var list corev1.EventList
-		r.must(r.client.List(r.t.Context(), &list, client.InNamespace(cm.Namespace)))
-		var all []string
-		for _, e := range list.Items {
-			if e.InvolvedObject.UID == cm.UID {
-				all = append(all, e.Type+" "+e.Reason+": "+e.Message)
-				if e.Type == kind && e.Reason == reason && strings.Contains(e.Message, text) {
-					return ""
-				}
-			}
+		all := r.eventsOf(cm)
+		if slices.ContainsFunc(all, func(e string) bool {
+			return strings.HasPrefix(e, kind+" "+reason+": ") && strings.Contains(e, text)
+		}) {
+			return ""
 		}
 		return fmt.Sprintf("no Event %s %s %q about %s, but %q", kind, reason, text, cm.Name, all)
 	})
+}
+
+// eventsOf returns the Events about an object as "Warning NotReady: text".
+func (r *rig) eventsOf(cm *corev1.ConfigMap) []string {
+	r.t.Helper()
+	var list corev1.EventList
+	r.must(r.client.List(r.t.Context(), &list, client.InNamespace(cm.Namespace)))
+	var all []string
+	for _, e := range list.Items {
+		if e.InvolvedObject.UID == cm.UID {
+			all = append(all, e.Type+" "+e.Reason+": "+e.Message)
+		}
+	}
+	return all
 }
 
 // playNodes lets the nodes run what they are told at once, each holding the addresses of the groups that it is the home

@@ -41,8 +41,8 @@ type statusWriter struct {
 type written struct {
 	version        string
 	bindIP, status string
-	// cloud is the annotation about the cloud.
-	cloud string
+	// cloud and warnings are the annotations about the cloud and about what is to be warned of.
+	cloud, warnings string
 }
 
 func newStatusWriter(mgr manager.Manager, log *slog.Logger) *statusWriter {
@@ -53,7 +53,6 @@ func newStatusWriter(mgr manager.Manager, log *slog.Logger) *statusWriter {
 		herald: &herald{
 			events: mgr.GetEventRecorder(fieldManager),
 			log:    log,
-			warned: map[types.UID]map[string]bool{},
 		},
 	}
 }
@@ -79,16 +78,18 @@ func (w *statusWriter) report(ctx context.Context, cms []*corev1.ConfigMap, verd
 		if v.unknown && earlier.status != "" {
 			continue
 		}
-		if v.keepIP {
-			v.bindIP = earlier.bindIP
-		}
-		w.herald.warn(cm, v)
+		v = v.after(earlier)
 		cloud, err := cloudText(v.cloud, earlier.cloud)
 		if err != nil {
 			failed(fmt.Errorf("status of configmap %s: %w", keyOf(cm), err))
 			continue
 		}
-		now := written{bindIP: v.bindIP, status: v.status, cloud: cloud}
+		warnings, err := warningsText(v.findings)
+		if err != nil {
+			failed(fmt.Errorf("status of configmap %s: %w", keyOf(cm), err))
+			continue
+		}
+		now := written{bindIP: v.bindIP, status: v.status, cloud: cloud, warnings: warnings}
 		if earlier.same(now) || futile(now) {
 			continue
 		}
@@ -117,7 +118,6 @@ func (w *statusWriter) forget(cms []*corev1.ConfigMap) {
 			delete(w.written, uid)
 		}
 	}
-	w.herald.forget(there)
 }
 
 // shown returns what the object says, be it that the cache does not know it yet, and whether it is futile to write a
@@ -132,10 +132,11 @@ func (w *statusWriter) shown(cm *corev1.ConfigMap) (shown written, futile func(w
 		return last, futile
 	}
 	return written{
-		version: cm.ResourceVersion,
-		bindIP:  cm.Data[configmap.KeyBindIP],
-		status:  cm.Data[configmap.KeyStatus],
-		cloud:   cm.Annotations[configmap.AnnotationCloud],
+		version:  cm.ResourceVersion,
+		bindIP:   cm.Data[configmap.KeyBindIP],
+		status:   cm.Data[configmap.KeyStatus],
+		cloud:    cm.Annotations[configmap.AnnotationCloud],
+		warnings: cm.Annotations[configmap.AnnotationWarnings],
 	}, futile
 }
 
@@ -176,6 +177,23 @@ func cloudText(s *lb.CloudStatus, earlier string) (string, error) {
 	return string(text), err
 }
 
+// warningsText is the annotation about what is to be warned of: the first of the warnings among findings, empty for
+// none.
+func warningsText(findings []lb.Finding) (string, error) {
+	var warnings []lb.Finding
+	for _, f := range findings {
+		f.Message = printable(f.Message, maxStatus)
+		if f.Severity() == lb.SeverityWarning && len(warnings) < maxFindings && !slices.Contains(warnings, f) {
+			warnings = append(warnings, f)
+		}
+	}
+	if len(warnings) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(warnings)
+	return string(text), err
+}
+
 func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdict, now, earlier written) error {
 	data := map[string]string{configmap.KeyStatus: v.status}
 	if v.bindIP != "" {
@@ -185,6 +203,9 @@ func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdic
 	ac := corev1ac.ConfigMap(cm.Name, cm.Namespace).WithUID(cm.UID).WithData(data)
 	if now.cloud != "" {
 		ac = ac.WithAnnotations(map[string]string{configmap.AnnotationCloud: now.cloud})
+	}
+	if now.warnings != "" {
+		ac = ac.WithAnnotations(map[string]string{configmap.AnnotationWarnings: now.warnings})
 	}
 	err := w.client.Apply(ctx, ac, client.FieldOwner(fieldManager), client.ForceOwnership)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
@@ -200,6 +221,6 @@ func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdic
 	w.mu.Lock()
 	w.written[cm.UID] = now
 	w.mu.Unlock()
-	w.herald.tell(cm, earlier, v)
+	w.herald.tell(cm, earlier, now, v)
 	return nil
 }

@@ -35,7 +35,9 @@ type verdict struct {
 	// keepIP leaves bind-ip as it is: it may be the only memory of an address that could not be adopted yet.
 	keepIP bool
 	// unknown says that nothing is known yet: what the object says already stays.
-	unknown  bool
+	unknown bool
+	// moving says that what was ready is still to be called so: its address may be on its way between nodes.
+	moving   bool
 	findings []lb.Finding
 	// cloud is what the cloud says of it; nil where there is none.
 	cloud *lb.CloudStatus
@@ -55,6 +57,7 @@ func judge(o plan.Outcome, served *lb.LoadBalancer, h backend.Health) verdict {
 		v.keepIP = served == nil
 		v.set(conditionPending, "its configuration could not be handed to the nodes yet")
 	case !h.Ready:
+		v.moving = h.Moving
 		v.set(conditionPending, h.Reason)
 	default:
 		v.set(conditionReady, "")
@@ -67,6 +70,17 @@ func (v *verdict) set(c condition, text string) {
 	if text != "" {
 		v.status = printable(string(c)+" : "+text, maxStatus)
 	}
+}
+
+// after returns the verdict as it is to be written over an earlier one.
+func (v verdict) after(earlier written) verdict {
+	if v.keepIP {
+		v.bindIP = earlier.bindIP
+	}
+	if v.moving && v.bindIP == earlier.bindIP && conditionOf(earlier.status) == conditionReady {
+		v.set(conditionReady, "")
+	}
+	return v
 }
 
 // conditionOf returns what a status says in one word.

@@ -118,10 +118,10 @@ func document() string {
 # Findings
 
 What is wrong with an object is a finding: a number that never changes its meaning, the place, and a message that says
-what to do. It stands in an Event, an error also in the ConfigMap's ` + "`status`" + `, and in what
-` + "`kubectl lb validate`" + ` and ` + "`kubectl lb status`" + ` print. An error keeps the object from
-being served as written, and its last good version, if there is one, goes on serving; a warning leaves it served. No
-finding of one object touches another one.
+what to do. It stands in an Event, an error also in the ConfigMap's ` + "`status`" + `, a warning in its annotation
+` + "`kubectl-lb.io/warnings`" + `, and both in what ` + "`kubectl lb validate`" + ` and ` + "`kubectl lb status`" + `
+print. An error keeps the object from being served as written, and its last good version, if there is one, goes on
+serving; a warning leaves it served. No finding of one object touches another one.
 `)
 	groups := []struct{ prefix, title string }{
 		{"LB01", "The object's own data"}, {"LB02", "The Service it targets"}, {"LB03", "Its address"}, {"LB04",

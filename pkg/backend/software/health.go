@@ -87,21 +87,26 @@ func (j *judge) health(e entry) backend.Health {
 		return h
 	}
 	h.Reason = j.lacking(e)
+	runs := h.Reason == ""
+	h.Moving = runs
 	for _, a := range e.VIPs {
-		d, f, pending := j.owner(e, a, h.Reason == "")
-		if d.Kind != "" {
-			h.Disputes = append(h.Disputes, d)
-			if !slices.Contains(h.Findings, f) {
-				h.Findings = append(h.Findings, f)
+		o := j.owner(e, a, runs)
+		disputed := o.dispute.Kind != ""
+		if disputed {
+			h.Disputes = append(h.Disputes, o.dispute)
+			if !slices.Contains(h.Findings, o.finding) {
+				h.Findings = append(h.Findings, o.finding)
 			}
-			pending = f.String()
+			o.pending = o.finding.String()
 		}
 		// What stands against the owner says more than that a node is behind, which may be why.
-		if pending != "" && (h.Reason == "" || d.Kind != "") {
-			h.Reason = pending
+		if o.pending != "" && (h.Reason == "" || disputed) {
+			h.Reason = o.pending
 		}
+		h.Moving = h.Moving && (o.moving || o.pending == "")
 	}
 	h.Ready = h.Reason == ""
+	h.Moving = h.Moving && !h.Ready
 	return h
 }
 

@@ -74,7 +74,7 @@ func TestHealth(t *testing.T) {
 		{
 			name: "nobody holds it", nodes: []string{"lb1", "lb2"},
 			report: func(s *testStore, t *testing.T) { s.catchUp(t, "lb1", "lb2") },
-			want:   backend.Health{Reason: "no node holds 10.9.0.1 yet"},
+			want:   backend.Health{Reason: "no node holds 10.9.0.1 yet", Moving: true},
 		},
 		{
 			name: "ready", nodes: []string{"lb1", "lb2"},
@@ -98,7 +98,7 @@ func TestHealth(t *testing.T) {
 				s.report(t, status("lb1", s, t, 0, vip))
 				s.report(t, status("lb2", s, t, 0, vip))
 			},
-			want: backend.Health{Reason: "10.9.0.1 is held by several nodes: lb1, lb2"},
+			want: backend.Health{Reason: "10.9.0.1 is held by several nodes: lb1, lb2", Moving: true},
 		},
 		{
 			name: "a dead node's last words", nodes: []string{"lb1", "lb2"},

@@ -68,9 +68,18 @@ func (j *judge) lasted(g glimpse, limit time.Duration) bool {
 	return false
 }
 
-// owner judges who owns an address of an entry: a dispute with its finding, or else what is pending in words, empty
-// when exactly one node holds it. Nobody is expected to hold what not all members run.
-func (j *judge) owner(e entry, a netip.Addr, runs bool) (backend.Dispute, lb.Finding, string) {
+// ownership is who owns an address: a dispute with its finding, or else what is pending in words, empty when exactly
+// one node holds it.
+type ownership struct {
+	dispute backend.Dispute
+	finding lb.Finding
+	pending string
+	// moving says that it may be on its way between nodes: it has not lasted.
+	moving bool
+}
+
+// owner judges who owns an address of an entry. Nobody is expected to hold what not all members run.
+func (j *judge) owner(e entry, a netip.Addr, runs bool) ownership {
 	holders := j.holders(e.Group, a)
 	seen, foreign := j.strangers(a, holders)
 	claimed := slices.IndexFunc(j.findings[e.Origin.Key], func(f lb.Finding) bool { return f.Code == lb.CodeForeignOwner })
@@ -78,18 +87,20 @@ func (j *judge) owner(e entry, a netip.Addr, runs bool) (backend.Dispute, lb.Fin
 	case foreign.Other != "":
 		return j.foreignOwner(a, foreign)
 	case len(holders) == 0 && claimed >= 0: // A node asked before it announced the address, and left it alone.
-		return backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
-			j.findings[e.Origin.Key][claimed], ""
+		return ownership{
+			dispute: backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
+			finding: j.findings[e.Origin.Key][claimed],
+		}
 	case len(holders)+len(seen) > 1:
 		return j.twoOwners(e, a, holders, seen)
 	case len(holders) == 1:
-		return backend.Dispute{}, lb.Finding{}, ""
-	case runs && j.able() != "":
-		if g := j.sight(a, backend.DisputeNoOwner, nil); j.lasted(g, noOwnerAfter(j.options.Timing)) {
-			return j.noOwner(e, a)
-		}
+		return ownership{}
 	}
-	return backend.Dispute{}, lb.Finding{}, fmt.Sprintf("no node holds %s yet%s", a, j.unfit())
+	expected := runs && j.able() != ""
+	if expected && j.lasted(j.sight(a, backend.DisputeNoOwner, nil), noOwnerAfter(j.options.Timing)) {
+		return j.noOwner(e, a)
+	}
+	return ownership{pending: fmt.Sprintf("no node holds %s yet%s", a, j.unfit()), moving: expected}
 }
 
 // strangers returns the nodes that answer for an address without saying that they hold it, and the first foreign
@@ -112,16 +123,18 @@ func (j *judge) strangers(a netip.Addr, holders []string) (nodes []string, forei
 	return nodes, foreign
 }
 
-func (j *judge) foreignOwner(a netip.Addr, c nodeconfig.Conflict) (backend.Dispute, lb.Finding, string) {
-	return backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
-		lb.Finding{Code: lb.CodeForeignOwner, Message: fmt.Sprintf(
+func (j *judge) foreignOwner(a netip.Addr, c nodeconfig.Conflict) ownership {
+	return ownership{
+		dispute: backend.Dispute{Address: a, Kind: backend.DisputeForeignOwner, Cause: backend.CauseForeign},
+		finding: lb.Finding{Code: lb.CodeForeignOwner, Message: fmt.Sprintf(
 			"%s is answered by %s, which is no load-balancer node; take the address from that machine, or out of the pool",
-			a, c.Other)}, ""
+			a, c.Other)},
+	}
 }
 
 // twoOwners says that an address has two owners once it has lasted, and each that claims to hold it has said so again
 // meanwhile or is seen on the wire: a node that has just died can't.
-func (j *judge) twoOwners(e entry, a netip.Addr, holders, seen []string) (backend.Dispute, lb.Finding, string) {
+func (j *judge) twoOwners(e entry, a netip.Addr, holders, seen []string) ownership {
 	g := j.sight(a, backend.DisputeTwoOwners, holders)
 	all := slices.Concat(holders, seen)
 	slices.Sort(all)
@@ -134,15 +147,17 @@ func (j *judge) twoOwners(e entry, a netip.Addr, holders, seen []string) (backen
 		j.expire(j.now.Add(twoOwnersAfter)) // A heartbeat alone asks for no judgement.
 	}
 	if !lasted || !alive {
-		return backend.Dispute{}, lb.Finding{}, words
+		return ownership{pending: words, moving: true}
 	}
 	cause, why := j.cause(e.Group, lb.FamilyOf(a))
 	if cause == backend.CauseUnknown {
 		cause = backend.CausePartition
 		why = "they do not hear each other (partition); see that VRRP, IP protocol 112, passes between them"
 	}
-	return backend.Dispute{Address: a, Kind: backend.DisputeTwoOwners, Cause: cause},
-		lb.Finding{Code: lb.CodeTwoOwners, Message: words + "; " + why}, ""
+	return ownership{
+		dispute: backend.Dispute{Address: a, Kind: backend.DisputeTwoOwners, Cause: cause},
+		finding: lb.Finding{Code: lb.CodeTwoOwners, Message: words + "; " + why},
+	}
 }
 
 // sees reports whether another node sees this one answer for an address.
@@ -157,14 +172,16 @@ func (j *judge) sees(a netip.Addr, node string) bool {
 	return false
 }
 
-func (j *judge) noOwner(e entry, a netip.Addr) (backend.Dispute, lb.Finding, string) {
+func (j *judge) noOwner(e entry, a netip.Addr) ownership {
 	cause, why := j.cause(e.Group, lb.FamilyOf(a))
 	message := fmt.Sprintf("no node holds %s, although they could: %s", a, j.able())
 	if cause != backend.CauseUnknown {
 		message += "; " + why
 	}
-	return backend.Dispute{Address: a, Kind: backend.DisputeNoOwner, Cause: cause},
-		lb.Finding{Code: lb.CodeNoOwner, Message: message}, ""
+	return ownership{
+		dispute: backend.Dispute{Address: a, Kind: backend.DisputeNoOwner, Cause: cause},
+		finding: lb.Finding{Code: lb.CodeNoOwner, Message: message},
+	}
 }
 
 // cause looks for what keeps the nodes of a group from agreeing.

@@ -123,6 +123,47 @@ func TestTwoOwners(t *testing.T) {
 	})
 }
 
+// TestMoving: what may be an address on its way between nodes is told from what has lasted, and from a wait for nodes that
+// do not run it yet.
+func TestMoving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		moving := func(want bool) {
+			t.Helper()
+			if h, _ := s.look(); h.Moving != want || h.Moving && h.Ready {
+				t.Errorf("%+v, want moving %v", h, want)
+			}
+		}
+		s.hold("lb1")
+		moving(false)
+		s.hold()
+		moving(true)
+		s.hold("lb2")
+		moving(false)
+		s.hold("lb1", "lb2")
+		moving(true)
+		time.Sleep(twoOwnersAfter)
+		s.report("lb1", "lb2")
+		moving(false)
+		s.expect(backend.DisputeTwoOwners, backend.CausePartition, lb.CodeTwoOwners, "LB0404")
+		s.hold()
+		moving(true)
+		time.Sleep(noOwnerAfter(s.b.options.Timing))
+		moving(false)
+		s.expect(backend.DisputeNoOwner, backend.CauseUnknown, lb.CodeNoOwner, "LB0405")
+		// Nobody is expected to hold what one of them does not run yet, and nobody can who is unfit.
+		s.nodes["lb2"].Running.Shards = nil
+		s.hold()
+		moving(false)
+		s.nodes["lb2"].Running.Shards = s.store.running(t)
+		for _, st := range s.nodes {
+			st.Share.State = nodeconfig.ShareUnfit
+		}
+		s.hold()
+		moving(false)
+	})
+}
+
 // TestDeadOwner: the last words of a node that has died make no second owner, whatever its clock said.
 func TestDeadOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,6 +22,10 @@ const Finalizer = "kubectl-lb.io/octavia"
 // writes it.
 const AnnotationCloud = "kubectl-lb.io/cloud-status"
 
+// AnnotationWarnings on a ConfigMap holds the warnings about the load balancer, as JSON (a list of lb.Finding). The
+// controller writes it.
+const AnnotationWarnings = "kubectl-lb.io/warnings"
+
 // The keys of a ConfigMap's data.
 const (
 	KeyNamespace   = "namespace"
