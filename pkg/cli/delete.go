@@ -31,6 +31,8 @@ type deleteOptions struct {
 	selector       string
 	ignoreNotFound bool
 	output         string
+	// blind says that the nodes' documents may not be read.
+	blind bool
 }
 
 func (p *program) deleteCommand() *cobra.Command {
@@ -42,7 +44,8 @@ func (p *program) deleteCommand() *cobra.Command {
 		Long: `Delete load balancers, that is their ConfigMaps. The Services and pods behind them are left alone, and so is
 every ConfigMap without the label app=loadbalancer.
 
-The address is withdrawn from every node before anybody else can get it; --wait waits for that.`,
+The address is withdrawn from every node before anybody else can get it; --wait waits for that, as far as you may
+read what the nodes report, and for OpenStack to have deleted what it made.`,
 		Example: p.example(
 			"kubectl lb delete tea",
 			"kubectl lb delete tea --wait --timeout 30s",
@@ -161,9 +164,29 @@ func (o *deleteOptions) delete(ctx context.Context, c *cluster, cm corev1.Config
 	return err
 }
 
-// remains says what is still left of deleted load balancers on the nodes; "" when nothing is.
+// remains says what is still left of deleted load balancers: the objects, which what was made in a cloud holds, and
+// what is on the nodes; "" when nothing is.
 func (o *deleteOptions) remains(ctx context.Context, c *cluster, deleted []corev1.ConfigMap) (string, error) {
+	for _, cm := range deleted {
+		now, err := c.CoreV1().ConfigMaps(cm.Namespace).Get(ctx, cm.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return "", err
+		case now.UID == cm.UID:
+			return fmt.Sprintf("configmap/%s is still there: %s", cm.Name,
+				printer.Or(now.Data[configmap.KeyStatus], "something holds it by a finalizer")), nil
+		}
+	}
+	if o.blind {
+		return "", nil
+	}
 	cms, err := c.documents(ctx)
+	if apierrors.IsForbidden(err) {
+		o.blind = true
+		o.note("note: you may not list configmaps in namespace %q, so the nodes are not waited for", c.system)
+		return "", nil
+	}
 	if err != nil {
 		return "", err
 	}

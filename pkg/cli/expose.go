@@ -259,8 +259,11 @@ func (o *exposeOptions) missing(s v1alpha1.LoadBalancerStatus) (string, error) {
 		return "", &exitError{code: ExitFindings, err: fmt.Errorf("the controller refuses it: %s", st.Reason)}
 	case !strings.HasPrefix(st.Object, "SUCCESS"):
 		return printer.Or(st.Reason, string(st.State)), nil
-	case st.NodesKnown && (st.State == v1alpha1.Pending || st.State == v1alpha1.Down || st.NodesCurrent == 0):
+	case st.NodesKnown && (st.State == v1alpha1.Pending || st.State == v1alpha1.Down || st.State == v1alpha1.Unknown ||
+		st.NodesCurrent == 0):
 		return printer.Or(st.Reason, string(st.State)), nil
+	case slices.ContainsFunc(st.Findings, view.Podless):
+		return st.Reason, nil
 	}
 	return "", nil
 }

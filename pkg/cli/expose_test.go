@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
@@ -172,6 +173,10 @@ func TestExposeWait(t *testing.T) {
 		if r := w.lb(t, args...); r.code != ExitOK {
 			t.Errorf("it shares: %+v", r)
 		}
+		w.annotate("tea", configmap.AnnotationWarnings, `[{"code":"LB0206","message":"no pod is ready"}]`)
+		if r := w.lb(t, args...); r.code != ExitTimeout || !strings.Contains(r.errOut, "LB0206 no pod is ready") {
+			t.Errorf("nobody is behind the address: %+v", r)
+		}
 	})
 }
 
@@ -221,4 +226,25 @@ func TestDeleteWait(t *testing.T) {
 	w.shard.Withdrawn = []nodeconfig.Withdrawal{{Key: lb.Key{Namespace: w.user, Name: "tea"}, Revision: 7}}
 	w.publish()
 	w.lb(t, args...).expect(t, "delete-wait", args)
+
+	// Octavia's is there until OpenStack has deleted what it made.
+	w.put(&corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: "cloudy", Namespace: w.user, Labels: map[string]string{configmap.LabelKey: configmap.LabelValue},
+			Finalizers: []string{configmap.Finalizer},
+		},
+		Data: map[string]string{"status": "PENDING : it is being deleted in OpenStack"},
+	})
+	args[1] = "cloudy"
+	w.lb(t, args...).expect(t, "delete-wait-cloud", args)
+	_, err := w.client.CoreV1().ConfigMaps(w.user).Patch(t.Context(), "cloudy", types.MergePatchType,
+		[]byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	w.must(err)
+
+	// Who may not read what the nodes say waits for the object alone.
+	w.object("tea", map[string]string{"target-service-name": "tea", "bind-ip": "10.88.100.1"})
+	w.allow("jane", w.user, rbacv1.PolicyRule{
+		APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "delete"}})
+	args = []string{"delete", "tea", "--wait", "--as", "jane"}
+	w.lb(t, args...).expect(t, "delete-wait-tenant", args)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
@@ -184,6 +186,16 @@ func (w *world) object(name string, data map[string]string) {
 }
 
 // serve makes a load balancer that is served and held by a node: the object, the entry and the holder.
+// annotate adds to the object of a load balancer.
+func (w *world) annotate(name, key, value string) {
+	w.t.Helper()
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{key: value}}})
+	w.must(err)
+	_, err = w.client.CoreV1().ConfigMaps(w.user).Patch(context.Background(), name, types.MergePatchType, patch,
+		metav1.PatchOptions{})
+	w.must(err)
+}
+
 func (w *world) serve(name, vip, holder string, bindPort uint16) {
 	w.t.Helper()
 	w.object(name, map[string]string{

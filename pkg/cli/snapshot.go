@@ -65,17 +65,7 @@ func (p *program) countEndpoints(ctx context.Context, c *cluster, s *v1alpha1.Lo
 				services[r.Service.Key] = p.newCounter(ctx, c, r.Service.Key)
 			}
 			r.Endpoints = services[r.Service.Key].count(r.Service.Port, lb.Listener{Protocol: l.Protocol}.Transport())
-			if r.Endpoints != nil && r.Endpoints.Ready == 0 {
-				warn(s, podless(r.Service.Key, ""))
-			}
 		}
-	}
-}
-
-// warn adds a finding to those of a load balancer, unless it is there already.
-func warn(s *v1alpha1.LoadBalancerStatus, f lb.Finding) {
-	if !slices.ContainsFunc(s.Status.Findings, func(old v1alpha1.Finding) bool { return old.Finding == f }) {
-		s.Status.Findings = append(s.Status.Findings, v1alpha1.Finding{Finding: f, Severity: f.Severity()})
 	}
 }
 

@@ -140,7 +140,7 @@ func stateColor(s v1alpha1.State) printer.Color {
 	switch s {
 	case v1alpha1.Healthy:
 		return printer.Good
-	case v1alpha1.Pending, v1alpha1.Degraded, v1alpha1.Deleting, v1alpha1.Gone:
+	case v1alpha1.Pending, v1alpha1.Degraded, v1alpha1.Unknown, v1alpha1.Deleting, v1alpha1.Gone:
 		return printer.Doubtful
 	}
 	return printer.Bad

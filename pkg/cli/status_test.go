@@ -13,6 +13,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // gallery has a load balancer in every state that there is.
@@ -174,8 +175,18 @@ func TestStatusWithoutPods(t *testing.T) {
 	w.service("tea", port(80, ""))
 	w.serve("tea", "10.88.100.1", "lb2", 80)
 	w.publish()
-	r := w.lb(t, "status", "tea")
-	if r.code != ExitOK || !strings.Contains(r.out, "LB0206") || !strings.Contains(r.out, "no pod of Service podless/tea") {
-		t.Errorf("%+v", r)
-	}
+	w.annotate("tea", configmap.AnnotationWarnings, `[{"code":"LB0506","message":"the certificate ends in 3 days"},`+
+		`{"code":"LB0206","field":"data[target-service-name]","message":"no pod of Service podless/tea is ready; see to it"},`+
+		`{"code":"LB0103","message":"no warning, so not the controller's"}]`)
+	w.runs(t, "status-podless", "status", "--exit-code")
+	w.runs(t, "status-podless-tree", "status", "tea")
+}
+
+// In a namespace without a fleet the objects speak for themselves.
+func TestStatusOfTheWrongNamespace(t *testing.T) {
+	w := newWorld(t, "astray")
+	w.serve("tea", "10.88.100.1", "lb2", 80)
+	w.publish()
+	c := call{args: []string{"status", "-n", w.user, "--system-namespace", "default", "--kubeconfig", w.kubeconfig}, now: w.now}
+	c.run(t.Context()).expect(t, "status-astray", c.args[:1])
 }

@@ -49,10 +49,17 @@ func (o *statusOptions) showTree(s v1alpha1.LoadBalancerStatus) error {
 			continue // The first line says it.
 		}
 		t.Add(string(f.Code), printer.Cell{Text: "Finding"},
-			printer.Cell{Text: string(f.Severity), Color: printer.Bad}, printer.Cell{Text: findingDetail(f)})
+			printer.Cell{Text: string(f.Severity), Color: severityColor(f.Severity)}, printer.Cell{Text: findingDetail(f)})
 	}
 	columns := []printer.Column{{Name: "NAME"}, {Name: "KIND"}, {Name: "STATE"}, {Name: "DETAIL"}}
 	return printer.Table(o.Out, columns, t.Rows(), o.tableOptions(o.output))
+}
+
+func severityColor(s lb.Severity) printer.Color {
+	if s == lb.SeverityWarning {
+		return printer.Doubtful
+	}
+	return printer.Bad
 }
 
 // ownListeners are those of the object that no line of a cloud stands for.
@@ -99,6 +106,9 @@ func vipLine(st v1alpha1.Status, v v1alpha1.VIP) (printer.Cell, string) {
 	case !st.NodesKnown:
 		return printer.Cell{Text: printer.Unknown}, ""
 	case len(v.Holders) == 0:
+		if n := view.LastHolder(&st, v.Address); n != nil {
+			return printer.Cell{Text: printer.Unknown, Color: printer.Doubtful}, n.Name + " held it when last heard of"
+		}
 		return printer.Cell{Text: "Unheld", Color: printer.Bad}, "no node reports it"
 	case len(v.Holders) == 1:
 		detail := "by " + v.Holders[0]

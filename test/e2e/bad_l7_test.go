@@ -153,6 +153,15 @@ func TestNoEndpoints(t *testing.T) {
 	if took := time.Since(begun); took > answerTime/2 {
 		t.Errorf("TCP: let go after %s", took)
 	}
+	// Everybody who may read the object is told, and whoever waits for it goes on waiting.
+	const words = "no pod of Service default/podless is ready"
+	if out := kubectlLB(t, 3, "", "status", "endless", "--exit-code").Stdout; !strings.Contains(out, "Degraded") || !strings.Contains(out, words) {
+		t.Errorf("status:\n%s", out)
+	}
+	if res := kubectlLB(t, 4, "", "expose", "svc/podless", "--wait", "--timeout=3s"); !strings.Contains(res.Stderr, words) {
+		t.Errorf("expose --wait: %+v", res)
+	}
+	kubectlLB(t, 0, "", "delete", "podless")
 	lossless(t, neighbour.Stop())
 }
 

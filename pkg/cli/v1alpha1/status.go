@@ -26,10 +26,13 @@ const (
 	Healthy State = "Healthy"
 	// Pending: it is new, or being changed, and not yet served as written.
 	Pending State = "Pending"
-	// Degraded: it is served, but a node is missing, behind, or holds an address that another one holds too.
+	// Degraded: it is served, but a node is missing, behind, or holds an address that another one holds too, or a Service
+	// has no pod that is ready.
 	Degraded State = "Degraded"
 	// Error: something is wrong with the object; its last good version, if any, is served.
 	Error State = "Error"
+	// Unknown: no node reports that it holds a virtual IP of it, and one that may do so has fallen silent.
+	Unknown State = "Unknown"
 	// Down: it is meant to be served, but no node holds a virtual IP of it.
 	Down State = "Down"
 	// Deleting: it is being withdrawn.

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -30,7 +31,11 @@ func Build(s Snapshot) *v1alpha1.LoadBalancerStatusList {
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.KindLoadBalancerStatusList},
 		Items:    make([]v1alpha1.LoadBalancerStatus, 0, len(s.Objects)),
 	}
-	f := newFleetView(s.Documents, s.Now)
+	docs := s.Documents
+	if docs != nil && !docs.HasFleet { // It is another namespace that they are in.
+		docs = nil
+	}
+	f := newFleetView(docs, s.Now)
 	for _, cm := range s.Objects {
 		list.Items = append(list.Items, build(cm, f, s.Now))
 	}
@@ -55,11 +60,12 @@ func build(cm corev1.ConfigMap, f *fleetView, now time.Time) v1alpha1.LoadBalanc
 		},
 	}
 	st := &out.Status
-	st.Findings = objectFindings(st.Object)
+	st.Findings = append(objectFindings(st.Object), warnings(cm)...)
 	key := lb.Key{Namespace: cm.Namespace, Name: cm.Name}
 	if IsCloud(cm) {
 		fromCloud(st, cm)
 		st.State, st.Reason = judgeCloud(cm, st, now)
+		doubt(st)
 		return out
 	}
 	if entry, ok := f.entry(key); ok {
@@ -69,6 +75,7 @@ func build(cm corev1.ConfigMap, f *fleetView, now time.Time) v1alpha1.LoadBalanc
 	}
 	f.describe(st, key)
 	st.State, st.Reason = judge(cm, st)
+	doubt(st)
 	return out
 }
 
@@ -202,4 +209,20 @@ func objectFindings(status string) []v1alpha1.Finding {
 		}
 	}
 	return []v1alpha1.Finding{{Finding: f, Severity: lb.SeverityError}}
+}
+
+// warnings returns what the controller warns of on an object.
+func warnings(cm corev1.ConfigMap) []v1alpha1.Finding {
+	var told []lb.Finding
+	text := cm.Annotations[configmap.AnnotationWarnings]
+	if text == "" || json.Unmarshal([]byte(text), &told) != nil {
+		return nil
+	}
+	var out []v1alpha1.Finding
+	for _, f := range told {
+		if f.Severity() == lb.SeverityWarning { // anybody may write an annotation
+			out = append(out, v1alpha1.Finding{Finding: f, Severity: lb.SeverityWarning})
+		}
+	}
+	return out
 }

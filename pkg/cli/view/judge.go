@@ -2,6 +2,8 @@ package view
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,7 +62,7 @@ func judgeNodes(st *v1alpha1.Status) (v1alpha1.State, string) {
 		case pending:
 			return v1alpha1.Pending, pendingReason(st.Object, fmt.Sprintf("no node holds %s yet", v.Address))
 		default:
-			return v1alpha1.Down, fmt.Sprintf("no node holds %s", v.Address) + silent(st)
+			return unheld(st, v.Address)
 		}
 	}
 	if len(st.Conflicts) > 0 {
@@ -83,6 +85,19 @@ func judgeNodes(st *v1alpha1.Status) (v1alpha1.State, string) {
 	return v1alpha1.Healthy, ""
 }
 
+// doubt calls Degraded what is in order but for a Service without a pod.
+func doubt(st *v1alpha1.Status) {
+	if st.State != v1alpha1.Healthy {
+		return
+	}
+	if i := slices.IndexFunc(st.Findings, Podless); i >= 0 {
+		st.State, st.Reason = v1alpha1.Degraded, words(st.Findings[i])
+	}
+}
+
+// Podless reports whether a finding says that a Service has no pod that is ready.
+func Podless(f v1alpha1.Finding) bool { return f.Code == lb.CodeNoEndpoints }
+
 // behind says which nodes do not run the wanted version.
 func behind(st *v1alpha1.Status) string {
 	var words []string
@@ -99,18 +114,35 @@ func behind(st *v1alpha1.Status) string {
 	return strings.Join(words, "; ")
 }
 
-// silent names the nodes that say nothing, as a half sentence.
-func silent(st *v1alpha1.Status) string {
+// unheld judges an address that no node reports to hold. A node that held it and is silent may be dead, or well and out
+// of reach of the API server: only the others, if there are any, could tell by taking over.
+func unheld(st *v1alpha1.Status, a netip.Addr) (v1alpha1.State, string) {
+	if n := LastHolder(st, a); n != nil {
+		return v1alpha1.Unknown,
+			fmt.Sprintf("%s held %s and is silent; see that it runs and reaches the API server", n.Name, a)
+	}
 	var names []string
 	for _, n := range st.Nodes {
 		if n.Stale {
 			names = append(names, n.Name)
 		}
 	}
-	if len(names) == 0 {
-		return ""
+	switch {
+	case len(names) == len(st.Nodes):
+		return v1alpha1.Unknown, "all nodes are silent: " + strings.Join(names, ", ")
+	case len(names) > 0:
+		return v1alpha1.Down, fmt.Sprintf("no node holds %s (silent: %s)", a, strings.Join(names, ", "))
 	}
-	return " (silent: " + strings.Join(names, ", ") + ")"
+	return v1alpha1.Down, fmt.Sprintf("no node holds %s", a)
+}
+
+// LastHolder returns the silent node that held an address when it was last heard of; nil where there is none.
+func LastHolder(st *v1alpha1.Status, a netip.Addr) *v1alpha1.Node {
+	i := slices.IndexFunc(st.Nodes, func(n v1alpha1.Node) bool { return n.Stale && slices.Contains(n.Holding, a) })
+	if i < 0 {
+		return nil
+	}
+	return &st.Nodes[i]
 }
 
 // pendingReason takes the reason out of "PENDING : reason".

@@ -13,6 +13,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 func now() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
@@ -94,7 +95,13 @@ func TestState(t *testing.T) {
 		{"no holder yet", func(s *scene) { s.lb1.Holding, s.object.Data["status"] = nil, "PENDING" },
 			v1alpha1.Pending, "no node holds 10.0.0.9 yet"},
 		{"the holder is silent", func(s *scene) { s.lb1.Reported = now().Add(-nodeconfig.StaleAfter - time.Second) },
-			v1alpha1.Down, "no node holds 10.0.0.9 (silent: lb1)"},
+			v1alpha1.Unknown, "lb1 held 10.0.0.9 and is silent; see that it runs and reaches the API server"},
+		{"one who did not hold it is silent", func(s *scene) {
+			s.lb1.Holding, s.lb1.Reported = nil, now().Add(-time.Hour)
+		}, v1alpha1.Down, "no node holds 10.0.0.9 (silent: lb1)"},
+		{"all are silent", func(s *scene) {
+			s.lb1.Holding, s.lb1.Reported, s.lb2.Reported = nil, now().Add(-time.Hour), now().Add(-time.Hour)
+		}, v1alpha1.Unknown, "all nodes are silent: lb1, lb2"},
 		{"a standby is silent", func(s *scene) { s.lb2.Reported = now().Add(-time.Hour) },
 			v1alpha1.Degraded, "lb2 is silent"},
 		{"a standby never spoke", func(s *scene) { s.lb2 = nil }, v1alpha1.Degraded, "lb2 has never reported"},
@@ -109,6 +116,16 @@ func TestState(t *testing.T) {
 		}, v1alpha1.Degraded, "lb2 is silent"},
 		{"no nodes", func(s *scene) { s.docs.Config.Fleet.Nodes = nil },
 			v1alpha1.Down, "there is no load-balancer node"},
+		{"no documents here", func(s *scene) { s.docs = Documents{} }, v1alpha1.Healthy, ""},
+		{"no pod", func(s *scene) {
+			s.object.Annotations = map[string]string{configmap.AnnotationWarnings: `[{"code":"LB0206","message":"no pod"}]`}
+		}, v1alpha1.Degraded, "LB0206 no pod"},
+		{"a warning that is none", func(s *scene) {
+			s.object.Annotations = map[string]string{configmap.AnnotationWarnings: `[{"code":"LB0103","message":"bad"}]`}
+		}, v1alpha1.Healthy, ""},
+		{"warnings that cannot be read", func(s *scene) {
+			s.object.Annotations = map[string]string{configmap.AnnotationWarnings: `{`}
+		}, v1alpha1.Healthy, ""},
 		{"lost documents", func(s *scene) { s.entry = nil }, v1alpha1.Degraded, "the controller's documents lack it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

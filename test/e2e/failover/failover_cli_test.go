@@ -215,4 +215,9 @@ func TestNodesAndSuccession(t *testing.T) {
 		t.Errorf("undrain: %s", out)
 	}
 	holds(t, home, ip, true, time.Second)
+	told, err := shared.MustKubectl(t.Context(), "", "get", "events", "--field-selector", "involvedObject.name=inherited")
+	must(t, err)
+	if !strings.Contains(told, "Ready") || strings.Contains(told, "NotReady") {
+		t.Errorf("a drain is no trouble of the load balancer:\n%s", told)
+	}
 }
