@@ -17,6 +17,7 @@ import (
 type nodesOptions struct {
 	*program
 	names  []string
+	watch  bool
 	output *printer.Flags
 }
 
@@ -31,7 +32,7 @@ at home on it, and why it could not take over, if it could not.
 
 Everything shown is what the nodes report. SHARE is Serving, Draining, Drained, Holding (well again, waiting for the
 hold time to pass), Unfit or Silent (it announces nothing).`,
-		Example: p.example("kubectl lb nodes", "kubectl lb nodes lb1 -o yaml"),
+		Example: p.example("kubectl lb nodes", "kubectl lb nodes lb1 -o yaml", "kubectl lb nodes --watch"),
 		Args: func(_ *cobra.Command, args []string) error {
 			for _, a := range args {
 				o.names = append(o.names, nodeOf(a))
@@ -44,6 +45,7 @@ hold time to pass), Unfit or Silent (it announces nothing).`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
 		ValidArgsFunction: p.completeNodes,
 	}
+	cmd.Flags().BoolVarP(&o.watch, "watch", "w", false, "Go on showing changes until interrupted.")
 	o.output.AddTo(cmd)
 	return cmd
 }
@@ -62,17 +64,13 @@ func (o *nodesOptions) run(ctx context.Context) error {
 			return err
 		}
 	}
-	list := view.Nodes(docs, o.now())
-	if len(o.names) > 0 {
-		list.Items = slices.DeleteFunc(list.Items, func(n v1alpha1.NodeStatus) bool {
-			return !slices.Contains(o.names, n.Name)
-		})
+	if o.watch {
+		return o.follow(ctx, c, docs)
 	}
+	list := o.picture(docs)
 	switch {
 	case o.output.Name():
-		for _, n := range list.Items {
-			fmt.Fprintf(o.Out, "node/%s\n", n.Name)
-		}
+		o.showNames(list.Items)
 		return nil
 	case !o.output.Human():
 		return o.output.Print(o.Out, list)
@@ -80,10 +78,27 @@ func (o *nodesOptions) run(ctx context.Context) error {
 		o.note("No load-balancer nodes found")
 		return nil
 	}
-	return o.show(list.Items)
+	return o.show(list.Items, o.tableOptions(o.output))
 }
 
-func (o *nodesOptions) show(items []v1alpha1.NodeStatus) error {
+// picture returns the nodes that are to be shown.
+func (o *nodesOptions) picture(docs view.Documents) *v1alpha1.NodeStatusList {
+	list := view.Nodes(docs, o.now())
+	if len(o.names) > 0 {
+		list.Items = slices.DeleteFunc(list.Items, func(n v1alpha1.NodeStatus) bool {
+			return !slices.Contains(o.names, n.Name)
+		})
+	}
+	return list
+}
+
+func (o *nodesOptions) showNames(items []v1alpha1.NodeStatus) {
+	for _, n := range items {
+		fmt.Fprintf(o.Out, "node/%s\n", n.Name)
+	}
+}
+
+func (o *nodesOptions) show(items []v1alpha1.NodeStatus, table printer.Options) error {
 	var rows [][]printer.Cell
 	for _, n := range items {
 		row := printer.Text(n.Name, printer.Or(string(n.Share), printer.Unknown), strconv.Itoa(n.Addresses),
@@ -98,7 +113,7 @@ func (o *nodesOptions) show(items []v1alpha1.NodeStatus) error {
 		{Name: "NAME"}, {Name: "SHARE"}, {Name: "ADDRESSES"}, {Name: "HOME"}, {Name: "REPORTED"}, {Name: "NOTE"},
 		{Name: "CONFLICTS", Wide: true}, {Name: "DRILL", Wide: true}, {Name: "CURRENT", Wide: true},
 	}
-	return printer.Table(o.Out, columns, rows, o.tableOptions(o.output))
+	return printer.Table(o.Out, columns, rows, table)
 }
 
 func (o *nodesOptions) reportAge(n v1alpha1.NodeStatus) string {

@@ -65,12 +65,35 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 	copied := w.copies(ctx, changed)
 	// The first picture is the one that was just read: the informers may not have caught up with it.
 	snap := first
+	return keepUp(ctx, changed, pictures{
+		draw: func() error { return w.draw(ctx, c, view.Build(snap)) },
+		copy: func() { snap = copied() },
+		ask: func() (fresh bool) {
+			asked, fresh := w.ask(ctx)
+			if fresh {
+				snap = asked
+			}
+			return fresh
+		},
+	})
+}
+
+// pictures are what a command shows one after the other until it is interrupted: draw shows the last one, copy makes the
+// next one of what is followed, and ask of what is read anew. ask reports false where there is no answer.
+type pictures struct {
+	draw func() error
+	copy func()
+	ask  func() bool
+}
+
+// keepUp shows a picture, and another one after each change; every now and then without one, for what is not heard of.
+func keepUp(ctx context.Context, changed <-chan struct{}, p pictures) error {
 	var quiet time.Duration
 	for {
-		if err := w.draw(ctx, c, view.Build(snap)); err != nil {
+		if err := p.draw(); err != nil {
 			return err
 		}
-		for seen := false; !seen; {
+		for fresh := false; !fresh; {
 			select {
 			case <-ctx.Done():
 			case <-changed:
@@ -81,8 +104,11 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 			if !pause(ctx, redrawInterval) {
 				return ctx.Err()
 			}
-			if snap, seen = copied(), true; quiet >= quietLimit {
-				snap, seen = w.ask(ctx)
+			if quiet >= quietLimit {
+				fresh = p.ask()
+			} else {
+				p.copy()
+				fresh = true
 			}
 		}
 	}
@@ -129,9 +155,14 @@ func (w *watcher) ask(ctx context.Context) (view.Snapshot, bool) {
 		return w.picture(objects, documents), true
 	case !w.lost && ctx.Err() == nil:
 		w.lost = true
-		w.note("note: what is shown is no longer up to date: %s", strings.TrimPrefix(explain(err), "error: "))
+		w.outdated(err)
 	}
 	return view.Snapshot{}, false
+}
+
+// outdated tells that what is shown is no longer so.
+func (p *program) outdated(err error) {
+	p.note("note: what is shown is no longer up to date: %s", strings.TrimPrefix(explain(err), "error: "))
 }
 
 // pause waits, and reports false when it was interrupted.

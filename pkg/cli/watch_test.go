@@ -16,6 +16,7 @@ import (
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
+	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
 )
 
 // watching runs a command that goes on until stop is called, which returns what it left behind.
@@ -58,6 +59,31 @@ func TestStatusWatch(t *testing.T) {
 	}
 	if n := strings.Count(r.out, "tea "); n != 1 {
 		t.Errorf("tea is shown %d times, want once:\n%s", n, r.out)
+	}
+}
+
+// Nodes are watched likewise.
+func TestNodesWatch(t *testing.T) {
+	w := newWorld(t, "nodeswatch")
+	w.publish()
+	screen, stop := w.watching(t, "nodes", "lb1", "lb2", "-w")
+	w.eventually("the first picture", func() bool { return strings.Contains(screen.String(), "lb2 ") })
+	for _, s := range w.statuses { // heartbeats are no changes, and a node that was not named is not shown
+		s.Reported = s.Reported.Add(time.Second)
+	}
+	w.statuses["lb3"].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "nginx does not answer"}
+	w.publish()
+	w.statuses["lb1"].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "nginx does not answer"}
+	w.publish()
+	w.eventually("the change", func() bool { return strings.Contains(screen.String(), "Unfit") })
+	r := stop()
+	if r.code != ExitInterrupted || r.errOut != "" {
+		t.Errorf("exit status %d, stderr %q; want a quiet %d", r.code, r.errOut, ExitInterrupted)
+	}
+	for text, want := range map[string]int{"NAME ": 1, "lb1 ": 2, "lb2 ": 1, "lb3 ": 0} {
+		if n := strings.Count(r.out, text); n != want {
+			t.Errorf("%q is shown %d times, not %d:\n%s", text, n, want, r.out)
+		}
 	}
 }
 
