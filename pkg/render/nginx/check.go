@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -67,7 +68,7 @@ func check(in Input) error {
 
 // checker finds what is wrong with load balancers, and remembers who listens where: nginx refuses the whole
 // configuration when two of its servers want the same socket, but for HTTP servers of different hosts.
-type checker struct{ listening map[socket][]*lb.LoadBalancer }
+type checker struct{ listening map[socket]*occupants }
 
 // socket is what two servers can't have both.
 type socket struct {
@@ -112,19 +113,67 @@ func (c *checker) claim(l *lb.LoadBalancer) (lb.Finding, bool) {
 			if slices.Contains(want, ap) {
 				return finding(lb.CodeConflictingKeys, field(s), "%s is listened on twice", ap.AddrPort), true
 			}
-			for _, other := range c.listening[ap] {
-				if _, collides := l.Collides(*other); collides || l.Share == "" || l.Share != other.Share {
-					return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap.AddrPort, other.Origin.Key), true
-				}
+			if other := c.listening[ap].against(l, s); other != nil {
+				return finding(lb.CodeAddressPortTaken, field(s), "%s belongs to %s", ap.AddrPort, other.Origin.Key), true
 			}
 			want = append(want, ap)
 		}
 	}
-	for _, ap := range want {
-		c.listening[ap] = append(c.listening[ap], l)
+	for i, ap := range want {
+		if c.listening[ap] == nil {
+			c.listening[ap] = &occupants{}
+		}
+		c.listening[ap].add(l, l.Listeners[i/len(l.VIPs)])
 	}
 	return lb.Finding{}, false
 }
+
+// occupants are the load balancers at a socket, of which there may be thousands: one, or several that share the address,
+// speak alike, and have hosts of their own.
+type occupants struct {
+	n int
+	// first is the first by key, and hostless the one with a route for every host, nil where there is none.
+	first, hostless *lb.LoadBalancer
+	speech          lb.Speech
+	social          bool
+	// byHost are they by the hosts that they have.
+	byHost map[string]*lb.LoadBalancer
+}
+
+// against returns who keeps a listener from being at the socket as well; nil if nobody does. See
+// [lb.LoadBalancer.Collides].
+func (o *occupants) against(l *lb.LoadBalancer, s lb.Listener) *lb.LoadBalancer {
+	if o == nil {
+		return nil
+	}
+	speech, social := s.Speech()
+	if l.Share == "" || l.Share != o.first.Share || !social || !o.social || speech != o.speech {
+		return o.first
+	}
+	for _, r := range s.Routes {
+		if other := o.byHost[r.Host]; other != nil {
+			return other
+		}
+	}
+	return nil
+}
+
+// add takes a listener that nobody is against.
+func (o *occupants) add(l *lb.LoadBalancer, s lb.Listener) {
+	if o.n++; o.n == 1 {
+		o.first, o.byHost = l, make(map[string]*lb.LoadBalancer, len(s.Routes))
+		o.speech, o.social = s.Speech()
+	}
+	for _, r := range s.Routes {
+		o.byHost[r.Host] = l
+		if r.Host == "" && s.Protocol == lb.HTTP {
+			o.hostless = l
+		}
+	}
+}
+
+// leader returns the one with the default server: the one with a route for every host, or else the first.
+func (o *occupants) leader() *lb.LoadBalancer { return cmp.Or(o.hostless, o.first) }
 
 func checkListener(s lb.Listener) (lb.Finding, bool) {
 	if f, bad := checkOptions(s); bad {

@@ -114,6 +114,10 @@ func checkShared(t *testing.T, file render.File) {
 func checkWords(t *testing.T, ds []directive, r lb.Route) {
 	t.Helper()
 	for _, d := range ds {
+		if slices.Equal(d.words, []string{"if", "($host", "!=", r.Host, ")"}) {
+			checkWords(t, d.block, r)
+			continue
+		}
 		for i, w := range d.words {
 			isHost := i == 1 && d.words[0] == "server_name" && w == r.Host
 			isPath := i > 0 && d.words[0] == "location" && i == len(d.words)-1 && strings.HasPrefix(w, "/") &&

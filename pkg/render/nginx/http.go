@@ -22,11 +22,11 @@ type location struct {
 	name string
 }
 
-// server is a server of one host, or the default server when host is empty.
+// server is a server of one host, or the default server when host is empty. That may be one for no host but only.
 type server struct {
-	host string
-	lead lead
-	locs []location
+	host, only string
+	lead       lead
+	locs       []location
 }
 
 // lead says where the default server of a listener's sockets is.
@@ -56,6 +56,10 @@ func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, le
 		logFormat(t, l.Origin.Key, s)
 	}
 	certificateMap(t, l.Origin.Key, s)
+	if host := onlyHost(s); host != "" && lead.alone {
+		httpServer(t, in, l, s, server{only: host, lead: lead, locs: locs})
+		return
+	}
 	for host, routes := range s.Hosts() {
 		of := server{host: host, lead: lead}
 		for _, n := range routes {
@@ -63,6 +67,19 @@ func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, le
 		}
 		httpServer(t, in, l, s, of)
 	}
+}
+
+// onlyHost returns the one host of a listener, empty where there are others or TLS. Such a listener needs no second server,
+// and so no table of names, for which nginx clears more than a megabyte for each address when it reads its configuration.
+func onlyHost(s lb.Listener) string {
+	if s.TLS != nil || len(s.Routes) == 0 {
+		return ""
+	}
+	host := s.Routes[0].Host
+	if strings.HasPrefix(host, "*") || slices.ContainsFunc(s.Routes, func(r lb.Route) bool { return r.Host != host }) {
+		return ""
+	}
+	return host
 }
 
 // httpServer adds a server. A default server that others have at all addresses is theirs.
@@ -82,17 +99,33 @@ func httpServer(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, of s
 		if !stranger {
 			httpOptions(t, in, l, s)
 		}
-		if s.Options.HTTP.RedirectTo > 0 && len(locs) > 0 {
+		refuse := func() { t.Line("return 404", quote(notFound)+";") }
+		if of.only != "" {
+			t.Block("if ($host != "+quote(of.only)+")", refuse)
+		}
+		if len(locs) == 0 {
+			refuse()
+			if !stranger && len(s.Options.Sources) > 0 {
+				failedLocation(t)
+			}
+			return
+		}
+		if s.Options.HTTP.RedirectTo > 0 {
 			redirect(t, s)
 		}
 		for _, loc := range locs {
 			httpLocation(t, s, loc, locs)
 		}
 		if !slices.ContainsFunc(locs, func(l location) bool { return l.path == "/" && !l.exact }) {
-			t.Block("location /", func() { t.Line("return 404", quote(notFound)+";") })
+			t.Block("location /", refuse)
 		}
-		t.Block("location @failed", func() { t.Line("return 200 $lb_failure;") })
+		failedLocation(t)
 	})
+}
+
+// failedLocation adds where the error pages of a server are.
+func failedLocation(t *render.Text) {
+	t.Block("location @failed", func() { t.Line("return 200 $lb_failure;") })
 }
 
 // listenAt adds where a server listens, for which host and for which versions of HTTP.

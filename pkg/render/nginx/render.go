@@ -48,13 +48,13 @@ func withDefaults(in Input) Input {
 
 // sift parts the load balancers that can be rendered from those that cannot, both sorted by key. Of two that want the
 // same socket or have the same key, the first has it; the plan lets neither happen.
-func sift(all []lb.LoadBalancer) (served []*lb.LoadBalancer, refused []Refusal, at map[socket][]*lb.LoadBalancer) {
+func sift(all []lb.LoadBalancer) (served []*lb.LoadBalancer, refused []Refusal, at map[socket]*occupants) {
 	sorted := make([]*lb.LoadBalancer, 0, len(all)) // for they are large, and sorting moves them about
 	for i := range all {
 		sorted = append(sorted, &all[i])
 	}
 	slices.SortStableFunc(sorted, func(a, b *lb.LoadBalancer) int { return a.Origin.Key.Compare(b.Origin.Key) })
-	c := checker{listening: make(map[socket][]*lb.LoadBalancer, len(all))}
+	c := checker{listening: make(map[socket]*occupants, len(all))}
 	for i, l := range sorted {
 		var f lb.Finding
 		bad := i > 0 && sorted[i-1].Origin.Key == l.Origin.Key
@@ -77,8 +77,8 @@ type builder struct {
 	in     Input
 	files  []render.File
 	owners map[string]lb.Key
-	// listening says who is at each socket, sorted by key.
-	listening map[socket][]*lb.LoadBalancer
+	// listening says who is at each socket.
+	listening map[socket]*occupants
 	// sockets is the number of listening sockets, the probe's among them.
 	sockets int
 	// stream says whether there is a listener of TCP, UDP or passthrough.
@@ -132,19 +132,10 @@ func (b *builder) leads(l lb.LoadBalancer, s lb.Listener) lead {
 	out := lead{alone: true}
 	for _, a := range l.VIPs {
 		all := b.listening[socket{netip.AddrPortFrom(a, s.Port), s.Transport()}]
-		out.alone = out.alone && len(all) == 1
-		i := slices.IndexFunc(all, func(o *lb.LoadBalancer) bool { return hostless(o, s.Port) })
-		out.at = append(out.at, all[max(i, 0)].Origin.Key == l.Origin.Key)
+		out.alone = out.alone && all.n == 1
+		out.at = append(out.at, all.leader().Origin.Key == l.Origin.Key)
 	}
 	return out
-}
-
-// hostless reports whether a load balancer has an HTTP route for every host at a port.
-func hostless(l *lb.LoadBalancer, port uint16) bool {
-	return slices.ContainsFunc(l.Listeners, func(s lb.Listener) bool {
-		return s.Port == port && s.Protocol == lb.HTTP &&
-			slices.ContainsFunc(s.Routes, func(r lb.Route) bool { return r.Host == "" })
-	})
 }
 
 // file adds a load balancer's file of a kind, unless it is empty.

@@ -309,15 +309,23 @@ func TestBadInput(t *testing.T) {
 }
 
 func BenchmarkRender5000(b *testing.B) {
-	var lbs []lb.LoadBalancer
+	var alone, shared []lb.LoadBalancer
 	for i := range 5000 {
-		l := balancer(fmt.Sprintf("lb-%04d", i), nil, http(80, route("", "", "10.96.0.1:80")))
+		name := fmt.Sprintf("lb-%04d", i)
+		l := balancer(name, nil, http(80, route("", "", "10.96.0.1:80")))
 		l.VIPs = []netip.Addr{netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})}
-		lbs = append(lbs, l)
+		alone = append(alone, l)
+		l = balancer(name, []string{"10.1.0.1"}, http(80, route(name+".example.com", "", "10.96.0.1:80")))
+		l.Share = "default/edge"
+		shared = append(shared, l)
 	}
-	for b.Loop() {
-		if _, err := nginx.Render(input(lbs...)); err != nil {
-			b.Fatal(err)
-		}
+	for name, lbs := range map[string][]lb.LoadBalancer{"alone": alone, "shared": shared} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if res, err := nginx.Render(input(lbs...)); err != nil || len(res.Refused) > 0 {
+					b.Fatal(err, res.Refused)
+				}
+			}
+		})
 	}
 }
