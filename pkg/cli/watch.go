@@ -78,8 +78,8 @@ func (o *statusOptions) follow(ctx context.Context, c *cluster) error {
 	})
 }
 
-// pictures are what a command shows one after the other until it is interrupted: draw shows the last one, copy makes the
-// next one of what is followed, and ask of what is read anew. ask reports false where there is no answer.
+// pictures are what a command shows one after the other until it is interrupted: draw shows the last one, copy makes
+// the next one of what is followed, and ask of what is read anew. ask reports false where there is no answer.
 type pictures struct {
 	draw func() error
 	copy func()

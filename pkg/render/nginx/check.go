@@ -128,8 +128,8 @@ func (c *checker) claim(l *lb.LoadBalancer) (lb.Finding, bool) {
 	return lb.Finding{}, false
 }
 
-// occupants are the load balancers at a socket, of which there may be thousands: one, or several that share the address,
-// speak alike, and have hosts of their own.
+// occupants are the load balancers at a socket, of which there may be thousands: one, or several that share the
+// address, speak alike, and have hosts of their own.
 type occupants struct {
 	n int
 	// first is the first by key, and hostless the one with a route for every host, nil where there is none.
@@ -160,7 +160,8 @@ func (o *occupants) against(l *lb.LoadBalancer, s lb.Listener) *lb.LoadBalancer 
 
 // add takes a listener that nobody is against.
 func (o *occupants) add(l *lb.LoadBalancer, s lb.Listener) {
-	if o.n++; o.n == 1 {
+	o.n++
+	if o.n == 1 {
 		o.first, o.byHost = l, make(map[string]*lb.LoadBalancer, len(s.Routes))
 		o.speech, o.social = s.Speech()
 	}

@@ -69,8 +69,9 @@ func httpListener(t *render.Text, in Input, l lb.LoadBalancer, s lb.Listener, le
 	}
 }
 
-// onlyHost returns the one host of a listener, empty where there are others or TLS. Such a listener needs no second server,
-// and so no table of names, for which nginx clears more than a megabyte for each address when it reads its configuration.
+// onlyHost returns the one host of a listener, empty where there are others or TLS. Such a listener needs no second
+// server, and so no table of names, for which nginx clears more than a megabyte for each address when it reads its
+// configuration.
 func onlyHost(s lb.Listener) string {
 	if s.TLS != nil || len(s.Routes) == 0 {
 		return ""
