@@ -18,8 +18,8 @@ func (a *Agent) cuts(ctx context.Context) bool {
 	if !s.StubStatus || nginx.SparesKept(s.NginxVersion) || !a.nginx.Alive() {
 		return false
 	}
-	waiting, err := a.nginx.Waiting(ctx)
-	return err == nil && waiting > 0
+	keeps, err := a.nginx.Keeps(ctx)
+	return err == nil && keeps
 }
 
 // calmDown makes the next change that can wait do so.

@@ -206,19 +206,34 @@ func (n *Nginx) Generation(ctx context.Context) (string, error) {
 	return askGeneration(ctx, n.socket())
 }
 
-// Waiting asks nginx how many connections of clients are idle and kept. It may be called at any time. It fails where
-// nginx was told nothing of [nginx.Input.StubStatus].
-func (n *Nginx) Waiting(ctx context.Context) (int, error) {
-	text, err := ask(ctx, n.socket(), nginx.WaitingPath)
-	if err != nil {
-		return 0, err
+// Keeps reports whether clients keep connections that are idle. nginx counts those as well whose first request is on its
+// way, which is so for a moment: some must be there at each of several looks. It may be called at any time. It fails
+// where nginx was told nothing of [nginx.Input.StubStatus].
+func (n *Nginx) Keeps(ctx context.Context) (bool, error) {
+	for look := range looks {
+		if look > 0 {
+			time.Sleep(betweenLooks)
+		}
+		text, err := ask(ctx, n.socket(), nginx.WaitingPath)
+		if err != nil {
+			return false, err
+		}
+		count, err := strconv.Atoi(text)
+		if err != nil {
+			return false, fmt.Errorf("ask nginx: its answer %q is no number of connections", words(text))
+		}
+		if count == 0 {
+			return false, nil
+		}
 	}
-	count, err := strconv.Atoi(text)
-	if err != nil {
-		return 0, fmt.Errorf("ask nginx: its answer %q is no number of connections", words(text))
-	}
-	return count, nil
+	return true, nil
 }
+
+// How often, and with what time between, nginx is asked for its idle connections.
+const (
+	looks        = 3
+	betweenLooks = 3 * time.Millisecond
+)
 
 func askGeneration(ctx context.Context, socket string) (string, error) { return ask(ctx, socket, "/") }
 
