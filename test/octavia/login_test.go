@@ -93,7 +93,7 @@ func TestApplicationCredential(t *testing.T) {
 func TestTokenExpires(t *testing.T) {
 	t.Parallel()
 	if cloud.TokenLife() > limit {
-		t.Fatalf("tokens live for %s; start the cloud with --token-life 1m", cloud.TokenLife())
+		t.Fatalf("tokens live for %s; start the cloud with --token-life 4m", cloud.TokenLife())
 	}
 	s := newSite(t)
 	s.apply(web("web", 1, 80))
