@@ -191,6 +191,8 @@ func (b *Backend) hand(want []lb.LoadBalancer) {
 			b.wantShared(key, b.unread(it)) // it may yet be what they want
 		case b.undecided(objectTag(key)):
 		case b.joins(key):
+			heir, _ := b.sharing(objectTag(key))
+			heir.owed = latest(heir.owed, it.lastWord, it.owed)
 			delete(e.items, key) // what there is becomes the share's
 		case b.alone(key) && b.awaits(key): // it serves until the share does
 		default:

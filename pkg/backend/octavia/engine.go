@@ -138,9 +138,9 @@ func (e *engine) keep(it *item, s *stepper) bool {
 		isShare(it.key) && it.settled != w.settled && w.settled == it.version || // what its sharers had alone may go
 		!reflect.DeepEqual(it.children, w.children) || !it.bars.equal(w.bars) || !sameLacks(it, &w) ||
 		!slices.Equal(it.findings, w.findings)
-	model, want, version, held, parts := it.model, it.want, it.version, it.held, it.parts
+	model, want, version, held, parts, owed := it.model, it.want, it.version, it.held, it.parts, it.owed
 	*it = w
-	it.model, it.want, it.version, it.held, it.parts = model, want, version, held, parts
+	it.model, it.want, it.version, it.held, it.parts, it.owed = model, want, version, held, parts, owed
 	return news
 }
 

@@ -39,7 +39,7 @@ type failure struct {
 	trouble trouble
 	// retryAfter is what the service asked for; 0 where it did not.
 	retryAfter time.Duration
-	// unsent says that the service has not begun with what was asked for.
+	// unsent says that the service has surely not begun with what was asked for.
 	unsent bool
 	// taken says that it is refused since something else is there already.
 	taken bool
@@ -68,7 +68,7 @@ func understand(err error) *failure {
 	}
 	f := &failure{trouble: troubleWeather, text: err.Error(), err: err}
 	if login, ok := errors.AsType[*gophercloud.ErrUnableToReauthenticate](err); ok {
-		f.trouble, f.text = loginTrouble(login.ErrReauth), "cannot log in: "+words(login.ErrReauth)
+		f.trouble, f.text, f.unsent = loginTrouble(login.ErrReauth), "cannot log in: "+words(login.ErrReauth), true
 		return f
 	}
 	var code gophercloud.ErrUnexpectedResponseCode
@@ -88,9 +88,9 @@ func understand(err error) *failure {
 			f.trouble = troubleQuota
 		}
 	case http.StatusNotFound:
-		f.trouble = absence(f.text)
+		f.trouble, f.unsent = absence(f.text), true
 	case http.StatusConflict:
-		f.trouble = conflict(f.text)
+		f.trouble, f.unsent = conflict(f.text), true
 		if strings.Contains(strings.ToLower(f.text), "quota") { // so says Neutron
 			f.trouble = troubleQuota
 		}
@@ -111,8 +111,12 @@ func (f *failure) unanswered() {
 	if errors.Is(f.err, context.DeadlineExceeded) {
 		f.text = "no answer in time"
 	}
-	dial, ok := errors.AsType[*net.OpError](f.err)
-	f.unsent = ok && dial.Op == "dial"
+	if op, ok := errors.AsType[*net.OpError](f.err); ok {
+		f.unsent = op.Op == "dial"
+		other := *op
+		other.Source = nil // its port is another one each time
+		f.text = other.Error()
+	}
 }
 
 // absence tells what is not there from a way that is not: so says Neutron where no router leads from the network of a

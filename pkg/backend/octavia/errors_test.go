@@ -65,9 +65,23 @@ func TestUnderstandOther(t *testing.T) {
 		}
 	}
 	for op, unsent := range map[string]bool{"dial": true, "read": false} {
-		err := &url.Error{Op: "Post", URL: "u", Err: &net.OpError{Op: op, Err: io.ErrUnexpectedEOF}}
-		if f := understand(fmt.Errorf("%w", err)); f.unsent != unsent {
-			t.Errorf("%s: unsent %v", op, f.unsent)
+		ours, theirs := &net.TCPAddr{Port: 43512}, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9876}
+		err := &url.Error{Op: "Post", URL: "u", Err: &net.OpError{
+			Op: op, Net: "tcp", Source: ours, Addr: theirs, Err: io.ErrUnexpectedEOF,
+		}}
+		want := op + " tcp 192.0.2.1:9876: unexpected EOF"
+		if f := understand(fmt.Errorf("%w", err)); f.unsent != unsent || f.text != want {
+			t.Errorf("%s: unsent %v, %q", op, f.unsent, f.text)
+		}
+	}
+}
+
+// TestUnsent: what was refused has not been done; of anything else nobody knows.
+func TestUnsent(t *testing.T) {
+	for code, want := range map[int]bool{404: true, 409: true, 429: true, 498: true, 408: false, 500: false, 503: false, 504: false} {
+		a := fakeAPI(func(*http.Request) (int, string) { return code, "" })
+		if _, err := a.get(t.Context(), "x"); understand(err).unsent != want {
+			t.Errorf("%d: unsent %v", code, !want)
 		}
 	}
 }

@@ -20,6 +20,8 @@ type item struct {
 	version int
 	// parts are what those want who share it; of a load balancer that is one object's alone there is one.
 	parts []Part
+	// owed is when every create without an answer must have come through of those who have come to share this one.
+	owed time.Time
 	// held is until when a wish of other members waits for more of its kind.
 	held time.Time
 

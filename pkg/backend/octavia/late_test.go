@@ -104,6 +104,44 @@ func TestBegun(t *testing.T) {
 		if n := c.count("POST"); n != 1 || !healthOf(t, b).Ready {
 			t.Errorf("nothing has come through: %d creates, %+v", n, healthOf(t, b))
 		}
+		// It was slower than that.
+		c.mu.Lock()
+		late := *c.lbs[0]
+		late.ID = "late"
+		c.lbs = append(c.lbs, &late)
+		c.mu.Unlock()
+		time.Sleep(longAfterlife + 5*time.Second)
+		if len(c.lbs) != 1 || c.lbs[0].ID == "late" {
+			t.Errorf("%d there: %v", len(c.lbs), c.calls)
+		}
+	})
+}
+
+// TestLateCreateShared has an object come to share while nobody knows what came of its create.
+func TestLateCreateShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, denied := &cloud{}, false
+		c.deny = func(method, _ string) (int, string) {
+			if method != http.MethodPost || denied {
+				return 0, ""
+			}
+			denied = true
+			return http.StatusBadGateway, ""
+		}
+		b := c.begin(t)
+		l := tcp(80, "192.0.2.11:30080")
+		apply(t, b, l)
+		time.Sleep(2 * time.Second)
+		l.Share = "default/edge"
+		apply(t, b, l)
+		time.Sleep(3 * time.Second)
+		if n := c.count("POST"); n != 1 {
+			t.Errorf("%d creates: %v", n, c.calls)
+		}
+		time.Sleep(2 * afterlife)
+		if n := c.count("POST loadbalancers"); n != 2 || len(c.lbs) != 1 {
+			t.Errorf("%d creates, %d there: %v", n, len(c.lbs), c.calls)
+		}
 	})
 }
 

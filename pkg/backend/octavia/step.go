@@ -147,13 +147,20 @@ func (s *stepper) obtain(ctx context.Context) (again time.Duration, done bool, e
 // sure is when every create of the load balancer that was sent before must have come through. Until then it is looked
 // for and not made: Octavia has no create that can be repeated.
 func (s *stepper) sure() time.Time {
-	sure, before := s.work.lastWord, s.engine.started.Add(afterlife)
-	begun := slices.ContainsFunc(s.parts, func(p Part) bool { return p.Model.Cloud.Begun })
-	if begun && before.After(sure) {
-		return before
+	sure := latest(s.work.lastWord, s.work.owed)
+	if s.begun() {
+		return latest(sure, s.engine.started.Add(afterlife))
 	}
 	return sure
 }
+
+// begun reports whether an earlier process may have begun to make the load balancer.
+func (s *stepper) begun() bool {
+	return slices.ContainsFunc(s.parts, func(p Part) bool { return p.Model.Cloud.Begun })
+}
+
+// latest returns the latest of times.
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // find looks for the load balancer by its tags. It is done where there is none and none is wanted: at once where this
 // process has seen it go, else only after a second look, since a create of the process before may still be under way.
@@ -167,7 +174,9 @@ func (s *stepper) find(ctx context.Context) (done bool, err error) {
 		}
 		if len(all) > 0 {
 			err := s.choose(ctx, all) // before doubt is over: what is not chosen must not be made once more
-			w.doubt = err != nil
+			if w.doubt = err != nil; w.id != "" {
+				w.lastWord = time.Time{} // this is what came of the create
+			}
 			return false, err
 		}
 		if err := s.inherit(ctx); err != nil || w.id != "" {
@@ -266,7 +275,10 @@ func (s *stepper) create(ctx context.Context) (time.Duration, error) {
 	w.bars.only = 0
 	w.take(r, time.Now())
 	w.made, w.planted, w.filled = true, &tree, membersOf(tree)
-	if time.Since(s.engine.started) < afterlife {
+	switch {
+	case s.begun():
+		w.recheck = time.Now().Add(longAfterlife) // the other one may have been slow
+	case time.Since(s.engine.started) < afterlife:
 		w.recheck = time.Now().Add(afterlife)
 	}
 	w.changed(time.Now())

@@ -17,6 +17,9 @@ import (
 // arrive one after the other.
 const twoOwnersAfter = 2 * time.Second
 
+// wellAfter is how long an address must have had one owner for what was before to be forgotten.
+const wellAfter = 10 * time.Second
+
 // noOwnerAfter is how long nobody may hold an address: the time to notice a death, keepalived's preemption delay and
 // the reports' way.
 func noOwnerAfter(t nodeconfig.Timing) time.Duration {
@@ -35,6 +38,10 @@ type sightings map[sighting]glimpse
 
 type glimpse struct {
 	since time.Time
+	// earlier is how long it had lasted before, and well is since when it is no more; zero while it is. What comes and
+	// goes adds up, until it has stayed away for wellAfter.
+	earlier time.Duration
+	well    time.Time
 	// reported is when the report of each node concerned had come then.
 	reported map[string]time.Time
 }
@@ -43,8 +50,11 @@ type glimpse struct {
 func (j *judge) sight(a netip.Addr, kind string, nodes []string) glimpse {
 	s := sighting{address: a, kind: kind}
 	g, ok := j.before[s]
-	if !ok {
+	switch {
+	case !ok:
 		g = glimpse{since: j.now}
+	case !g.well.IsZero():
+		g = glimpse{since: j.now, earlier: g.earlier + g.well.Sub(g.since)}
 	}
 	reported := map[string]time.Time{}
 	for _, n := range nodes {
@@ -61,11 +71,28 @@ func (j *judge) sight(a netip.Addr, kind string, nodes []string) glimpse {
 
 // lasted reports whether a sighting is that old; else the judgement expires when it will be.
 func (j *judge) lasted(g glimpse, limit time.Duration) bool {
-	if j.now.Sub(g.since) >= limit {
+	if j.now.Sub(g.since)+g.earlier >= limit {
 		return true
 	}
-	j.expire(g.since.Add(limit))
+	j.expire(g.since.Add(limit - g.earlier))
 	return false
+}
+
+// well notes that exactly one node holds an address.
+func (j *judge) well(a netip.Addr) {
+	for _, kind := range []string{backend.DisputeNoOwner, backend.DisputeTwoOwners} {
+		s := sighting{address: a, kind: kind}
+		g, ok := j.before[s]
+		if !ok {
+			continue
+		}
+		if g.well.IsZero() {
+			g.well = j.now
+		}
+		if j.now.Sub(g.well) < wellAfter {
+			j.seen[s] = g
+		}
+	}
 }
 
 // ownership is who owns an address: a dispute with its finding, or else what is pending in words, empty when exactly
@@ -94,6 +121,7 @@ func (j *judge) owner(e entry, a netip.Addr, runs bool) ownership {
 	case len(holders)+len(seen) > 1:
 		return j.twoOwners(e, a, holders, seen)
 	case len(holders) == 1:
+		j.well(a)
 		return ownership{}
 	}
 	expected := runs && j.able() != ""

@@ -164,6 +164,42 @@ func TestMoving(t *testing.T) {
 	})
 }
 
+// TestComesAndGoes: an address that has an owner now and then has none for long enough, all in all.
+func TestComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t)
+		limit := noOwnerAfter(s.b.options.Timing)
+		told := 0
+		for range 4 {
+			s.hold()
+			s.look()
+			time.Sleep(limit / 2)
+			s.report()
+			if h, _ := s.look(); len(h.Disputes) > 0 {
+				told++
+			}
+			s.hold("lb1")
+			s.expect("", "", "", "")
+			time.Sleep(time.Second)
+			s.report()
+			s.look()
+		}
+		if told != 3 {
+			t.Errorf("told %d times", told)
+		}
+		for range 2 {
+			time.Sleep(wellAfter)
+			s.report()
+			s.expect("", "", "", "")
+		}
+		s.hold()
+		s.look()
+		time.Sleep(limit / 2)
+		s.report()
+		s.expect("", "", "", "no node holds 10.9.0.1 yet")
+	})
+}
+
 // TestDeadOwner: the last words of a node that has died make no second owner, whatever its clock said.
 func TestDeadOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
