@@ -30,9 +30,9 @@ type backing struct {
 	changed func()
 
 	mu sync.Mutex
-	// read says that all slices have been seen.
-	read   bool
-	slices map[lb.Key]backed
+	// read says that all slices have been seen, tried that this has gone well or ill.
+	read, tried bool
+	slices      map[lb.Key]backed
 	// serving counts the slices with such a pod, by Service.
 	serving map[lb.Key]int
 }
@@ -67,6 +67,9 @@ func (b *backing) run(ctx context.Context) {
 			return
 		}
 		if err != nil {
+			b.mu.Lock()
+			b.tried = true
+			b.mu.Unlock()
 			b.log.Warn("endpoints cannot be watched; nobody is told of Services without pods",
 				"error", err, "retry", rewatchLast)
 		}
@@ -76,6 +79,13 @@ func (b *backing) run(ctx context.Context) {
 		case <-time.After(rewatchLast):
 		}
 	}
+}
+
+// settled reports whether it is known by now whether anything can be said of Services.
+func (b *backing) settled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read || b.tried
 }
 
 // podless returns a finding for each Service that a wish leads to by its cluster IP and that has no pod that serves.

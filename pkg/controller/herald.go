@@ -2,6 +2,7 @@ package controller
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -29,6 +30,8 @@ type herald struct {
 
 // tell records the Events for a status that has just been written over an earlier one.
 func (h *herald) tell(cm *corev1.ConfigMap, earlier, now written, v verdict) {
+	cm = cm.DeepCopy()
+	cm.ResourceVersion = now.version // which tells this Event from those about an earlier version
 	h.warn(cm, earlier.warnings, now.warnings)
 	if v.bindIP != earlier.bindIP {
 		if v.bindIP != "" {
@@ -59,23 +62,33 @@ func (h *herald) ready(cm *corev1.ConfigMap, v verdict) {
 }
 
 func (h *herald) invalid(cm *corev1.ConfigMap, findings []lb.Finding) {
-	told := 0
+	var errs []lb.Finding
 	for _, f := range findings {
-		if f.Severity() == lb.SeverityError && told < maxFindings {
-			h.event(cm, corev1.EventTypeWarning, "Invalid", string(f.Code), f.String())
-			told++
+		if f.Severity() == lb.SeverityError && len(errs) < maxFindings {
+			errs = append(errs, f)
 		}
+	}
+	h.each(cm, "Invalid", errs)
+}
+
+// each records an Event for each finding. The action tells them apart: of those that are alike but for their text the
+// second would only be counted.
+func (h *herald) each(cm *corev1.ConfigMap, reason string, findings []lb.Finding) {
+	told := map[lb.Code]int{}
+	for _, f := range findings {
+		action := string(f.Code)
+		told[f.Code]++
+		if told[f.Code] > 1 {
+			action += fmt.Sprintf("-%d", told[f.Code])
+		}
+		h.event(cm, corev1.EventTypeWarning, reason, action, f.String())
 	}
 }
 
 // warn records the warnings that did not stand before as Events.
 func (h *herald) warn(cm *corev1.ConfigMap, before, now string) {
 	stood := warningsOf(before)
-	for _, f := range warningsOf(now) {
-		if !slices.Contains(stood, f) {
-			h.event(cm, corev1.EventTypeWarning, "Warning", string(f.Code), f.String())
-		}
-	}
+	h.each(cm, "Warning", slices.DeleteFunc(warningsOf(now), func(f lb.Finding) bool { return slices.Contains(stood, f) }))
 }
 
 // warningsOf reads the annotation about what is to be warned of. What cannot be read is none.

@@ -129,11 +129,6 @@ func TestPodless(t *testing.T) {
 	r.pods("coffee", "10.244.0.1 unready")
 	const text = "no pod of Service default/coffee is ready"
 	r.waitEvent(fine, "Warning", "Warning", "LB0206 data[target-service-name]: "+text)
-	before := r.endpointsOf("fine")
-	r.pods("coffee", "10.244.0.1 ending")
-	routed := r.waitStatus(r.configMap("default", "routed", map[string]string{"routes": "path=/ service=coffee"}), "SUCCESS")
-	r.pods("coffee")
-	r.waitEvent(routed, "Warning", "Warning", "LB0206 data[routes]: "+text)
 	warns := func(want string) {
 		t.Helper()
 		r.eventually(func() string {
@@ -143,18 +138,33 @@ func TestPodless(t *testing.T) {
 			return ""
 		})
 	}
+	told := func() int { return strings.Count(strings.Join(r.eventsOf(fine), "\n"), "LB0206") }
+	before := r.endpointsOf("fine")
+	r.pods("coffee", "10.244.0.1 ending")
+	warns("")
+	routed := r.waitStatus(r.configMap("default", "routed", map[string]string{"routes": "path=/ service=coffee"}), "SUCCESS")
+	r.pods("coffee")
+	r.waitEvent(routed, "Warning", "Warning", "LB0206 data[routes]: "+text)
 	warned := `[{"code":"LB0206","field":"data[target-service-name]","message":"` + text +
 		`; see that its selector finds pods and that they are ready"}]`
 	warns(warned)
-	// What stood already is not said again, by another controller either.
-	said := strings.Count(strings.Join(r.eventsOf(fine), "\n"), "LB0206")
+	r.eventually(func() string {
+		if n := told(); n != 2 {
+			return fmt.Sprintf("told %d times: %q", n, r.eventsOf(fine))
+		}
+		return ""
+	})
+	// What stands is neither taken back nor said again by another controller.
+	version := r.get(fine).ResourceVersion
 	r.stop()
 	r.stop = r.start()
+	r.waitStatus(r.coffee("another"), "SUCCESS")
+	warns(warned)
+	if now := r.get(fine).ResourceVersion; now != version || told() != 2 {
+		t.Errorf("version %s, and then %s; told %d times", version, now, told())
+	}
 	r.pods("coffee", "10.244.0.2")
 	warns("")
-	if told := strings.Count(strings.Join(r.eventsOf(fine), "\n"), "LB0206"); told != said || said == 0 {
-		t.Errorf("told %d times, and then %d: %q", said, told, r.eventsOf(fine))
-	}
 	if after := r.endpointsOf("fine"); after != before || after == "" {
 		t.Errorf("the nodes are told %q, and then %q", before, after)
 	}

@@ -123,6 +123,7 @@ func (r *reconciler) passSoftware(
 	if err != nil {
 		return nil, backend.State{}, err
 	}
+	backed := r.pods.backing.settled()
 	if err := r.pods.fill(ctx, wishes, before.LoadBalancers); err != nil {
 		return nil, backend.State{}, err
 	}
@@ -140,7 +141,14 @@ func (r *reconciler) passSoftware(
 	if err != nil {
 		return nil, backend.State{}, errors.Join(applyErr, err)
 	}
-	return verdicts(out, after), after, applyErr
+	all := verdicts(out, after)
+	if !backed {
+		for uid, v := range all {
+			v.stay = append(v.stay, lb.CodeNoEndpoints)
+			all[uid] = v
+		}
+	}
+	return all, after, applyErr
 }
 
 // split says which wishes are for a cloud. An object whose provider cannot be read stays where it is, and so does one

@@ -204,7 +204,7 @@ func (w *statusWriter) write(ctx context.Context, cm *corev1.ConfigMap, v verdic
 	if now.cloud != "" {
 		ac = ac.WithAnnotations(map[string]string{configmap.AnnotationCloud: now.cloud})
 	}
-	if now.warnings != "" {
+	if now.warnings != "" || earlier.warnings != "" { // another owner, as of a backup, would keep what is left out
 		ac = ac.WithAnnotations(map[string]string{configmap.AnnotationWarnings: now.warnings})
 	}
 	err := w.client.Apply(ctx, ac, client.FieldOwner(fieldManager), client.ForceOwnership)

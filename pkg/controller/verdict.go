@@ -39,6 +39,8 @@ type verdict struct {
 	// moving says that what was ready is still to be called so: its address may be on its way between nodes.
 	moving   bool
 	findings []lb.Finding
+	// stay are the codes of warnings of which nobody can say yet whether they stand: those that are told already do.
+	stay []lb.Code
 	// cloud is what the cloud says of it; nil where there is none.
 	cloud *lb.CloudStatus
 }
@@ -77,11 +79,26 @@ func (v verdict) after(earlier written) verdict {
 	if v.keepIP {
 		v.bindIP = earlier.bindIP
 	}
-	if v.moving && v.bindIP == earlier.bindIP && conditionOf(earlier.status) == conditionReady {
-		v.set(conditionReady, "")
+	told, stay := warningsOf(earlier.warnings), v.stay
+	if v.moving && v.bindIP == earlier.bindIP {
+		stay = append(slices.Clone(stay), lb.CodeTwoOwners, lb.CodeNoOwner)
+		switch {
+		case conditionOf(earlier.status) == conditionReady:
+			v.set(conditionReady, "")
+		case slices.ContainsFunc(told, disputes):
+			v.status = earlier.status // a controller that starts anew has not seen for how long
+		}
+	}
+	for _, f := range told {
+		if slices.Contains(stay, f.Code) && !slices.Contains(v.findings, f) {
+			v.findings = append(slices.Clip(v.findings), f)
+		}
 	}
 	return v
 }
+
+// disputes reports whether a finding says that an address has no owner, or two.
+func disputes(f lb.Finding) bool { return f.Code == lb.CodeTwoOwners || f.Code == lb.CodeNoOwner }
 
 // conditionOf returns what a status says in one word.
 func conditionOf(status string) condition {

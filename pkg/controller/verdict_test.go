@@ -94,3 +94,39 @@ func FuzzPrintable(f *testing.F) {
 		}
 	})
 }
+
+// TestAfter: what may be a move leaves what is told, and so does what nobody can say yet.
+func TestAfter(t *testing.T) {
+	const none = `[{"code":"LB0405","message":"nobody"}]`
+	const podless = `[{"code":"LB0206","message":"no pod"}]`
+	for _, tc := range []struct {
+		name     string
+		v        verdict
+		earlier  written
+		status   string
+		warnings string
+	}{
+		{"a move", verdict{status: "PENDING : no node", bindIP: "a", moving: true}, written{status: "SUCCESS", bindIP: "a"},
+			"SUCCESS", ""},
+		{"a move of what was not ready", verdict{status: "PENDING : no node", bindIP: "a", moving: true},
+			written{status: "PENDING : new", bindIP: "a"}, "PENDING : no node", ""},
+		{"another address", verdict{status: "PENDING : no node", bindIP: "b", moving: true},
+			written{status: "SUCCESS", bindIP: "a"}, "PENDING : no node", ""},
+		{"a new leader", verdict{status: "PENDING : no node yet", bindIP: "a", moving: true},
+			written{status: "PENDING : LB0405 nobody", bindIP: "a", warnings: none}, "PENDING : LB0405 nobody", none},
+		{"it is over", verdict{status: "SUCCESS", bindIP: "a"},
+			written{status: "PENDING : LB0405 nobody", bindIP: "a", warnings: none}, "SUCCESS", ""},
+		{"slices unread", verdict{status: "SUCCESS", bindIP: "a", stay: []lb.Code{lb.CodeNoEndpoints}},
+			written{status: "SUCCESS", bindIP: "a", warnings: podless}, "SUCCESS", podless},
+		{"slices read", verdict{status: "SUCCESS", bindIP: "a"},
+			written{status: "SUCCESS", bindIP: "a", warnings: podless}, "SUCCESS", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := tc.v.after(tc.earlier)
+			warnings, err := warningsText(got.findings)
+			if got.status != tc.status || warnings != tc.warnings || err != nil {
+				t.Errorf("status %q, warnings %s, %v", got.status, warnings, err)
+			}
+		})
+	}
+}

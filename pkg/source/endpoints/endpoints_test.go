@@ -167,7 +167,7 @@ func TestFill(t *testing.T) {
 	}
 	want := "LB0206 data[upstream]: no pod behind port 80 of Service a/other is ready; see that its selector finds pods " +
 		"and that they are ready\n" +
-		"LB0207 data[upstream]: port 443 of Service a/b has 1001 endpoints, of which the first 1000 get traffic; use " +
+		"LB0207 data[upstream]: port 443 of Service a/b has more endpoints than the first 1000, which get traffic; use " +
 		"upstream: service"
 	if got := strings.Join(texts, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
