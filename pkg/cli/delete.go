@@ -31,8 +31,8 @@ type deleteOptions struct {
 	selector       string
 	ignoreNotFound bool
 	output         string
-	// blind says that the nodes' documents may not be read.
-	blind bool
+	// blind says that the nodes' documents are not to be had, unseen that the objects may not be read one by one.
+	blind, unseen bool
 }
 
 func (p *program) deleteCommand() *cobra.Command {
@@ -168,14 +168,8 @@ func (o *deleteOptions) delete(ctx context.Context, c *cluster, cm corev1.Config
 // what is on the nodes; "" when nothing is.
 func (o *deleteOptions) remains(ctx context.Context, c *cluster, deleted []corev1.ConfigMap) (string, error) {
 	for _, cm := range deleted {
-		now, err := c.CoreV1().ConfigMaps(cm.Namespace).Get(ctx, cm.Name, metav1.GetOptions{})
-		switch {
-		case apierrors.IsNotFound(err):
-		case err != nil:
-			return "", err
-		case now.UID == cm.UID:
-			return fmt.Sprintf("configmap/%s is still there: %s", cm.Name,
-				printer.Or(now.Data[configmap.KeyStatus], "something holds it by a finalizer")), nil
+		if left, err := o.stays(ctx, c, cm); left != "" || err != nil {
+			return left, err
 		}
 	}
 	if o.blind {
@@ -191,6 +185,11 @@ func (o *deleteOptions) remains(ctx context.Context, c *cluster, deleted []corev
 		return "", err
 	}
 	docs := c.clock.Documents(cms)
+	if !docs.HasFleet {
+		o.blind = true
+		o.note("note: namespace %q has no fleet document, so the nodes are not waited for (see --system-namespace)", c.system)
+		return "", nil
+	}
 	for _, cm := range deleted {
 		key := lb.Key{Namespace: cm.Namespace, Name: cm.Name}
 		if docs.Has(key) {
@@ -203,6 +202,25 @@ func (o *deleteOptions) remains(ctx context.Context, c *cluster, deleted []corev
 		}
 	}
 	return "", nil
+}
+
+// stays says why an object is still there; "" when it has gone, or may not be looked at.
+func (o *deleteOptions) stays(ctx context.Context, c *cluster, cm corev1.ConfigMap) (string, error) {
+	now, err := c.CoreV1().ConfigMaps(cm.Namespace).Get(ctx, cm.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsForbidden(err):
+		if !o.unseen {
+			o.unseen = true
+			o.note("note: you may not get configmaps in namespace %q, so their end is not waited for", cm.Namespace)
+		}
+		return "", nil
+	case apierrors.IsNotFound(err), err == nil && now.UID != cm.UID:
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return fmt.Sprintf("configmap/%s is still there: %s", cm.Name,
+		printer.Or(now.Data[configmap.KeyStatus], "something holds it by a finalizer")), nil
 }
 
 // stillHeld names the nodes that hold an address which no load balancer has any more. A node that has fallen silent

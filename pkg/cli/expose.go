@@ -205,7 +205,8 @@ func (o *exposeOptions) await(ctx context.Context, c *cluster, written *corev1.C
 		}
 		list := view.Build(view.Snapshot{Objects: []corev1.ConfigMap{*current}, Documents: docs, Now: o.now()})
 		last = list.Items[0]
-		if docs != nil && last.Status.State != v1alpha1.Error && !o.takenUp(*docs) {
+		ours := docs != nil && docs.HasFleet && !view.IsCloud(*current)
+		if ours && last.Status.State != v1alpha1.Error && !o.takenUp(*docs) {
 			return printer.Or(last.Status.Reason, "the controller has not taken it up yet"), nil
 		}
 		return o.missing(last)
@@ -236,7 +237,7 @@ func (o *exposeOptions) quietDocuments(ctx context.Context, c *cluster) (*view.D
 
 // takenUp reports whether what is served is what was asked for: a status alone may still speak of what was before.
 func (o *exposeOptions) takenUp(docs view.Documents) bool {
-	key := o.wish.LoadBalancer.Origin.Key
+	key, asked := o.wish.LoadBalancer.Origin.Key, asWritten(o.wish.LoadBalancer)
 	for _, e := range docs.Config.LoadBalancers() {
 		if e.Origin.Key != key {
 			continue
@@ -246,9 +247,33 @@ func (o *exposeOptions) takenUp(docs view.Documents) bool {
 				return false
 			}
 		}
-		return e.Share == o.wish.LoadBalancer.Share && reflect.DeepEqual(e.Listeners, o.wish.LoadBalancer.Listeners)
+		return e.Share == asked.Share && reflect.DeepEqual(asWritten(e.LoadBalancer).Listeners, asked.Listeners)
 	}
 	return false
+}
+
+// asWritten returns a load balancer without what the controller finds out: the addresses of pods, and what certificates
+// are.
+func asWritten(l lb.LoadBalancer) lb.LoadBalancer {
+	l = l.Clone()
+	l.EachEndpointTarget(func(t *lb.Target, _ lb.Transport) { t.Endpoints = nil })
+	for i := range l.Listeners {
+		s := &l.Listeners[i]
+		if s.Options.BackendTLS != nil {
+			s.Options.BackendTLS.CA.Material = lb.Material{}
+		}
+		if s.TLS == nil {
+			continue
+		}
+		for j, c := range s.TLS.Certificates {
+			s.TLS.Certificates[j] = lb.Certificate{Secret: c.Secret}
+		}
+		if s.TLS.Clients != nil {
+			s.TLS.Clients.CA.Material = lb.Material{}
+		}
+	}
+	l.Normalize()
+	return l
 }
 
 // missing says what is not there yet. A wish that the controller refuses never will be.
@@ -262,8 +287,9 @@ func (o *exposeOptions) missing(s v1alpha1.LoadBalancerStatus) (string, error) {
 	case st.NodesKnown && (st.State == v1alpha1.Pending || st.State == v1alpha1.Down || st.State == v1alpha1.Unknown ||
 		st.NodesCurrent == 0):
 		return printer.Or(st.Reason, string(st.State)), nil
-	case slices.ContainsFunc(st.Findings, view.Podless):
-		return st.Reason, nil
+	}
+	if i := slices.IndexFunc(st.Findings, view.Podless); i >= 0 {
+		return st.Findings[i].String(), nil
 	}
 	return "", nil
 }

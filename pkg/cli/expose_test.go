@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -227,6 +228,11 @@ func TestDeleteWait(t *testing.T) {
 	w.publish()
 	w.lb(t, args...).expect(t, "delete-wait", args)
 
+	// Where there is no fleet, there is nothing to wait for.
+	w.object("tea", map[string]string{"target-service-name": "tea", "bind-ip": "10.88.100.1"})
+	c := call{args: []string{"delete", "tea", "--wait", "-n", w.user, "--system-namespace", "default", "--kubeconfig", w.kubeconfig}}
+	c.run(t.Context()).expect(t, "delete-wait-astray", c.args[:3])
+
 	// Octavia's is there until OpenStack has deleted what it made.
 	w.put(&corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
@@ -247,4 +253,42 @@ func TestDeleteWait(t *testing.T) {
 		APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "delete"}})
 	args = []string{"delete", "tea", "--wait", "--as", "jane"}
 	w.lb(t, args...).expect(t, "delete-wait-tenant", args)
+}
+
+// TestAsWritten: what the controller finds out is no difference from what was asked for, what was asked for is one.
+func TestAsWritten(t *testing.T) {
+	const text = "10.244.0.1:80"
+	wish := func(change func(*lb.Listener)) lb.LoadBalancer {
+		s := lb.Listener{Port: 443, Protocol: lb.HTTP, Routes: []lb.Route{{Target: lb.Target{
+			Service: lb.Service{Key: lb.Key{Namespace: "a", Name: "tea"}, Port: 80},
+		}}}, TLS: &lb.TLS{Certificates: []lb.Certificate{{Secret: "one"}}, Clients: &lb.ClientAuth{CA: lb.CABundle{Name: "ca"}}}}
+		s.Options.Upstream.Endpoints = true
+		s.Options.BackendTLS = &lb.BackendTLS{CA: lb.CABundle{Name: "theirs"}}
+		change(&s)
+		return lb.LoadBalancer{Listeners: []lb.Listener{s}}
+	}
+	asked := asWritten(wish(func(*lb.Listener) {}))
+	for name, c := range map[string]struct {
+		same   bool
+		change func(*lb.Listener)
+	}{
+		"nothing": {true, func(*lb.Listener) {}},
+		"found out": {true, func(s *lb.Listener) {
+			s.TLS.Certificates[0].Material, s.TLS.Certificates[0].Names = lb.Material{Name: "m", Digest: "d"}, []string{"a.b"}
+			s.TLS.Certificates[0].Expires = time.Unix(1, 0)
+			s.TLS.Clients.CA.Material.Name, s.Options.BackendTLS.CA.Material.Name = "m", "m"
+			s.Routes[0].Target.Endpoints = []netip.AddrPort{netip.MustParseAddrPort(text)}
+		}},
+		"another certificate": {false, func(s *lb.Listener) { s.TLS.Certificates[0].Secret = "two" }},
+		"another authority":   {false, func(s *lb.Listener) { s.TLS.Clients.CA.Name = "two" }},
+		"another way": {false, func(s *lb.Listener) {
+			s.Options.Upstream.Endpoints = false
+			s.Routes[0].Target.Endpoints = []netip.AddrPort{netip.MustParseAddrPort(text)}
+		}},
+	} {
+		served := wish(c.change)
+		if got := cmp.Equal(asWritten(served).Listeners, asked.Listeners, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); got != c.same {
+			t.Errorf("%s: the same %v", name, got)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubectl-lb/kubectl-lb/pkg/lb"
 	"github.com/kubectl-lb/kubectl-lb/pkg/nodeconfig"
+	"github.com/kubectl-lb/kubectl-lb/pkg/source/configmap"
 )
 
 // poison is a text as somebody writes it who wants a terminal to show what is not so: a line of its own, a colour, a
@@ -23,6 +24,7 @@ func hostileWorld(t *testing.T, name string) *world {
 		"target-service-name": poison, "bind-port": poison, "host": poison, "protocol": poison, "share-key": poison,
 		poison[:1] + "-key": poison, "status": "ERROR : " + poison, "bind-ip": poison,
 	})
+	w.annotate("tea", configmap.AnnotationWarnings, `[{"code":"LB0206","field":"x\u001b[2J","message":"x\nFORGED\u202e"}]`)
 	w.object("pending", map[string]string{"target-service-name": "tea", "status": "PENDING : " + poison})
 	for n, s := range w.statuses {
 		s.Versions = nodeconfig.Versions{Daemon: poison, Nginx: poison, Keepalived: poison}

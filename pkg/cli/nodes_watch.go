@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"k8s.io/cli-runtime/pkg/printers"
 
+	"github.com/kubectl-lb/kubectl-lb/pkg/cli/printer"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/v1alpha1"
 	"github.com/kubectl-lb/kubectl-lb/pkg/cli/view"
 )
@@ -66,13 +69,26 @@ func (w *nodeWatcher) draw(list *v1alpha1.NodeStatusList) error {
 }
 
 // changes returns the nodes of which there is something new to show: neither ages nor heartbeats, but what a table has.
+// It tells of those that have gone.
 func (w *nodeWatcher) changes(nodes []v1alpha1.NodeStatus) []v1alpha1.NodeStatus {
 	var changed []v1alpha1.NodeStatus
+	there := map[string]bool{}
 	for _, n := range nodes {
-		now := fmt.Sprint(n.Share, n.Addresses, n.Home, nodeNote(n), n.Conflicts, drillNote(n), currentNote(n))
+		there[n.Name] = true
+		note := nodeNote(n)
+		if n.Stale && n.Drain == nil {
+			note = "" // for how long
+		}
+		now := fmt.Sprint(n.Stale, n.Share, n.Addresses, n.Home, note, n.Conflicts, drillNote(n), currentNote(n))
 		if w.shown[n.Name] != now {
 			w.shown[n.Name] = now
 			changed = append(changed, n)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.shown)) {
+		if !there[name] {
+			delete(w.shown, name)
+			w.note("node/%s: gone", printer.Escape(name))
 		}
 	}
 	return changed

@@ -76,14 +76,44 @@ func TestNodesWatch(t *testing.T) {
 	w.statuses["lb1"].Share = nodeconfig.Share{State: nodeconfig.ShareUnfit, Reason: "nginx does not answer"}
 	w.publish()
 	w.eventually("the change", func() bool { return strings.Contains(screen.String(), "Unfit") })
+	w.statuses["lb2"].Reported = w.now.Add(-time.Hour)
+	w.publish()
+	w.eventually("the silence", func() bool { return strings.Count(screen.String(), "lb2 ") == 2 })
+	for i := range 3 { // which goes on
+		w.statuses["lb2"].Reported = w.now.Add(-time.Hour - time.Duration(i)*time.Minute)
+		w.publish()
+		time.Sleep(2 * redrawInterval)
+	}
 	r := stop()
 	if r.code != ExitInterrupted || r.errOut != "" {
 		t.Errorf("exit status %d, stderr %q; want a quiet %d", r.code, r.errOut, ExitInterrupted)
 	}
-	for text, want := range map[string]int{"NAME ": 1, "lb1 ": 2, "lb2 ": 1, "lb3 ": 0} {
+	for text, want := range map[string]int{"NAME ": 1, "lb1 ": 2, "lb2 ": 2, "lb3 ": 0} {
 		if n := strings.Count(r.out, text); n != want {
 			t.Errorf("%q is shown %d times, not %d:\n%s", text, n, want, r.out)
 		}
+	}
+}
+
+// A node that goes is told of, and may come back.
+func TestNodesGone(t *testing.T) {
+	var errOut bytes.Buffer
+	w := &nodeWatcher{
+		nodesOptions: &nodesOptions{program: &program{IOStreams: genericiooptions.IOStreams{ErrOut: &errOut}}},
+		shown:        map[string]string{},
+	}
+	both := []v1alpha1.NodeStatus{{Name: "lb1"}, {Name: "lb2"}}
+	for i, want := range []int{2, 0, 1} {
+		nodes := both
+		if i == 1 {
+			nodes = both[:1]
+		}
+		if got := w.changes(nodes); len(got) != want {
+			t.Errorf("picture %d: %v", i, got)
+		}
+	}
+	if got := errOut.String(); got != "node/lb2: gone\n" {
+		t.Errorf("told %q", got)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/kubectl-lb/kubectl-lb/pkg/certs/certtest"
 )
 
 // TestExposeStatusDelete is a user's day with the plugin, by the real kubectl.
@@ -41,6 +43,22 @@ func TestExposeStatusDelete(t *testing.T) {
 	}
 	if res := kubectlLB(t, 1, "", "delete", "tea"); res.Stdout != "" {
 		t.Errorf("deleting what is not there prints %q", res.Stdout)
+	}
+}
+
+// TestExposeWaits: waiting ends where the controller finds out more than the object says: certificates, and pods.
+func TestExposeWaits(t *testing.T) {
+	apply(t, secretOf("awaited-cert", certtest.New(t, "tea.example.com")))
+	for name, flags := range map[string][]string{
+		"awaited-tls":  {"--port", "443", "--protocol", "HTTPS", "--tls-secret-name", "awaited-cert"},
+		"awaited-pods": {"--upstream", "endpoints"},
+	} {
+		t.Cleanup(func() { remove(t, loadBalancer(name)) })
+		args := append([]string{"expose", "svc/tea", "--name", name, "--wait", "--timeout=30s"}, flags...)
+		kubectlLB(t, 0, "", args...)
+		if out := kubectlLB(t, 0, "", "status", name, "--exit-code").Stdout; !strings.Contains(out, "Healthy") {
+			t.Errorf("%s is not what was waited for:\n%s", name, out)
+		}
 	}
 }
 

@@ -2,12 +2,19 @@ package e2e
 
 import (
 	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubectl-lb/kubectl-lb/test/rig"
 )
 
 // post sends a body of zeros and returns the status and how long it took.
@@ -50,6 +57,7 @@ func TestTimeouts(t *testing.T) {
 		}
 	}()
 	apply(t, outsiderService(t, "stuffed", full)+"---\n"+outsiderService(t, "deaf", deaf.Addr()))
+	silent(t, "stuffed")
 	ip := serve(t, "stuffed", "target-service-name: stuffed", "ports: 80:http/HTTP, 81:http/TCP", "connect-timeout: 1s")
 	began := time.Now()
 	if code, _, body := fetch(t, ip+":80/", "x"); code != http.StatusGatewayTimeout {
@@ -69,6 +77,22 @@ func TestTimeouts(t *testing.T) {
 	code, took := post(t, slow+":80/", 64<<20)
 	if code != http.StatusGatewayTimeout || took < 900*time.Millisecond {
 		t.Errorf("a body that nobody reads: %d after %s", code, took)
+	}
+}
+
+// silent waits until nobody answers at a Service's cluster IP on any load-balancer node: until kube-proxy has heard of the
+// Service, a connection is refused there.
+func silent(t *testing.T, name string) {
+	t.Helper()
+	service, err := shared.Client.CoreV1().Services("default").Get(t.Context(), name, metav1.GetOptions{})
+	must(t, err)
+	for _, node := range shared.LBNodes() {
+		must(t, rig.Wait(t.Context(), 30*time.Second, name+" to be silent on "+node, func() (bool, string) {
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			_, err := shared.Get(ctx, node, "http://"+service.Spec.ClusterIP+"/")
+			return errors.Is(err, context.DeadlineExceeded), fmt.Sprint(err)
+		}))
 	}
 }
 

@@ -32,7 +32,7 @@ func Build(s Snapshot) *v1alpha1.LoadBalancerStatusList {
 		Items:    make([]v1alpha1.LoadBalancerStatus, 0, len(s.Objects)),
 	}
 	docs := s.Documents
-	if docs != nil && !docs.HasFleet { // It is another namespace that they are in.
+	if docs != nil && docs.empty() { // It is another namespace that they are in.
 		docs = nil
 	}
 	f := newFleetView(docs, s.Now)
@@ -75,6 +75,9 @@ func build(cm corev1.ConfigMap, f *fleetView, now time.Time) v1alpha1.LoadBalanc
 	}
 	f.describe(st, key)
 	st.State, st.Reason = judge(cm, st)
+	if f != nil && !f.docs.HasFleet && st.State == v1alpha1.Down {
+		st.State, st.Reason = v1alpha1.Unknown, "the fleet's document cannot be read"
+	}
 	doubt(st)
 	return out
 }

@@ -44,6 +44,11 @@ func DecodeDocuments(cms []corev1.ConfigMap) Documents {
 	return d
 }
 
+// empty reports whether there is nothing of a controller or a daemon.
+func (d *Documents) empty() bool {
+	return !d.HasFleet && len(d.Config.Shards)+len(d.Statuses)+len(d.Problems) == 0
+}
+
 func (d *Documents) add(cm corev1.ConfigMap) error {
 	config := cm.Labels[nodeconfig.LabelApp] == nodeconfig.AppConfig
 	switch {

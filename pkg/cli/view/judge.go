@@ -136,13 +136,18 @@ func unheld(st *v1alpha1.Status, a netip.Addr) (v1alpha1.State, string) {
 	return v1alpha1.Down, fmt.Sprintf("no node holds %s", a)
 }
 
-// LastHolder returns the silent node that held an address when it was last heard of; nil where there is none.
+// LastHolder returns the silent node that held an address when it was last heard of, the last one of several; nil where
+// there is none.
 func LastHolder(st *v1alpha1.Status, a netip.Addr) *v1alpha1.Node {
-	i := slices.IndexFunc(st.Nodes, func(n v1alpha1.Node) bool { return n.Stale && slices.Contains(n.Holding, a) })
-	if i < 0 {
-		return nil
+	var last *v1alpha1.Node
+	for i := range st.Nodes {
+		n := &st.Nodes[i]
+		if n.Stale && n.Reported != nil && slices.Contains(n.Holding, a) &&
+			(last == nil || last.Reported.Before(n.Reported)) {
+			last = n
+		}
 	}
-	return &st.Nodes[i]
+	return last
 }
 
 // pendingReason takes the reason out of "PENDING : reason".

@@ -99,6 +99,14 @@ func TestState(t *testing.T) {
 		{"one who did not hold it is silent", func(s *scene) {
 			s.lb1.Holding, s.lb1.Reported = nil, now().Add(-time.Hour)
 		}, v1alpha1.Down, "no node holds 10.0.0.9 (silent: lb1)"},
+		{"two who held it are silent", func(s *scene) {
+			s.lb2.Holding = s.lb1.Holding
+			s.lb1.Reported, s.lb2.Reported = now().Add(-2*time.Hour), now().Add(-time.Hour)
+		}, v1alpha1.Unknown, "lb2 held 10.0.0.9 and is silent; see that it runs and reaches the API server"},
+		{"a fleet that cannot be read", func(s *scene) {
+			s.docs.HasFleet, s.docs.Config.Fleet = false, nodeconfig.Fleet{}
+			s.docs.Problems = []string{"configmap/lb-fleet: version 9"}
+		}, v1alpha1.Unknown, "the fleet's document cannot be read"},
 		{"all are silent", func(s *scene) {
 			s.lb1.Holding, s.lb1.Reported, s.lb2.Reported = nil, now().Add(-time.Hour), now().Add(-time.Hour)
 		}, v1alpha1.Unknown, "all nodes are silent: lb1, lb2"},
@@ -116,7 +124,6 @@ func TestState(t *testing.T) {
 		}, v1alpha1.Degraded, "lb2 is silent"},
 		{"no nodes", func(s *scene) { s.docs.Config.Fleet.Nodes = nil },
 			v1alpha1.Down, "there is no load-balancer node"},
-		{"no documents here", func(s *scene) { s.docs = Documents{} }, v1alpha1.Healthy, ""},
 		{"no pod", func(s *scene) {
 			s.object.Annotations = map[string]string{configmap.AnnotationWarnings: `[{"code":"LB0206","message":"no pod"}]`}
 		}, v1alpha1.Degraded, "LB0206 no pod"},
@@ -144,6 +151,15 @@ func TestWithoutDocuments(t *testing.T) {
 	got := Build(snap).Items[0].Status
 	if got.State != v1alpha1.Healthy || got.NodesKnown || len(got.Nodes) != 0 || len(got.VIPs[0].Holders) != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestElsewhere: where nothing is of a controller, the object speaks for itself.
+func TestElsewhere(t *testing.T) {
+	s := newScene(func(*scene) {})
+	s.Documents = &Documents{}
+	if got := Build(s).Items[0].Status; got.State != v1alpha1.Healthy || got.NodesKnown {
+		t.Errorf("%s %q, nodes known: %v", got.State, got.Reason, got.NodesKnown)
 	}
 }
 

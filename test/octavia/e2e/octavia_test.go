@@ -143,6 +143,27 @@ func until(t *testing.T, what string, done func() (bool, string)) {
 	}))
 }
 
+// TestExposed is the plugin's way: what it waits for is there, or gone, when it ends.
+func TestExposed(t *testing.T) {
+	const name = "exposed"
+	t.Cleanup(func() { remove(t, name) })
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := shared.MustKubectl(t.Context(), "", append([]string{"lb"}, append(args, "--wait", "--timeout", limit.String())...)...)
+		must(t, err)
+		return out
+	}
+	out := run("expose", "svc/coffee-svc", "--name", name, "--provider", "octavia")
+	found := rows(t, "default-"+name+"-loadbalancer")
+	if len(found) != 1 || found[0].Provisioning != "ACTIVE" || !strings.Contains(out, found[0].Address) {
+		t.Errorf("there is %+v: %s", found, out)
+	}
+	run("delete", name)
+	if left := rows(t, "default-"+name+"-loadbalancer"); len(left) > 0 {
+		t.Errorf("left: %+v", left)
+	}
+}
+
 // TestWalkthrough2016 follows the README of 2016 for the cloud: the ConfigMap, and then the table with a load balancer
 // that is ACTIVE, whose address is in the ConfigMap at once. Deleting the ConfigMap deletes the load balancer first.
 func TestWalkthrough2016(t *testing.T) {
