@@ -206,13 +206,17 @@ func (n *Nginx) Generation(ctx context.Context) (string, error) {
 	return askGeneration(ctx, n.socket())
 }
 
-// Keeps reports whether clients keep connections that are idle. nginx counts those as well whose first request is on its
-// way, which is so for a moment: some must be there at each of several looks. It may be called at any time. It fails
-// where nginx was told nothing of [nginx.Input.StubStatus].
+// Keeps reports whether clients keep connections that are idle. nginx counts those as well whose first request is on
+// its way, which is so for a moment: some must be there at each of several looks. It may be called at any time, and
+// fails where nginx was told nothing of [nginx.Input.StubStatus].
 func (n *Nginx) Keeps(ctx context.Context) (bool, error) {
 	for look := range looks {
 		if look > 0 {
-			time.Sleep(betweenLooks)
+			select {
+			case <-ctx.Done():
+				return false, ctx.Err()
+			case <-time.After(betweenLooks):
+			}
 		}
 		text, err := ask(ctx, n.socket(), nginx.WaitingPath)
 		if err != nil {
