@@ -117,17 +117,22 @@ func TestBegun(t *testing.T) {
 	})
 }
 
+// firstCreate answers the first create in place of doing it.
+func firstCreate(status int) func(method, path string) (int, string) {
+	denied := false
+	return func(method, _ string) (int, string) {
+		if method != http.MethodPost || denied {
+			return 0, ""
+		}
+		denied = true
+		return status, ""
+	}
+}
+
 // TestLateCreateShared has an object come to share while nobody knows what came of its create.
 func TestLateCreateShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, denied := &cloud{}, false
-		c.deny = func(method, _ string) (int, string) {
-			if method != http.MethodPost || denied {
-				return 0, ""
-			}
-			denied = true
-			return http.StatusBadGateway, ""
-		}
+		c := &cloud{deny: firstCreate(http.StatusBadGateway)}
 		b := c.begin(t)
 		l := tcp(80, "192.0.2.11:30080")
 		apply(t, b, l)
@@ -150,14 +155,7 @@ func TestLateCreateShared(t *testing.T) {
 func TestLateCreate(t *testing.T) {
 	for status, again := range map[int]bool{http.StatusGatewayTimeout: false, hang: false, http.StatusTooManyRequests: true} {
 		synctest.Test(t, func(t *testing.T) {
-			c, denied := &cloud{}, false
-			c.deny = func(method, _ string) (int, string) {
-				if method != http.MethodPost || denied {
-					return 0, ""
-				}
-				denied = true
-				return status, ""
-			}
+			c := &cloud{deny: firstCreate(status)}
 			b := c.begin(t)
 			l := tcp(80, "192.0.2.11:30080")
 			apply(t, b, l)
