@@ -68,8 +68,8 @@ func (w *nodeWatcher) draw(list *v1alpha1.NodeStatusList) error {
 	return w.show(list.Items, table)
 }
 
-// changes returns the nodes of which there is something new to show: neither ages nor heartbeats, but what a table has.
-// It tells of those that have gone.
+// changes returns the nodes of which there is something new to show: neither ages nor heartbeats, but what the table
+// has. It tells of those that have gone.
 func (w *nodeWatcher) changes(nodes []v1alpha1.NodeStatus) []v1alpha1.NodeStatus {
 	var changed []v1alpha1.NodeStatus
 	there := map[string]bool{}
@@ -79,7 +79,10 @@ func (w *nodeWatcher) changes(nodes []v1alpha1.NodeStatus) []v1alpha1.NodeStatus
 		if n.Stale && n.Drain == nil {
 			note = "" // for how long
 		}
-		now := fmt.Sprint(n.Stale, n.Share, n.Addresses, n.Home, note, n.Conflicts, drillNote(n), currentNote(n))
+		now := fmt.Sprint(n.Stale, n.Share, n.Addresses, n.Home, note)
+		if w.output.Wide() || !w.output.Human() {
+			now += fmt.Sprint(n.Conflicts, drillNote(n), currentNote(n))
+		}
 		if w.shown[n.Name] != now {
 			w.shown[n.Name] = now
 			changed = append(changed, n)

@@ -99,8 +99,10 @@ func TestNodesWatch(t *testing.T) {
 func TestNodesGone(t *testing.T) {
 	var errOut bytes.Buffer
 	w := &nodeWatcher{
-		nodesOptions: &nodesOptions{program: &program{IOStreams: genericiooptions.IOStreams{ErrOut: &errOut}}},
-		shown:        map[string]string{},
+		nodesOptions: &nodesOptions{
+			program: &program{IOStreams: genericiooptions.IOStreams{ErrOut: &errOut}}, output: printer.NewTableFlags(),
+		},
+		shown: map[string]string{},
 	}
 	both := []v1alpha1.NodeStatus{{Name: "lb1"}, {Name: "lb2"}}
 	for i, want := range []int{2, 0, 1} {
@@ -114,6 +116,10 @@ func TestNodesGone(t *testing.T) {
 	}
 	if got := errOut.String(); got != "node/lb2: gone\n" {
 		t.Errorf("told %q", got)
+	}
+	both[0].Current = true // which is in the wide table only
+	if got := w.changes(both); len(got) != 0 {
+		t.Errorf("shown again: %v", got)
 	}
 }
 
